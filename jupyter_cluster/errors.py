@@ -1,0 +1,132 @@
+"""Every error that jupyter_cluster raises on purpose.
+
+::
+
+    ClusterError
+    ├── ConfigError                   the cluster YAML, all its problems at once
+    ├── UsageError                    a verb, an option or an argument that cannot be
+    ├── RegistryError                 no such cluster, several, or a name already in use
+    ├── ConnectionLostError           the head cannot be reached
+    ├── ProviderError                 a machine could not be had
+    │   ├── CapacityError             the provider has none of that type now
+    │   └── QuotaError                the account may not have more
+    ├── SerializationError            something cannot be sent; names the variable
+    ├── GetTimeoutError               `get` or `wait` ran out of time (also a TimeoutError)
+    ├── JobError                      no such job, a job that is gone or was sealed
+    └── TaskError                     a task did not return a value
+        ├── RemoteTraceback           what the task's own exception looked like over there
+        ├── TaskCancelledError
+        ├── TaskTimeoutError          (also a TimeoutError)
+        ├── TaskCrashedError          its process died: segfault, os._exit, a signal
+        │   └── TaskMemoryError       it used more than its `memory`
+        └── ResultLostError           a large result went with its node and cannot be made again
+
+An exception that a task raises itself keeps its own type: it is raised as it was, with a
+`RemoteTraceback` as its cause.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ClusterError(Exception):
+    """Base of every error raised on purpose; `str()` is a sentence for a person."""
+
+
+class ConfigError(ClusterError):
+    """The cluster YAML has problems; `problems` holds them all, in the order of the file."""
+
+    def __init__(self, message: str, problems: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+class UsageError(ClusterError):
+    """A verb, an option or an argument that cannot be."""
+
+
+class RegistryError(ClusterError):
+    """The registry of clusters on disk does not hold what was asked for."""
+
+
+class ConnectionLostError(ClusterError):
+    """The head cannot be reached, or the connection was closed for good."""
+
+
+class ProviderError(ClusterError):
+    """A provider could not do what was asked; `node_type` names what it was about."""
+
+    def __init__(self, message: str, node_type: str | None = None) -> None:
+        super().__init__(message)
+        self.node_type = node_type
+
+
+class CapacityError(ProviderError):
+    """The provider has no machine of that type at the moment."""
+
+
+class QuotaError(ProviderError):
+    """The account's quota does not allow more machines."""
+
+
+class SerializationError(ClusterError):
+    """A function, an argument or a result cannot be sent to another process."""
+
+
+class GetTimeoutError(ClusterError, TimeoutError):
+    """Results were not there in time; the tasks go on."""
+
+
+class JobError(ClusterError):
+    """There is no such job, or it cannot do what was asked."""
+
+
+class TaskError(ClusterError):
+    """A task did not return a value.
+
+    Attributes
+    ----------
+    job : str
+        Name of the job.
+    index : int
+        The task's position in the job, counted from 0; -1 where unknown.
+    node : str
+        The node that ran it last; empty where it never ran.
+    """
+
+    def __init__(self, message: str, job: str = "", index: int = -1, node: str = "") -> None:
+        super().__init__(message)
+        self.job = job
+        self.index = index
+        self.node = node
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.job, self.index, self.node)
+
+
+class RemoteTraceback(TaskError):
+    """The traceback of a task's own exception, as text, from the node that ran it."""
+
+    def __str__(self) -> str:
+        return "\n" + super().__str__().rstrip()
+
+
+class TaskCancelledError(TaskError):
+    """The task was cancelled before it returned."""
+
+
+class TaskTimeoutError(TaskError, TimeoutError):
+    """The task ran longer than its `timeout`."""
+
+
+class TaskCrashedError(TaskError):
+    """The process that ran the task died."""
+
+
+class TaskMemoryError(TaskCrashedError):
+    """The task used more memory than its `memory` and was ended."""
+
+
+class ResultLostError(TaskError):
+    """A large result went with its node and the task cannot be run again."""

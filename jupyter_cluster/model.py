@@ -1,0 +1,411 @@
+"""The records that all rooms speak of: resources, node types, nodes, demand, decisions.
+
+Plain values without I/O, a clock or a dependency. Times are seconds; a moment is a Unix time;
+money is USD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+# One ten-thousandth is the smallest amount of a resource, as in Ray: 0.1 + 0.2 CPU is exactly
+# 0.3 CPU when both are counted in whole units.
+UNITS = 10_000
+
+CPU, GPU, MEMORY = "CPU", "GPU", "memory"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Exact amounts of named resources, e.g. of a task (its shape) or of a node.
+
+    Amounts are kept in whole ten-thousandths, zero amounts are left out, and names are sorted,
+    so that equal amounts are equal and hash alike. ``memory`` is in bytes.
+
+    >>> Resources.of(CPU=0.1) + Resources.of(CPU=0.2) == Resources.of(CPU=0.3)
+    True
+    """
+
+    units: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def of(cls, amounts: Mapping[str, float] | None = None, **more: float) -> Resources:
+        """From amounts as people write them, ``{"CPU": 0.5, "memory": 2e9}``.
+
+        Raises
+        ------
+        ValueError
+            An amount is negative, not a number, or smaller than one ten-thousandth but not 0.
+        """
+        return cls.from_units(
+            {name: _to_units(name, amount) for name, amount in {**(amounts or {}), **more}.items()}
+        )
+
+    @classmethod
+    def from_units(cls, units: Mapping[str, int]) -> Resources:
+        """From whole ten-thousandths by name."""
+        return cls(tuple(sorted((name, n) for name, n in units.items() if n)))
+
+    @cached_property
+    def by_name(self) -> dict[str, int]:
+        """Whole ten-thousandths by name; not to be changed."""
+        return dict(self.units)
+
+    def get(self, name: str) -> float:
+        """The amount of one resource, 0 where there is none."""
+        return self.by_name.get(name, 0) / UNITS
+
+    def as_dict(self) -> dict[str, float]:
+        """Amounts by name, whole numbers as int."""
+        return {name: _from_units(n) for name, n in self.units}
+
+    def __bool__(self) -> bool:
+        return bool(self.units)
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        return iter(self.units)
+
+    def __add__(self, other: Resources) -> Resources:
+        return self.plus(other, 1)
+
+    def __sub__(self, other: Resources) -> Resources:
+        return self.plus(other, -1)
+
+    def plus(self, other: Resources, times: int) -> Resources:
+        """This and `times` of the other; amounts may come out negative."""
+        if not times or not other.units:
+            return self
+        units = dict(self.units)
+        for name, n in other.units:
+            units[name] = units.get(name, 0) + n * times
+        return Resources.from_units(units)
+
+    def times(self, count: int) -> Resources:
+        """`count` of this."""
+        return Resources(tuple((name, n * count) for name, n in self.units) if count else ())
+
+    def fits(self, room: Resources) -> bool:
+        """Whether this fits into the room once."""
+        have = room.by_name
+        return all(have.get(name, 0) >= n for name, n in self.units)
+
+    def count_in(self, room: Resources) -> int:
+        """How often this fits into the room; a shape that needs nothing fits 2**31 times."""
+        have = room.by_name
+        return max(0, min((have.get(name, 0) // n for name, n in self.units), default=2**31))
+
+    def lacking(self, room: Resources) -> Resources:
+        """What the room lacks for this to fit."""
+        have = room.by_name
+        return Resources.from_units(
+            {name: max(0, n - max(0, have.get(name, 0))) for name, n in self.units}
+        )
+
+    def __str__(self) -> str:
+        """As in messages: ``{CPU: 1, memory: 2 GB}``."""
+        return "{" + ", ".join(f"{name}: {_show(name, n)}" for name, n in self.units) + "}"
+
+
+def _to_units(name: str, amount: float) -> int:
+    try:
+        exact = Fraction(str(amount)) * UNITS
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"resource {name}: {amount!r} is not a number") from None
+    if exact < 0:
+        raise ValueError(f"resource {name}: {amount} is negative")
+    units = round(exact)
+    if exact and not units:
+        raise ValueError(f"resource {name}: {amount} is smaller than 0.0001, the smallest amount")
+    return units
+
+
+def _from_units(units: int) -> float:
+    return units // UNITS if units % UNITS == 0 else units / UNITS
+
+
+def _show(name: str, units: int) -> str:
+    if name == MEMORY:
+        return format_bytes(units / UNITS)
+    return f"{_from_units(units):g}"
+
+
+def format_bytes(amount: float) -> str:
+    """Bytes for a person: ``2 GB``, ``1.5 MB``."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if amount >= size:
+            return f"{amount / size:.3g} {unit}"
+    return f"{amount:.0f} bytes"
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration for a person: ``0.4 s``, ``90 s``, ``14 min``, ``3.5 h``."""
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.3g} h"
+
+
+class NodeState(StrEnum):
+    """The stages of a worker node, in the order in which it passes them."""
+
+    REQUESTED = "requested"
+    BOOTING = "booting"
+    CONNECTING = "connecting"
+    SYNCING_FILES = "syncing-files"
+    SETTING_UP = "setting-up"
+    READY = "ready"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+    TERMINATED = "terminated"
+    FAILED = "failed"
+
+    @property
+    def is_pending(self) -> bool:
+        """On its way up: it counts as capacity but runs nothing yet."""
+        return self in _PENDING
+
+    @property
+    def is_gone(self) -> bool:
+        """It costs nothing and runs nothing any more."""
+        return self in (NodeState.STOPPED, NodeState.TERMINATED, NodeState.FAILED)
+
+
+_PENDING = frozenset(
+    {
+        NodeState.REQUESTED,
+        NodeState.BOOTING,
+        NodeState.CONNECTING,
+        NodeState.SYNCING_FILES,
+        NodeState.SETTING_UP,
+    }
+)
+
+
+@dataclass(frozen=True)
+class NodeType:
+    """A kind of node that may be launched.
+
+    Attributes
+    ----------
+    price : float or None
+        USD per hour; None where unknown, 0 on this machine.
+    boot_seconds : float
+        From the request to ready, as far as known.
+    """
+
+    name: str
+    resources: Resources
+    min_workers: int = 0
+    max_workers: int = 0
+    price: float | None = None
+    boot_seconds: float = 90.0
+
+
+@dataclass(frozen=True)
+class Node:
+    """A worker node as the autoscaler sees it at one moment.
+
+    Attributes
+    ----------
+    free : Resources
+        What no running task holds; on a pending node all of it.
+    since : float
+        When it was requested.
+    idle_since : float or None
+        Since when it has run nothing; None while it runs something or is not ready.
+    kept_because : str
+        Why it may not be ended although idle, e.g. it holds results; empty where it may.
+    """
+
+    id: str
+    type: str
+    state: NodeState
+    resources: Resources
+    free: Resources
+    since: float
+    idle_since: float | None = None
+    kept_because: str = ""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """All tasks of one shape: a million of them are one row.
+
+    Attributes
+    ----------
+    queued, running : int
+        Queued tasks are not yet with a node; running ones are.
+    mean_seconds : float or None
+        Mean duration measured so far; None before the first result.
+    """
+
+    shape: Resources
+    queued: int
+    running: int = 0
+    mean_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the planner never exceeds.
+
+    Attributes
+    ----------
+    max_workers : int
+        Running, pending and launched workers of all types together.
+    max_hourly_cost : float or None
+        USD per hour of all workers together.
+    upscaling_speed : float or None
+        Only where the user set it: pending nodes of a type at most
+        ``max(5, speed × running of it)``.
+    idle_timeout : float
+        Seconds that a node may be idle before it is ended.
+    """
+
+    max_workers: int
+    max_hourly_cost: float | None = None
+    upscaling_speed: float | None = None
+    idle_timeout: float = 300.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a scaling decision depends on, taken at one moment.
+
+    Attributes
+    ----------
+    requests : tuple
+        Capacity asked for with `request_resources`, as shapes with counts: it is held whether
+        or not tasks use it.
+    cooling : frozenset
+        Node types that failed to launch a moment ago and are not to be tried now.
+    closing : bool
+        The cluster is ending: nothing is launched.
+    """
+
+    now: float
+    node_types: Mapping[str, NodeType]
+    limits: Limits
+    nodes: tuple[Node, ...] = ()
+    demands: tuple[Demand, ...] = ()
+    requests: tuple[tuple[Resources, int], ...] = ()
+    cooling: frozenset[str] = frozenset()
+    closing: bool = False
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Start `count` nodes of a type."""
+
+    node_type: str
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class End:
+    """Drain these nodes and end them."""
+
+    nodes: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Infeasible:
+    """Tasks that no node of this cluster can ever run, and why."""
+
+    shape: Resources
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one round of the autoscaler wants done, with a sentence for each thing."""
+
+    launches: tuple[Launch, ...] = ()
+    ends: tuple[End, ...] = ()
+    infeasible: tuple[Infeasible, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.launches or self.ends)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A line of the cluster's diary: a decision, a node's state, a failure.
+
+    Attributes
+    ----------
+    kind : str
+        ``scale-up``, ``scale-down``, ``node``, ``job``, ``warning`` or ``error``.
+    """
+
+    number: int
+    time: float
+    kind: str
+    text: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+class JobState(StrEnum):
+    """The stages of a job."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"  # every task ended, at least one with an error
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class JobInfo:
+    """A job as everybody may see it.
+
+    Attributes
+    ----------
+    total : int
+        Tasks known so far; more may come until it is sealed.
+    unit : str
+        What one task works on, e.g. ``image``; names the rate.
+    """
+
+    id: str
+    name: str
+    unit: str
+    state: JobState
+    total: int
+    queued: int
+    running: int
+    done: int
+    failed: int
+    cancelled: int
+    sealed: bool
+    submitted: float
+    finished: float | None
+    shape: dict[str, float] = field(default_factory=dict)
+    mean_seconds: float | None = None
+    note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def total(resources: Iterable[Resources]) -> Resources:
+    """The sum of all."""
+    units: dict[str, int] = {}
+    for one in resources:
+        for name, n in one.units:
+            units[name] = units.get(name, 0) + n
+    return Resources.from_units(units)
