@@ -1,0 +1,54 @@
+"""A bundle on a node: which of its tasks are still to be run and reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..model import Resources
+from ..wire import Block, cut_blocks
+
+
+@dataclass(eq=False)
+class Bundle:
+    """Tasks of one job that came together, named by (job, range, attempt).
+
+    Attributes
+    ----------
+    blocks : list of Block
+        The inputs of the tasks that have not been reported yet.
+    environment : dict
+        What a slot must be made for: folder, code, variables.
+    """
+
+    job: str
+    start: int
+    stop: int
+    attempt: int
+    kind: str
+    function: str
+    shape: Resources
+    blocks: list[Block]
+    refs: list[str] = field(default_factory=list)
+    timeout: float | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+    devices: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> list[Any]:
+        """Its name, as it travels."""
+        return [self.job, self.start, self.stop, self.attempt]
+
+    @property
+    def next(self) -> int:
+        """The first task not reported yet; `stop` where all are."""
+        return self.blocks[0].start if self.blocks else self.stop
+
+    def reported(self, stop: int) -> None:
+        """Everything before this position has been reported."""
+        self.blocks = cut_blocks(self.blocks, stop, self.stop)
+
+    def drop(self, start: int, stop: int) -> None:
+        """Forget these tasks: cancelled, or reported as crashed."""
+        before = cut_blocks(self.blocks, self.start, start)
+        self.blocks = before + cut_blocks(self.blocks, stop, self.stop)

@@ -1,0 +1,298 @@
+"""The agent: one on each worker node, between the head and the slots."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import signal
+import socket
+import time
+import zipfile
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from ..errors import ClusterError
+from ..model import Resources
+from ..trust import Role, dask_security
+from ..wire import PROTOCOL, Block
+from .bundle import Bundle
+from .pool import Pool
+from .spool import Spool
+from .worker import AgentPlugin, AgentWorker
+
+logger = logging.getLogger("jupyter_cluster.agent")
+
+LOG_SECONDS = 0.2
+LOG_LINES = 500  # at most this many lines in LOG_SECONDS; the rest is counted
+RECONNECT_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class AgentOptions:
+    """What an agent is started with.
+
+    Attributes
+    ----------
+    folder : Path
+        Its own folder on the node, for results, values, modules and the spool.
+    credentials : Path
+        Where the certificates of the cluster lie.
+    grace : float
+        Seconds without a head after which the agent ends itself and with it the node.
+    """
+
+    node: str
+    node_type: str
+    resources: Resources
+    head: str
+    folder: Path
+    credentials: Path
+    grace: float = 120.0
+
+
+class Agent:
+    """Keeps the connection, the slots and the results."""
+
+    def __init__(self, options: AgentOptions, zygote: socket.socket) -> None:
+        self._options = options
+        self._worker: AgentWorker | None = None
+        self._codes: dict[str, bytes] = {}
+        self._ended = asyncio.Event()
+        self._error: ClusterError | None = None
+        for name in ("results", "values", "code"):
+            (options.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._spool = Spool(options.folder / "spool")
+        self._pool = Pool(options.resources, options.folder, zygote, self, self._codes.__getitem__)
+        self._lines: list[list[Any]] = []
+        self._left_out = 0
+
+    # -- its life -----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until told to end, or until the head has been away for the grace period.
+
+        Raises
+        ------
+        ClusterError
+            Slots cannot be started any more.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ended.set)
+        membership = asyncio.create_task(self._keep_connected())
+        try:
+            await self._ended.wait()
+        finally:
+            membership.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await membership
+            self._pool.close()
+        if self._error:
+            raise self._error
+
+    async def _keep_connected(self) -> None:
+        """A Dask Worker never reconnects; a new one does. Slots go on working meanwhile."""
+        away_since = time.monotonic()
+        while not self._ended.is_set():
+            try:
+                await self._connect()
+                away_since = time.monotonic()
+                await self._worker.finished()  # type: ignore[union-attr]
+                logger.info("lost the head; looking for it again")
+            except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+                logger.info("no head at %s: %s", self._options.head, error)
+            finally:
+                worker, self._worker = self._worker, None
+                if worker is not None:
+                    with contextlib.suppress(Exception, asyncio.CancelledError):
+                        await asyncio.wait_for(worker.close(nanny=False), 2)
+            if time.monotonic() - away_since > self._options.grace:
+                logger.warning("no head for %.0f s: ending this node", self._options.grace)
+                self._ended.set()
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _connect(self) -> None:
+        options = self._options
+        host, _, port = options.head.removeprefix("tls://").rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=5):
+            pass  # asked first: a Dask Worker would go on trying by itself for ever
+        worker = AgentWorker(
+            options.head,
+            name=options.node,
+            security=dask_security(options.credentials, Role.AGENT),
+            local_directory=str(options.folder / "dask"),
+            host=host if host.startswith("127.") else None,
+            plugins=[AgentPlugin(self._handlers())],
+            extensions={},
+        )
+        worker.offer("jc-read", self.read_result)
+        self._worker = worker
+        await asyncio.wait_for(worker, 30)
+        self._hello()
+
+    def _handlers(self) -> dict[str, Any]:
+        return {
+            "jc-code": self.on_code,
+            "jc-modules": self.on_modules,
+            "jc-value": self.on_value,
+            "jc-run": self.on_run,
+            "jc-cancel": self.on_cancel,
+            "jc-recall": self.on_recall,
+            "jc-ack": self.on_ack,
+            "jc-forget": self.on_forget,
+            "jc-end": self.on_end,
+        }
+
+    def _hello(self) -> None:
+        """Say who we are and what we hold; send again what was not acknowledged."""
+        self._send(
+            {
+                "op": "jc-hello",
+                "protocol": PROTOCOL,
+                "node": self._options.node,
+                "type": self._options.node_type,
+                "resources": dict(self._options.resources.units),
+                "pid": os.getpid(),
+                "bundles": [bundle.key for bundle in self._pool.bundles()],
+                "stored": [path.name for path in (self._options.folder / "results").iterdir()],
+            }
+        )
+        for message in self._spool.unacknowledged():
+            self._send(message)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        worker = self._worker
+        if worker is not None and worker.batched_stream.comm is not None:
+            with contextlib.suppress(OSError):  # it is lost; the hello after it says it again
+                worker.batched_stream.send(message)
+
+    # -- what the head says -------------------------------------------------------------------
+
+    def on_code(self, fn: str, code: bytes) -> None:
+        """A function that bundles will name."""
+        self._codes[fn] = code
+
+    def on_modules(self, digest: str, archive: bytes) -> None:
+        """Modules that travel with jobs, unpacked once by content."""
+        target = self._options.folder / "code" / digest
+        if target.is_dir():
+            return
+        if hashlib.sha256(archive).hexdigest() != digest:
+            raise ValueError("modules arrived damaged")
+        partial = target.with_suffix(".part")
+        with zipfile.ZipFile(BytesIO(archive)) as file:
+            file.extractall(partial)
+        partial.replace(target)
+
+    def on_value(self, key: str, data: bytes) -> None:
+        """The value of a ref that tasks will read."""
+        path = self._options.folder / "values" / key
+        path.with_suffix(".part").write_bytes(data)
+        path.with_suffix(".part").replace(path)
+
+    def on_run(self, bundles: list[dict[str, Any]]) -> None:
+        """Run these."""
+        self._pool.submit([self._bundle(message) for message in bundles])
+
+    def _bundle(self, message: dict[str, Any]) -> Bundle:
+        job, start, stop, attempt = message["key"]
+        environment = dict(message["environment"])
+        if digest := environment.pop("modules", None):
+            environment["code_path"] = str(self._options.folder / "code" / digest)
+        return Bundle(
+            job=job,
+            start=start,
+            stop=stop,
+            attempt=attempt,
+            kind=message["kind"],
+            function=message["fn"],
+            shape=Resources.from_units(message["shape"]),
+            blocks=[Block.unpack(packed) for packed in message["blocks"]],
+            refs=message["refs"],
+            timeout=message["timeout"],
+            environment=environment,
+        )
+
+    def on_cancel(self, job: str, ranges: list[list[int]]) -> None:
+        """Stop these tasks."""
+        self._pool.cancel(job, [(start, stop) for start, stop in ranges])
+
+    def on_recall(self, count: int | None = None) -> None:
+        """Give back bundles that have not been started."""
+        returned = self._pool.recall(count)
+        self._send({"op": "jc-returned", "keys": [bundle.key for bundle in returned]})
+
+    def on_ack(self, seqs: list[int]) -> None:
+        """The head has these in its journal."""
+        self._spool.acknowledge(seqs)
+
+    def on_forget(self, stored: list[str], values: list[str]) -> None:
+        """Nobody will ask for these results and values again."""
+        for folder, names in (("results", stored), ("values", values)):
+            for name in names:
+                (self._options.folder / folder / Path(name).name).unlink(missing_ok=True)
+
+    def on_end(self) -> None:
+        """End this node."""
+        self._ended.set()
+
+    async def read_result(self, name: str, offset: int, size: int) -> bytes:
+        """A piece of a large result that stayed here.
+
+        Raises
+        ------
+        FileNotFoundError
+            It is not here.
+        """
+        path = self._options.folder / "results" / Path(name).name
+
+        def read() -> bytes:
+            with path.open("rb") as file:
+                file.seek(offset)
+                return file.read(size)
+
+        return await asyncio.to_thread(read)
+
+    # -- what the pool says -------------------------------------------------------------------
+
+    def on_results(self, bundle: Bundle, statuses: bytes, block: Block, seconds: float) -> None:
+        """Results of a bundle: keep them until the head has them."""
+        message = {
+            "op": "jc-results",
+            "key": bundle.key,
+            "statuses": statuses,
+            "block": block.pack(),
+            "seconds": seconds,
+        }
+        self._send(self._spool.add(message, len(block.data) + len(statuses) * 9))
+
+    def on_ended(self, bundle: Bundle) -> None:
+        """All of a bundle has been reported."""
+        self._send({"op": "jc-ended", "key": bundle.key, "busy": self._pool.busy})
+
+    def on_line(self, job: str, slot: int, stream: str, text: str) -> None:
+        """A line that user code has written."""
+        if not self._lines:
+            asyncio.get_running_loop().call_later(LOG_SECONDS, self._send_lines)
+        if len(self._lines) < LOG_LINES:
+            self._lines.append([time.time(), job, slot, stream, text[:4000]])
+        else:
+            self._left_out += 1
+
+    def _send_lines(self) -> None:
+        lines, self._lines = self._lines, []
+        if self._left_out:
+            note = f"[{self._left_out} more lines were left out]"
+            lines.append([time.time(), "", 0, "stderr", note])
+            self._left_out = 0
+        self._send({"op": "jc-lines", "lines": lines})
+
+    def on_fatal(self, error: ClusterError) -> None:
+        """Slots cannot be started any more: the node is of no use."""
+        self._error = error
+        self._ended.set()

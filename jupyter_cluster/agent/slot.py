@@ -1,0 +1,194 @@
+"""The agent's end of one slot: its process, its connection, the tail of what it wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..wire import Status
+from .cells import IDLE, Cells
+from .frames import Reader, pack
+from .zygote import kill_group
+
+TAIL_LINES = 20
+# How long an interrupted task may take to end before its process is killed.
+GRACE_SECONDS = 0.5
+_CHUNK = 1 << 20
+
+
+class Slot:
+    """A child process that runs user code, one bundle at a time.
+
+    Attributes
+    ----------
+    key : str
+        What the process was made for (devices, modules); it is reused for nothing else.
+    doom : tuple or None
+        Why the agent is ending it, as the status and sentence for the task at hand.
+    """
+
+    def __init__(self, number: int, key: str, on_line: Callable[[Slot, str, str], None]) -> None:
+        self.number = number
+        self.key = key
+        self.pid = 0
+        self.exit_code: int | None = None
+        self.bundle: Any = None
+        self.function = ""
+        self.last_index = -1
+        self.doom: tuple[Status, str] | None = None
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._on_line = on_line
+        self._reader = Reader()
+        self._loop = asyncio.get_running_loop()
+        self._outbox = bytearray()
+        self._sock, self._theirs = socket.socketpair()
+        self._sock.setblocking(False)
+        self._cells_descriptor = Cells.new_descriptor()
+        self.cells = Cells(self._cells_descriptor)
+        self.cells.reset()
+        self._pipes: dict[int, tuple[str, bytearray]] = {}
+        self._their_ends: list[int] = []
+        for name in ("stdout", "stderr"):
+            ours, theirs = os.pipe()
+            os.set_blocking(ours, False)
+            self._pipes[ours] = (name, bytearray())
+            self._their_ends.append(theirs)
+
+    def descriptors(self) -> list[int]:
+        """What the child is to inherit, in the order in which the zygote expects it."""
+        return [self._theirs.fileno(), self._cells_descriptor, *self._their_ends]
+
+    def begin(self, on_message: Callable[[Slot, dict[str, Any]], None]) -> None:
+        """The descriptors are on their way to the child: close ours and listen."""
+        self._theirs.close()
+        os.close(self._cells_descriptor)
+        for descriptor in self._their_ends:
+            os.close(descriptor)
+        self._on_message = on_message
+        self._loop.add_reader(self._sock, self._read)
+        for descriptor in self._pipes:
+            self._loop.add_reader(descriptor, self._read_pipe, descriptor)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Queue a message for the child."""
+        self._outbox += pack(message)
+        self._write()
+
+    def _write(self) -> None:
+        try:
+            while self._outbox:
+                sent = self._sock.send(memoryview(self._outbox)[:_CHUNK])
+                del self._outbox[:sent]
+        except BlockingIOError:
+            self._loop.add_writer(self._sock, self._write)
+            return
+        except OSError:  # the child is gone; the zygote will say so
+            self._outbox.clear()
+        self._loop.remove_writer(self._sock)
+
+    def _read(self) -> None:
+        try:
+            data = self._sock.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._sock)
+            return
+        for message in self._reader.feed(data):
+            self._on_message(self, message)
+
+    def _read_pipe(self, descriptor: int) -> bool:
+        try:
+            data = os.read(descriptor, 65536)
+        except BlockingIOError:
+            return False
+        name, buffer = self._pipes[descriptor]
+        buffer += data
+        *lines, rest = bytes(buffer).split(b"\n")
+        if not data and rest:
+            lines, rest = [*lines, rest], b""
+        buffer[:] = rest[-65536:]
+        for line in lines:
+            text = line.decode(errors="backslashreplace")
+            if name == "stderr":
+                self.tail.append(text)
+            self._on_line(self, name, text)
+        if not data:
+            self._loop.remove_reader(descriptor)
+        return bool(data)
+
+    @property
+    def running(self) -> tuple[int, float] | None:
+        """Position and age in seconds of the task at hand; None between tasks."""
+        index, began = self.cells.view[0], self.cells.view[1]
+        return None if index == IDLE else (int(index), time.monotonic() - began)
+
+    def stop_after_task(self) -> None:
+        """Leave out what follows the task at hand in the bundle."""
+        self.cells.view[2] = 1.0
+
+    def interrupt(self) -> None:
+        """Stop the task at hand and what follows it in the bundle: asked first, then killed."""
+        self.stop_after_task()
+        if not self.pid:
+            return
+        try:
+            os.kill(self.pid, signal.SIGINT)
+        except ProcessLookupError:
+            return
+        bundle = self.bundle
+        self._loop.call_later(GRACE_SECONDS, lambda: self.bundle is bundle and self.kill())
+
+    def kill(self) -> None:
+        """End the process and whatever it has started, now."""
+        if self.pid and self.exit_code is None:
+            kill_group(self.pid)
+
+    def drain(self) -> None:
+        """Take what the child had still sent and written before it ended."""
+        try:
+            while data := self._sock.recv(_CHUNK):
+                for message in self._reader.feed(data):
+                    self._on_message(self, message)
+        except OSError:
+            pass
+        for descriptor in self._pipes:
+            try:
+                while self._read_pipe(descriptor):
+                    pass
+            except OSError:
+                pass
+
+    def close(self) -> None:
+        """Give everything back; the process is gone or goes when its connection closes."""
+        self._loop.remove_reader(self._sock)
+        self._loop.remove_writer(self._sock)
+        for descriptor in self._pipes:
+            self._loop.remove_reader(descriptor)
+            os.close(descriptor)
+        self._pipes.clear()
+        self._sock.close()
+        self.cells.close()
+
+
+def describe_end(code: int, tail: list[str]) -> str:
+    """How a process ended, in words, with the last lines of what it wrote to stderr."""
+    if code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = "unknown"
+        how = f"was ended by signal {-code} ({name})"
+        if -code == signal.SIGKILL:
+            how += ", often the kernel's answer to memory running out"
+    else:
+        how = f"exited with code {code}"
+    return how + ("; the last lines of its stderr:\n" + "\n".join(tail) if tail else "")

@@ -1,0 +1,161 @@
+"""Pickling of what people send: functions, arguments, results, errors.
+
+Functions and classes of a notebook travel by value (cloudpickle), one pickle for each task, so
+that a task can be run, retried and delivered on its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import threading
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import cloudpickle
+
+from .errors import RemoteTraceback, SerializationError, TaskError
+
+_local = threading.local()
+
+
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Writes many values, one pickle each, into the same file.
+
+    Making a pickler costs ten times what pickling a number does, so one serves for a whole batch.
+    """
+
+    def __init__(self, file: BytesIO) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+
+    def dump_one(self, value: Any) -> None:
+        """Append one value; it shares nothing with those before it."""
+        self.clear_memo()
+        self.globals_ref.clear()
+        self.dump(value)
+
+
+def dumps(value: Any, what: str) -> bytes:
+    """Pickle a value.
+
+    Raises
+    ------
+    SerializationError
+        It cannot be pickled; the message names `what` and, where it can be found, the part of it
+        that is to blame.
+    """
+    buffer = BytesIO()
+    try:
+        Pickler(buffer).dump_one(value)
+    except Exception as error:
+        raise unpicklable(value, what, error) from error
+    return buffer.getvalue()
+
+
+def unpicklable(value: Any, what: str, error: BaseException) -> SerializationError:
+    """The sentence for something that cannot be sent."""
+    culprit = _find_culprit(value, 3)
+    where = f" because of {culprit}" if culprit else ""
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return SerializationError(
+        f"{what} cannot be sent to the cluster{where}: {reason}. "
+        "Create such an object inside the function instead."
+    )
+
+
+def _find_culprit(value: Any, depth: int) -> str:
+    """Which variable within a value cannot be pickled, as words; empty where not found."""
+    for label, part in _parts(value):
+        try:
+            Pickler(BytesIO()).dump_one(part)
+        except Exception:
+            deeper = _find_culprit(part, depth - 1) if depth else ""
+            return f"{label}, a {type(part).__name__}" + (f" ({deeper})" if deeper else "")
+    return ""
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """What a value is made of, each with a name that its author knows."""
+    code = getattr(value, "__code__", None)
+    if code is not None:
+        for name, cell in zip(code.co_freevars, value.__closure__ or (), strict=False):
+            with contextlib.suppress(ValueError):  # a cell that is still empty
+                yield f"its variable {name!r}", cell.cell_contents
+        for name in code.co_names:
+            if name in value.__globals__:
+                yield f"the global variable {name!r}", value.__globals__[name]
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield f"its entry {key!r}", part
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for position, part in enumerate(value):
+            yield f"its element {position}", part
+    elif hasattr(value, "__dict__"):
+        for name, part in vars(value).items():
+            yield f"its attribute {name!r}", part
+
+
+def load_error(data: bytes | memoryview, job: str, index: int, node: str) -> BaseException:
+    """The exception of a task, of its own type where that can be rebuilt here.
+
+    Its cause is a `RemoteTraceback` with the traceback of the node. An exception that would end
+    the caller's process or look like the caller's own Ctrl-C becomes a `TaskError`.
+    """
+    name, message, text, pickled = pickle.loads(data)
+    where = f"task {index} of job {job!r}" + (f" on node {node}" if node else "")
+    cause = RemoteTraceback(text, job, index, node)
+    error: BaseException | None = None
+    if pickled:
+        with contextlib.suppress(Exception):  # its class may exist on the node alone
+            error = pickle.loads(pickled)
+    if not isinstance(error, Exception):
+        error = TaskError(f"{where} raised {name}: {message}", job, index, node)
+    else:
+        error.add_note(f"Raised in {where}.")
+    error.__cause__ = cause
+    return error
+
+
+@contextlib.contextmanager
+def collecting() -> Iterator[list[str]]:
+    """While it lasts, pickled refs note themselves in the list, in the order they are met."""
+    previous = getattr(_local, "refs", None)
+    _local.refs = found = []
+    try:
+        yield found
+    finally:
+        _local.refs = previous
+
+
+def note_ref(key: str) -> None:
+    """Called by a ref that is being pickled.
+
+    Raises
+    ------
+    SerializationError
+        It is not being pickled as an argument.
+    """
+    refs = getattr(_local, "refs", None)
+    if refs is None:
+        raise SerializationError(
+            "a ref can only be sent as an argument of .remote() or an item of map; "
+            "call get() on it to have its value"
+        )
+    refs.append(key)
+
+
+@contextlib.contextmanager
+def resolving(paths: dict[str, str]) -> Iterator[None]:
+    """While it lasts, refs that are unpickled become the values in these files."""
+    _local.paths = paths
+    try:
+        yield
+    finally:
+        _local.paths = {}
+
+
+def resolve_ref(key: str) -> Any:
+    """What an unpickled ref turns into: a fresh copy of its value for each task."""
+    with open(_local.paths[key], "rb") as file:
+        return pickle.load(file)

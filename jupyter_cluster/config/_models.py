@@ -1,0 +1,203 @@
+"""The whole cluster YAML as one model, and what the other rooms ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
+
+from jupyter_cluster.config._fill import fill
+from jupyter_cluster.config._problems import KeyPath
+from jupyter_cluster.config._sections import (
+    Amount,
+    Auth,
+    Count,
+    Docker,
+    Flag,
+    LocalProvider,
+    Money,
+    NodeTypeConfig,
+    Provider,
+    Python,
+    Section,
+    Text,
+    Texts,
+)
+from jupyter_cluster.model import Limits, NodeType, Resources
+
+# An idle time-out of "auto" until the autoscaler weighs what a node costs against its boot.
+AUTO_IDLE_SECONDS = 60.0
+
+# A worker process that imports the engine by itself needs 1 to 3 s (measured on two cores).
+LOCAL_BOOT_SECONDS = 3.0
+
+
+T = TypeVar("T")
+
+
+def _or(value: T | None, otherwise: T) -> T:
+    return otherwise if value is None else value
+
+
+def _minutes_tag(value: Any) -> str:
+    return "<auto>" if isinstance(value, str) else "<minutes>"
+
+
+# A discriminator, so that a wrong value has one error and not one for each alternative.
+_Minutes = Annotated[
+    Annotated[Amount, Tag("<minutes>")] | Annotated[Literal["auto"], Tag("<auto>")],
+    Discriminator(_minutes_tag),
+]
+
+
+class ClusterConfig(Section):
+    """A cluster, as its YAML describes it; values cannot be changed.
+
+    Made by `load`, `parse` and `local_config`, which check more than one model can: that names
+    are known, that minimums fit and that paths exist.
+    """
+
+    cluster_name: Annotated[Text, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*\Z")] = Field(
+        description="Name of the cluster: letters, digits, _ and -."
+    )
+    max_workers: Count = Field(
+        2,
+        description="Workers of all types together at most; the head is extra. On ssh, left out: "
+        "the number of worker_ips.",
+    )
+    upscaling_speed: Amount | None = Field(
+        None,
+        description="Pending nodes of a type at most max(5, this × running ones). Left out: as "
+        "many at once as the work needs.",
+    )
+    idle_timeout_minutes: _Minutes = Field(
+        5.0,
+        description='Minutes that a worker may be idle before it is ended, or "auto": sooner '
+        "where nothing is queued.",
+    )
+    cluster_idle_timeout_minutes: Amount = Field(
+        30.0,
+        description="Minutes without a task and without an active client after which the whole "
+        "cluster ends itself; 0: never.",
+    )
+    budget: Money | None = Field(
+        None,
+        description="USD. At 80 % a warning; at 100 % nothing more is launched, the cluster "
+        "drains and ends; results are kept.",
+    )
+    max_hourly_cost: Money | None = Field(
+        None, description="USD per hour that all workers together never exceed."
+    )
+    provider: Provider = Field(description="Where nodes come from.")
+    auth: Auth = Field(default_factory=Auth, description="How to reach the nodes by SSH.")
+    docker: Docker = Field(
+        default_factory=Docker, description="The container in which tasks run, if any."
+    )
+    python: Python = Field(
+        default_factory=Python, description="The Python environment of the nodes."
+    )
+    available_node_types: Annotated[dict[str, NodeTypeConfig], Field(min_length=1)] = Field(
+        default_factory=dict,
+        description="The kinds of node, by name. Left out: one kind that suits the provider.",
+    )
+    head_node_type: Text = Field(
+        "",
+        description="Which node type the head is. Required with available_node_types.",
+    )
+    file_mounts: dict[str, Text] = Field(
+        default_factory=dict,
+        description="Files and folders to copy to every node: path on the node: path here, "
+        "relative to this file.",
+    )
+    cluster_synced_files: Texts = Field(
+        (), description="Paths on the head that are copied to every worker."
+    )
+    file_mounts_sync_continuously: Flag = Field(
+        False, description="Copy changes of file_mounts from the head to the workers as they come."
+    )
+    rsync_exclude: Texts = Field((), description="Patterns that are not copied to the nodes.")
+    rsync_filter: Texts = Field(
+        (), description="Names of files with such patterns, e.g. .gitignore."
+    )
+    initialization_commands: Texts = Field(
+        (), description="Shell commands on each host, before its container is started."
+    )
+    setup_commands: Texts = Field(
+        (), description="Shell commands on each node, in its container if there is one."
+    )
+    head_setup_commands: Texts = Field(
+        (), description="Shell commands on the head after setup_commands."
+    )
+    worker_setup_commands: Texts = Field(
+        (), description="Shell commands on each worker after setup_commands."
+    )
+    metadata: dict[str, Any] = Field(
+        default_factory=dict, description="Anything; kept and not interpreted."
+    )
+
+    _origins: Mapping[KeyPath, str] = PrivateAttr(default_factory=dict)
+    _notices: tuple[str, ...] = PrivateAttr(default=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, data: Any) -> Any:
+        return fill(data)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """A line for each key that was read but has no meaning here, with file and line."""
+        return self._notices
+
+    @property
+    def idle_timeout_is_auto(self) -> bool:
+        """Whether the autoscaler itself weighs how long an idle worker is kept."""
+        return self.idle_timeout_minutes == "auto"
+
+    def limits(self) -> Limits:
+        """What the planner never exceeds.
+
+        An idle time-out of ``auto`` is given as 60 s; see `idle_timeout_is_auto`.
+        """
+        minutes = self.idle_timeout_minutes
+        return Limits(
+            max_workers=self.max_workers,
+            max_hourly_cost=self.max_hourly_cost,
+            upscaling_speed=self.upscaling_speed,
+            idle_timeout=AUTO_IDLE_SECONDS if minutes == "auto" else minutes * 60.0,
+        )
+
+    def node_types(self) -> dict[str, NodeType]:
+        """The node types for the autoscaler, by name, as far as this file knows them.
+
+        Where the YAML gives no resources they are empty and the provider fills them in from the
+        machine; on ``local`` they are ``{CPU: 1}``. Prices are unknown, 0 on ``local``.
+        """
+        return {name: self._node_type(name) for name in self.available_node_types}
+
+    def _node_type(self, name: str) -> NodeType:
+        written = self.available_node_types[name]
+        known = NodeType(
+            name=name,
+            resources=Resources.of(written.resources),
+            min_workers=written.min_workers,
+            max_workers=min(self.max_workers, _or(written.max_workers, self.max_workers)),
+        )
+        if isinstance(self.provider, LocalProvider):
+            return replace(known, price=0.0, boot_seconds=LOCAL_BOOT_SECONDS)
+        return known
+
+    def initialization(self, node_type: str) -> tuple[str, ...]:
+        """Commands on a host of this type before its container is started."""
+        own = self.available_node_types[node_type].initialization_commands
+        return _or(own, self.initialization_commands)
+
+    def head_setup(self) -> tuple[str, ...]:
+        """Setup commands of the head: those for all nodes, then its own."""
+        return self.setup_commands + self.head_setup_commands
+
+    def worker_setup(self, node_type: str) -> tuple[str, ...]:
+        """Setup commands of a worker: its type's own, or those for all nodes, then for workers."""
+        own = self.available_node_types[node_type].worker_setup_commands
+        return _or(own, self.setup_commands + self.worker_setup_commands)

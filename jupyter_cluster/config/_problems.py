@@ -1,0 +1,72 @@
+"""What is wrong with a file: one `Problem` each, raised all together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from jupyter_cluster.errors import ConfigError
+
+# Where a value stands in the file: ("setup_commands", 2) is the third setup command.
+KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, and where.
+
+    Attributes
+    ----------
+    source : str
+        The file, as the user named it.
+    line : int or None
+        Counted from 1; None where the file as a whole is meant.
+    key : str
+        The key's path, ``available_node_types.default.max_workers``; empty for the whole file.
+    message : str
+        What is wrong and what to do.
+    """
+
+    source: str
+    line: int | None
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        place = self.source if self.line is None else f"{self.source}:{self.line}"
+        return ": ".join(part for part in (place, self.key, self.message) if part)
+
+
+def show_path(path: KeyPath) -> str:
+    """A key path for a person; names with unusual characters are quoted.
+
+    >>> show_path(("file_mounts", "~/data")), show_path(("setup_commands", 2))
+    ('file_mounts."~/data"', 'setup_commands[2]')
+    """
+    return "".join(_show_step(step) for step in path).removeprefix(".")
+
+
+def _show_step(step: str | int) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if re.fullmatch(r"[\w.-]+", step) else f'."{step}"'
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was most likely meant, None where none is close.
+
+    >>> nearest("max_wrokers", ["min_workers", "max_workers"])
+    'max_workers'
+    """
+    by_lower = {name.lower(): name for name in known}
+    found = get_close_matches(word.lower(), by_lower, n=1)
+    return by_lower[found[0]] if found else None
+
+
+def raise_any(problems: Iterable[Problem]) -> None:
+    """Raise a `ConfigError` with all problems in the order of the file, if there are any."""
+    ordered = tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0))
+    if ordered:
+        raise ConfigError("\n".join(map(str, ordered)), ordered)

@@ -1,0 +1,1 @@
+"""What the notebook shows; nothing is imported before it is needed."""
