@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 import threading
+import traceback
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -94,6 +95,28 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     elif hasattr(value, "__dict__"):
         for name, part in vars(value).items():
             yield f"its attribute {name!r}", part
+
+
+def dump_error(error: BaseException, hide: str = "") -> bytes:
+    """An exception with its traceback as text; `load_error` is its inverse.
+
+    Frames of files below the folder `hide` are left out: they are not the user's.
+    """
+    frames = traceback.TracebackException.from_exception(error)
+    if hide:
+        frames.stack = traceback.StackSummary.from_list(
+            [frame for frame in frames.stack if not frame.filename.startswith(hide)]
+        )
+    buffer = BytesIO()
+    try:
+        Pickler(buffer).dump_one(error)
+        pickle.loads(buffer.getvalue())  # some exceptions pickle but do not unpickle
+    except Exception:
+        buffer = BytesIO()
+    name = type(error).__qualname__
+    if type(error).__module__ not in ("builtins", "__main__"):
+        name = f"{type(error).__module__}.{name}"
+    return pickle.dumps((name, str(error), "".join(frames.format()), buffer.getvalue()))
 
 
 def load_error(data: bytes | memoryview, job: str, index: int, node: str) -> BaseException:

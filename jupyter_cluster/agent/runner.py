@@ -14,7 +14,6 @@ import signal
 import socket
 import sys
 import time
-import traceback
 from array import array
 from collections.abc import Callable
 from io import BytesIO
@@ -22,13 +21,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..codec import Pickler, resolving
+from ..codec import Pickler, dump_error, resolving
 from ..wire import LARGE_RESULT, MAX_ITEM, Block, Status
 from .cells import IDLE, Cells
 from .frames import pack, receive
 
 # Results of tasks shorter than this travel together: one message costs about 50 microseconds.
 FLUSH_SECONDS = 0.02
+_HERE = os.path.dirname(__file__)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -138,7 +138,7 @@ class _Batch:
                 buffer.truncate()
                 status, value = Status.ERROR, _unsendable(value, error)
         if status is Status.ERROR:
-            buffer.write(pickled_error(value))
+            buffer.write(dump_error(value, _HERE))
         size = buffer.tell() - before
         if size > LARGE_RESULT and status is Status.OK:
             status = self._store(before, size)
@@ -162,7 +162,7 @@ class _Batch:
             status = Status.ERROR
             buffer.seek(before)
             buffer.truncate()
-            buffer.write(pickled_error(error))
+            buffer.write(dump_error(error, _HERE))
             return status
         buffer.seek(before)
         buffer.truncate()
@@ -195,25 +195,6 @@ def _unsendable(value: Any, error: BaseException) -> BaseException:
     return TypeError(
         f"the task returned a {type(value).__name__} that cannot be sent back: {error}"
     )
-
-
-def pickled_error(error: BaseException) -> bytes:
-    """An exception with its traceback as text, as `codec.load_error` reads it."""
-    frames = traceback.TracebackException.from_exception(error)
-    here = os.path.dirname(__file__)
-    frames.stack = traceback.StackSummary.from_list(
-        [frame for frame in frames.stack if not frame.filename.startswith(here)]
-    )
-    text = "".join(frames.format())
-    name = f"{type(error).__module__}.{type(error).__qualname__}"
-    buffer = BytesIO()
-    try:
-        Pickler(buffer).dump_one(error)
-        pickle.loads(buffer.getvalue())  # some exceptions pickle but do not unpickle
-        exception = buffer.getvalue()
-    except Exception:
-        exception = b""
-    return pickle.dumps((name, str(error), text, exception))
 
 
 def enter(environment: dict[str, Any]) -> None:

@@ -44,12 +44,8 @@ class AgentWorker(Worker):  # type: ignore[misc]
 
     def __init__(self, address: str, **options: Any) -> None:
         super().__init__(address, nthreads=1, memory_limit=0, dashboard=False, **options)
-        self.handlers = {
-            name: _for_the_head(self.handlers[name]) for name in _KEPT_HANDLERS
-        }
-        self.stream_handlers = {
-            name: self.stream_handlers[name] for name in _KEPT_STREAM_HANDLERS
-        }
+        self.handlers = {name: _for_the_head(self.handlers[name]) for name in _KEPT_HANDLERS}
+        self.stream_handlers = {name: self.stream_handlers[name] for name in _KEPT_STREAM_HANDLERS}
 
     def start_http_server(self, *_args: Any, **_kwargs: Any) -> None:
         """Dask would serve plain HTTP on all interfaces, even without a dashboard."""

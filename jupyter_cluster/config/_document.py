@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, NoReturn
 
 import yaml
 
-from jupyter_cluster.config._problems import KeyPath, Problem, raise_any, show_path
+from jupyter_cluster.config._problems import KeyPath, Problem, fail, show_path
 from jupyter_cluster.config._syntax import syntax_problem
 
 
@@ -63,24 +63,25 @@ def read_yaml(text: str, source: str) -> Document:
         # The reader inside the loader checks the characters at once, so it belongs in here.
         return _Builder(_Loader(text), source).document()
     except yaml.YAMLError as error:
-        raise_any([syntax_problem(error, text, source)])
+        fail(syntax_problem(error, text, source))
     except RecursionError:
-        raise_any([Problem(source, None, "", "lists or maps are nested too deeply to be read")])
-    raise AssertionError("unreachable")
+        fail(Problem(source, None, "", "lists or maps are nested too deeply to be read"))
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - the name is PyYAML's
 
 
 def _resolve(tag: str, pattern: str, first: str) -> None:
-    _Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    _Loader.add_implicit_resolver(
         f"tag:yaml.org,2002:{tag}", re.compile(rf"(?:{pattern})\Z"), list(first)
     )
 
 
 _resolve(
-    "bool", "yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF", "yYnNtTfFoO"
+    "bool",
+    "yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF",
+    "yYnNtTfFoO",
 )
 _resolve("int", r"[-+]?(?:0|[1-9][0-9_]*)", "-+0123456789")
 _resolve(
@@ -106,8 +107,8 @@ class _Builder:
 
     def document(self) -> Document:
         root = self.loader.get_single_node()
-        if root is None:
-            raise_any([Problem(self.source, None, "", "the file is empty")])
+        if root is None or root.value == "":
+            fail(Problem(self.source, None, "", "the file is empty"))
         # Before anything is built: merging (<<) changes the nodes, and a loop never ends.
         self._check(root, (), ())
         data = self._build(root, ())
@@ -136,8 +137,8 @@ class _Builder:
                 self.problems.append(Problem(self.source, _line(key), where, message))
             first.setdefault(key.value, _line(key))
 
-    def _stop(self, node: yaml.Node, path: KeyPath, message: str) -> None:
-        raise_any([Problem(self.source, _line(node), show_path(path), message)])
+    def _stop(self, node: yaml.Node, path: KeyPath, message: str) -> NoReturn:
+        fail(Problem(self.source, _line(node), show_path(path), message))
 
     def _build(self, node: yaml.Node, path: KeyPath) -> Any:
         self.lines.setdefault(path, _line(node))
@@ -154,14 +155,14 @@ class _Builder:
             yield key.value, value
 
     def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
+        assert isinstance(node, yaml.ScalarNode)
         if node.style is None:
             self.words[path] = node.value
         try:
-            return self.loader.construct_object(node)  # type: ignore[no-untyped-call]
+            return self.loader.construct_object(node)
         except ValueError:
             self._stop(node, path, f"{node.value!r} is not what its tag {node.tag} says")
 
 
 def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
-

@@ -6,7 +6,7 @@ refuse it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 DEFAULT_MAX_WORKERS = 2  # as in Ray
 
@@ -35,7 +35,7 @@ def as_map(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def is_count(value: Any) -> bool:
+def is_count(value: Any) -> TypeGuard[int]:
     """Whether it is a whole number of at least 0; true and false are not numbers."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -51,10 +51,10 @@ def _fill_node_types(filled: dict[str, Any], kind: Any) -> None:
     if "available_node_types" not in filled and "head_node_type" not in filled:
         types = _DEFAULT_NODE_TYPES.get(str(kind), _ANY_NODE_TYPE)
         filled |= {"available_node_types": types, "head_node_type": next(iter(types))}
-    types = filled.get("available_node_types")
-    if isinstance(types, dict):
+    written = filled.get("available_node_types")
+    if isinstance(written, dict):
         filled["available_node_types"] = {
-            name: _fill_node_type(one, kind, filled["max_workers"]) for name, one in types.items()
+            name: _fill_node_type(one, kind, filled["max_workers"]) for name, one in written.items()
         }
 
 

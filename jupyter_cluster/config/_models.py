@@ -59,7 +59,7 @@ class ClusterConfig(Section):
     are known, that minimums fit and that paths exist.
     """
 
-    cluster_name: Annotated[Text, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*\Z")] = Field(
+    cluster_name: Annotated[Text, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")] = Field(
         description="Name of the cluster: letters, digits, _ and -."
     )
     max_workers: Count = Field(
@@ -192,6 +192,11 @@ class ClusterConfig(Section):
         """Commands on a host of this type before its container is started."""
         own = self.available_node_types[node_type].initialization_commands
         return _or(own, self.initialization_commands)
+
+    def worker_docker(self, node_type: str) -> Docker:
+        """The docker section as it holds for workers of this type."""
+        own = self.available_node_types[node_type].docker
+        return self.docker.model_copy(update=own.model_dump(exclude_none=True))
 
     def head_setup(self) -> tuple[str, ...]:
         """Setup commands of the head: those for all nodes, then its own."""

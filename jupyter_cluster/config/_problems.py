@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import NoReturn
 
 from jupyter_cluster.errors import ConfigError
 
@@ -65,8 +66,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_lower[found[0]] if found else None
 
 
-def raise_any(problems: Iterable[Problem]) -> None:
-    """Raise a `ConfigError` with all problems in the order of the file, if there are any."""
+def fail(*problems: Problem) -> NoReturn:
+    """Raise a `ConfigError` with all problems, in the order of the file."""
     ordered = tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0))
-    if ordered:
-        raise ConfigError("\n".join(map(str, ordered)), ordered)
+    raise ConfigError("\n".join(map(str, ordered)), ordered)

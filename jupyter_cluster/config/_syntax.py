@@ -22,7 +22,10 @@ _PLAIN_WORDS = (
     ("undefined alias", "a *name is used that no &name defines above it"),
     ("expected a single document", "a second document starts here (---); only one is allowed"),
     ("expected <block end>", "the indentation does not fit the lines above"),
-    ("sequence entries are not allowed", "a list item (-) is not allowed here; put it on its own line"),
+    (
+        "sequence entries are not allowed",
+        "a list item (-) is not allowed here; put it on its own line",
+    ),
     ("cannot start any token", "a text may not start with this character; put it in quotes"),
     ("could not determine a constructor", "tags with ! are not allowed here"),
     ("expected a mapping", "<< must refer to a map"),

@@ -95,7 +95,7 @@ def make_poster(path: Path, index: int, seed: int = 0, size: tuple[int, int] = S
 def paint_poster(index: int, seed: int = 0, size: tuple[int, int] = SIZE) -> Image.Image:
     """Paint one poster; RGB."""
     random = np.random.default_rng((seed, index))
-    scene = Image.new("RGB", (max(2, size[0] * 2 // 3), max(2, size[1] * 2 // 3)))
+    scene = Image.new("RGB", (max(2, size[0] * 3 // 5), max(2, size[1] * 3 // 5)))
     # Neighbours differ in both: the numbers of scenes and of palettes have no common divisor.
     stage = Stage(scene, random, PALETTES[(index + seed) % len(PALETTES)])
     SCENES[(index + seed) % len(SCENES)](stage)

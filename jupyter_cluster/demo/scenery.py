@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from PIL import Image
 
@@ -60,11 +62,11 @@ def ridge(
     return np.asarray(line, dtype=np.float32)
 
 
-def mist(stage: Stage, level: float, colour: Colour, strength: float) -> None:
-    """A bank of mist that lies at a level."""
+def mist(stage: Stage, level: float, colour: Colour, strength: float, fog: Field) -> None:
+    """A bank of mist that lies at a level; `fog` says where it is dense."""
     _, y = places(stage.fine)
     bank = np.exp(-(((y - level) / 0.09) ** 2))
-    stage.lay(colour, bank * (0.4 + stage.noise(2, 3) * 0.8) * strength)
+    stage.lay(colour, bank * (0.4 + fog * 0.8) * strength)
 
 
 def dune(stage: Stage, crest: float, shadow: Colour, lit: Colour, ripples: Field) -> None:
@@ -188,7 +190,7 @@ def trees(stage: Stage, near: float, bark: Colour) -> None:
             limbs = [_limb(stage) for _ in range(9)]
             stage.shape(
                 bark,
-                lambda pen, b=limbs: _tree(pen, b),
+                partial(_tree, limbs=limbs),
                 (x - 6 * half, 0, x + 6 * half, 0.8 + 0.2 * near),
             )
 

@@ -35,14 +35,15 @@ def mountains(stage: Stage) -> None:
     sun = stage.between(0.2, 0.8), stage.between(0.34, 0.46)
     sky(stage, (middle, light, pale), sun)
     disc(stage, sun, 0.055, mix(accent, WHITE, 0.75))
-    rock = hillshade(stage.noise(5, 1.25, 0.62))
+    rock, fog = hillshade(stage.noise(5, 1.25, 0.62)), stage.noise(2, 3)
     crests = np.linspace(0.45, 0.82, 5)
     for depth, crest in enumerate(crests):
         share = depth / (len(crests) - 1)
         shadow = mix(mix(light, pale, 0.3), mix(dark, BLACK, 0.5), share**0.7)
         ridge(stage, float(crest), 0.16 - 0.08 * share, shadow, mix(shadow, accent, 0.34), rock)
         if share < 1:
-            mist(stage, float(crest) + 0.11, mix(pale, accent, 0.25), 0.5 * (1 - share))
+            mist(stage, float(crest) + 0.11, mix(pale, accent, 0.25), 0.5 * (1 - share), fog)
+            fog = np.roll(fog, fog.shape[1] // 3, axis=1)
         rock = np.roll(rock, rock.shape[1] // 3, axis=1)
     walker(stage, stage.between(0.3, 0.7), 0.76, 0.075, BLACK)
 
@@ -83,10 +84,11 @@ def city(stage: Stage) -> None:
     dark, middle, light, _, accent = stage.colours
     shore = stage.between(0.66, 0.72)
     sky(stage, (mix(dark, BLACK, 0.5), dark, middle, light), (0.5, shore), shore)
+    fog = stage.noise(2, 3)
     for share, height in ((0.15, 0.42), (0.5, 0.3), (0.9, 0.2)):
         wall = mix(mix(middle, light, 0.35), mix(dark, BLACK, 0.6), share)
         buildings(stage, shore, height, wall, mix(accent, WHITE, 0.35), share)
-        mist(stage, shore, mix(middle, accent, 0.3), 0.5 * (1 - share))
+        mist(stage, shore, mix(middle, accent, 0.3), 0.5 * (1 - share), fog)
     mirror(stage, shore)
     bokeh(stage, 26, (accent, mix(light, WHITE, 0.4), mix(accent, WHITE, 0.5)), shore + 0.02)
     x = stage.between(0.35, 0.65)
@@ -104,11 +106,12 @@ def space(stage: Stage) -> None:
     stars(stage, 380)
     centre = stage.between(0.2, 0.8), stage.between(0.3, 0.42)
     planet(stage, centre, stage.between(0.24, 0.36), (dark, light, pale))
-    crest = ridge(
-        stage, 0.76, 0.1, BLACK, mix(middle, BLACK, 0.6), hillshade(stage.noise(8, 1, 0.65))
-    )
+    ground = stage.noise(8, 1, 0.65)
+    crest = ridge(stage, 0.76, 0.08, BLACK, mix(middle, BLACK, 0.5), hillshade(ground))
     x = stage.between(0.3, 0.7)
-    walker(stage, x, float(crest[int(x * crest.size)]) + 0.004, 0.1, BLACK)
+    feet = float(crest[int(x * crest.size)]) + 0.004
+    stage.lay(mix(accent, WHITE, 0.4), glow(stage, (x, feet - 0.06), 0.1) * 0.8)
+    walker(stage, x, feet, 0.1, BLACK)
 
 
 def forest(stage: Stage) -> None:

@@ -1,0 +1,182 @@
+"""What one key cannot tell: names that must exist, amounts that must fit one another, paths.
+
+The checks read plain data in which any value may still be of the wrong kind, so that all
+problems of a file are found at once; what is of the wrong kind is left to the models.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from jupyter_cluster.config._document import Document
+from jupyter_cluster.config._fill import as_map, is_count
+from jupyter_cluster.config._problems import KeyPath, Problem, nearest
+from jupyter_cluster.config._sections import PROVIDERS
+from jupyter_cluster.model import CPU, GPU, MEMORY, Resources
+
+PROVIDER_GROUP = "jupyter_cluster.providers"
+
+
+def check(document: Document) -> Iterator[Problem]:
+    """All problems between the keys of a document whose left-out values are filled in."""
+    if not isinstance(document.data, dict):
+        return
+    for rule in (_empty, _provider, _head_type, _counts, _sum, _resources, _ec2, _key_names):
+        yield from rule(document)
+
+
+def known_providers() -> list[str]:
+    """Provider types that a file may name: ours and those of installed packages."""
+    return sorted({*PROVIDERS, *(point.name for point in entry_points(group=PROVIDER_GROUP))})
+
+
+def _types(document: Document) -> dict[str, Any]:
+    return as_map(document.data.get("available_node_types"))
+
+
+def _empty(document: Document) -> Iterator[Problem]:
+    """An empty key may be a slip: an empty budget is not meant as no budget."""
+    for path, word in document.words.items():
+        if word == "" and not _is_free(path):
+            yield document.problem(path, "has no value; write one or leave the key out")
+
+
+def _is_free(path: KeyPath) -> bool:
+    return path[:1] == ("metadata",) or path[2:3] == ("node_config",) or not path
+
+
+def _provider(document: Document) -> Iterator[Problem]:
+    kind = as_map(document.data.get("provider")).get("type")
+    if not isinstance(kind, str) or kind in (known := known_providers()):
+        return
+    yield document.problem(
+        ("provider", "type"),
+        f"unknown provider {kind!r}{did_you_mean(kind, known)} Known: {', '.join(known)}; more "
+        f"come with packages that register under {PROVIDER_GROUP}",
+    )
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """The end of a clause about an unknown word: a suggestion if there is one."""
+    near = nearest(word, known)
+    return f"; did you mean {near}?" if near else "."
+
+
+def _head_type(document: Document) -> Iterator[Problem]:
+    head, known = document.data.get("head_node_type"), list(_types(document))
+    if "available_node_types" not in document.data:
+        message = "is required, since head_node_type names one of its types"
+        yield document.problem(("available_node_types",), message)
+    elif head is None and "head_node_type" not in document.data and known:
+        message = f"is required with available_node_types: write one of {', '.join(known)}"
+        yield document.problem(("head_node_type",), message)
+    elif isinstance(head, str) and known and head not in known:
+        message = f"no node type is named {head!r}{did_you_mean(head, known)}"
+        message += f" Known: {', '.join(known)}"
+        yield document.problem(("head_node_type",), message)
+
+
+def _counts(document: Document) -> Iterator[Problem]:
+    for name, one in _types(document).items():
+        least, most = as_map(one).get("min_workers"), as_map(one).get("max_workers")
+        if not (is_count(least) and is_count(most) and least > most):
+            continue
+        path: KeyPath = ("available_node_types", name)
+        limit = f"this type's max_workers ({most})"
+        if (*path, "max_workers") not in document.lines:
+            limit = f"the global max_workers ({most})"
+        yield document.problem(
+            (*path, "min_workers"), f"{least} is more than {limit}; lower it or raise the maximum"
+        )
+
+
+def _sum(document: Document) -> Iterator[Problem]:
+    most = document.data.get("max_workers")
+    least = {name: as_map(one).get("min_workers", 0) for name, one in _types(document).items()}
+    counts = {name: n for name, n in least.items() if is_count(n) and n}
+    if len(counts) < 2 or not is_count(most) or sum(counts.values()) <= most:
+        return
+    parts = " + ".join(f"{n} ({name})" for name, n in counts.items())
+    message = (
+        f"{most} is less than the min_workers of all types together: {parts} = "
+        f"{sum(counts.values())}; raise it or lower those"
+    )
+    yield document.problem(("max_workers",), message)
+
+
+def _resources(document: Document) -> Iterator[Problem]:
+    for name, one in _types(document).items():
+        for resource, amount in as_map(as_map(one).get("resources")).items():
+            path = ("available_node_types", name, "resources", resource)
+            yield from _resource(document, path, resource, amount)
+
+
+def _resource(document: Document, path: KeyPath, name: str, amount: Any) -> Iterator[Problem]:
+    usual = {word.lower(): word for word in (CPU, GPU, MEMORY)}.get(name.lower(), name)
+    if usual != name:
+        yield document.problem(path, f"upper and lower case matter: write {usual}")
+    if isinstance(amount, float) and 0 < amount < 1:
+        try:
+            Resources.of({name: amount})
+        except ValueError as error:
+            yield document.problem(path, str(error))
+
+
+def _ec2(document: Document) -> Iterator[Problem]:
+    if as_map(document.data.get("provider")).get("type") != "aws":
+        return
+    for name, one in _types(document).items():
+        config = as_map(one).get("node_config", {})
+        if isinstance(one, dict) and isinstance(config, dict) and not _names_instance(config):
+            yield document.problem(
+                ("available_node_types", name, "node_config"),
+                "must name an InstanceType or a LaunchTemplate, e.g. {InstanceType: m5.large}",
+            )
+
+
+def _names_instance(node_config: dict[str, Any]) -> bool:
+    return bool(node_config.get("InstanceType") or node_config.get("LaunchTemplate"))
+
+
+def _key_names(document: Document) -> Iterator[Problem]:
+    """EC2 cannot tell which of its keys belongs to a private key of the user's."""
+    provider = as_map(document.data.get("provider"))
+    own_key = as_map(document.data.get("auth")).get("ssh_private_key")
+    if provider.get("type") != "aws" or not own_key or "key_pair" in provider:
+        return
+    for name, one in _types(document).items():
+        config = as_map(as_map(one).get("node_config"))
+        if _names_instance(config) and not config.get("KeyName"):
+            yield document.problem(
+                ("available_node_types", name, "node_config"),
+                "must name the KeyName that belongs to auth.ssh_private_key",
+            )
+
+
+def resolve_paths(document: Document, base: Path) -> tuple[dict[KeyPath, str], list[Problem]]:
+    """Absolute paths for the local paths in a document, and those that do not exist.
+
+    A relative path is meant from the folder `base`; ``~`` is this machine's home.
+    """
+    resolved: dict[KeyPath, str] = {}
+    problems: list[Problem] = []
+    for path, written in _local_paths(as_map(document.data)):
+        where = os.path.abspath(base / os.path.expanduser(written))
+        resolved[path] = where
+        if not written or not os.path.exists(where):
+            message = f"{written!r} does not exist here (looked for {where})"
+            problems.append(document.problem(path, message))
+    return resolved, problems
+
+
+def _local_paths(data: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    for remote, local in as_map(data.get("file_mounts")).items():
+        if isinstance(local, str):
+            yield ("file_mounts", remote), local
+    for key in ("ssh_private_key", "ssh_public_key"):
+        if isinstance(local := as_map(data.get("auth")).get(key), str):
+            yield ("auth", key), local

@@ -1,0 +1,96 @@
+"""From a file or text to a checked `ClusterConfig`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from jupyter_cluster.config._checks import check, resolve_paths
+from jupyter_cluster.config._document import Document, read_yaml
+from jupyter_cluster.config._fill import fill
+from jupyter_cluster.config._messages import problems_of
+from jupyter_cluster.config._models import ClusterConfig
+from jupyter_cluster.config._problems import KeyPath, Problem, fail
+from jupyter_cluster.config._ray import translate
+
+
+def load(path: str | Path) -> ClusterConfig:
+    """Read and check a cluster YAML.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or has problems; all of them are named.
+    """
+    file = Path(path).expanduser()
+    return parse(_read(file, str(path)), source=str(path), base_dir=file.parent)
+
+
+def parse(
+    text: str, source: str = "cluster.yaml", base_dir: str | Path | None = None
+) -> ClusterConfig:
+    """Check the text of a cluster YAML.
+
+    Parameters
+    ----------
+    source
+        What messages call the text.
+    base_dir
+        The folder from which relative paths are meant; the working directory by default.
+
+    Raises
+    ------
+    ConfigError
+        The text has problems; all of them are named.
+    """
+    document = read_yaml(text, source)
+    origins = {path: f"{source}:{line}" for path, line in document.lines.items()}
+    return build(document, origins, Path(base_dir or "."))
+
+
+def build(document: Document, origins: dict[KeyPath, str], base_dir: Path) -> ClusterConfig:
+    """The configuration that a document describes; `origins` is for `explain`."""
+    document, notices = translate(document)
+    paths, missing = resolve_paths(document, base_dir)
+    data = fill(document.data)
+    for path, resolved in paths.items():
+        data = _with(data, path, resolved)
+    problems = [*document.problems, *missing, *check(replace(document, data=data))]
+    config = _validated(replace(document, data=data), problems)
+    config._origins, config._notices = origins, notices
+    return config
+
+
+def _validated(document: Document, problems: list[Problem]) -> ClusterConfig:
+    try:
+        config = ClusterConfig.model_validate(document.data)
+    except ValidationError as error:
+        fail(*problems, *problems_of(error, document))
+    if problems:
+        fail(*problems)
+    return config
+
+
+def _with(data: Any, path: KeyPath, value: Any) -> Any:
+    """A copy of nested maps with one value changed."""
+    if not path:
+        return value
+    return {**data, path[0]: _with(data[path[0]], path[1:], value)}
+
+
+def _read(file: Path, source: str) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        message = f"byte {error.object[error.start]:#x} is not UTF-8; save the file as UTF-8"
+    except FileNotFoundError:
+        line, message = None, f"there is no such file (looked for {file.absolute()})"
+    except IsADirectoryError:
+        line, message = None, "is a folder; name the YAML file in it"
+    except OSError as error:
+        line, message = None, f"cannot be read: {error.strerror}"
+    fail(Problem(source, line, "", message))

@@ -1,0 +1,156 @@
+"""What pydantic found, as sentences about the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from jupyter_cluster.config._checks import did_you_mean
+from jupyter_cluster.config._document import Document
+from jupyter_cluster.config._fill import as_map
+from jupyter_cluster.config._models import ClusterConfig
+from jupyter_cluster.config._problems import KeyPath, Problem, nearest, show_path
+from jupyter_cluster.config._ray import refusal
+from jupyter_cluster.config._sections import PROVIDERS, Auth, Docker, NodeTypeConfig
+
+# What must stand there, by pydantic's name of the error.
+_KINDS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "tuple_type": "a list, e.g. [a, b]",
+    "dict_type": "a map (key: value)",
+    "model_type": "a map (key: value)",
+    "union_tag_not_found": "a map (key: value)",
+}
+
+# Where a key may belong that stands in the wrong section.
+_PLACES: dict[str, type[BaseModel]] = {
+    "the top level": ClusterConfig,
+    "auth": Auth,
+    "docker": Docker,
+    "a node type": NodeTypeConfig,
+    **{f"provider {name}": model for name, model in PROVIDERS.items()},
+}
+
+
+def problems_of(error: ValidationError, document: Document) -> Iterator[Problem]:
+    """One problem for each of pydantic's errors."""
+    for details in error.errors(include_url=False):
+        path = _path(details["loc"])
+        # An empty value has its own sentence already.
+        if details["input"] is not None or document.words.get(path) != "":
+            yield document.problem(path, _message(path, details, document))
+
+
+def _path(loc: tuple[int | str, ...]) -> KeyPath:
+    """The key path, without the tags that say which alternative pydantic took."""
+    return tuple(step for step in loc if not (isinstance(step, str) and step[:1] == "<"))
+
+
+def _message(path: KeyPath, details: ErrorDetails, document: Document) -> str:
+    kind, value, limits = details["type"], details["input"], details.get("ctx", {})
+    if kind in _KINDS:
+        return _wrong_kind(_KINDS[kind], value, document.words.get(path), path)
+    if kind == "extra_forbidden":
+        return refusal(path, document.data) or _unknown_key(path, document.data)
+    word = document.words.get(path, repr(value))
+    return _other(kind, word, limits) or f"{details['msg'][:1].lower()}{details['msg'][1:]}"
+
+
+def _other(kind: str, word: str, limits: Mapping[str, Any]) -> str | None:
+    sentences = {
+        "missing": "is required",
+        "greater_than_equal": f"must be at least {limits.get('ge', 0):g}, not {word}",
+        "greater_than": f"must be more than {limits.get('gt', 0):g}, not {word}",
+        "less_than_equal": f"must be at most {limits.get('le', 0):g}, not {word}",
+        "finite_number": f"must be a finite number, not {word}",
+        "string_pattern_mismatch": "may have only letters, digits, _ and -, and does not "
+        f"start with -; {word!r} does not fit",
+        "literal_error": f"must be a number or {limits.get('expected')}, not {word}",
+        "too_short": "must name at least one node type",
+    }
+    return sentences.get(kind)
+
+
+def _wrong_kind(kind: str, value: Any, word: str | None, path: KeyPath) -> str:
+    if kind == "text" and word is not None:
+        return f'must be text, but YAML reads {word} as {_shown(value)}; put it in quotes: "{word}"'
+    wrong = f"must be {kind}, not {_shown(value)}"
+    return wrong + _number_hint(value, word, path) if "number" in kind else wrong
+
+
+def _number_hint(value: Any, word: str | None, path: KeyPath) -> str:
+    if not isinstance(value, str):
+        return ""
+    if word is None and _is_number(value):
+        return "; leave the quotes out"
+    if word is not None and value.isdecimal():
+        return f"; write {int(value)} (to some readers a leading zero means base 8)"
+    return "; write it in bytes, e.g. 8e9" if path[-1:] == ("memory",) else ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return f"the text {value!r}"
+        case dict():
+            return "a map"
+    return "a list"
+
+
+def _unknown_key(path: KeyPath, data: Any) -> str:
+    key = str(path[-1])
+    provider_type = as_map(as_map(data).get("provider")).get("type")
+    allowed = list(model_at(path[:-1], provider_type).model_fields)
+    suggestion = did_you_mean(key, allowed)
+    if suggestion == ".":
+        suggestion = _elsewhere(key, path)
+    return f"unknown key{suggestion} Allowed: {', '.join(allowed)}"
+
+
+def _elsewhere(key: str, path: KeyPath) -> str:
+    """The end of a clause about a key that another section knows."""
+    if key[:1].isupper() and path[0] == "available_node_types":
+        return f"; arguments of EC2 belong in {show_path((*path[:-1], 'node_config'))}."
+    for place, model in _PLACES.items():
+        if near := nearest(key, model.model_fields):
+            return f"; did you mean {near}, a key of {place}?"
+    return "."
+
+
+def model_at(path: KeyPath, provider_type: Any) -> type[BaseModel]:
+    """The model of the section at a path; `provider_type` says which provider is meant."""
+    model: type[BaseModel] = ClusterConfig
+    for step in path:
+        if step == "provider":
+            model = PROVIDERS[provider_type]
+        elif isinstance(step, str) and step in model.model_fields:
+            model = _model_in(model.model_fields[step].annotation) or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model in an annotation such as ``dict[str, NodeTypeConfig]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)

@@ -1,0 +1,472 @@
+"""All jobs of the cluster: taken in, waiting for refs, ended, each result once.
+
+What changes here is written to the journal; what ends is told to the followers of the job.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from array import array
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from ..codec import dump_error
+from ..errors import (
+    JobError,
+    ResultLostError,
+    TaskCrashedError,
+    TaskError,
+    TaskMemoryError,
+    TaskTimeoutError,
+)
+from ..model import JobState
+from ..wire import Block, Status
+from .inputs import InputStore
+from .job import CANCELLED, DONE, FAILED, QUEUED, WAITING, Job, JobSpec
+from .journal import Journal, Statement
+from .results import ResultStore, Results
+
+logger = logging.getLogger("jupyter_cluster.head")
+
+# A range that was lost with this many nodes is not sent to another one.
+MAX_ATTEMPTS = 10
+_STATE_OF = bytes([DONE, FAILED, DONE, CANCELLED, FAILED, FAILED, FAILED]) + bytes(249)
+_FAILURES: dict[Status, type[TaskError]] = {
+    Status.CRASHED: TaskCrashedError,
+    Status.MEMORY: TaskMemoryError,
+    Status.TIMEOUT: TaskTimeoutError,
+}
+
+
+class Follower(Protocol):
+    """Somebody who is told what happens to a job."""
+
+    def on_results(self, results: Results) -> None: ...
+    def on_job(self, job: Job) -> None: ...
+
+
+class Jobs:
+    """The jobs by their id, and those with something to send.
+
+    Attributes
+    ----------
+    ready : dict
+        Jobs with queued tasks, in the order in which they are served.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        inputs: InputStore,
+        results: ResultStore,
+        on_demand: Callable[[], None],
+        on_cancel: Callable[[str, list[tuple[int, int]]], None],
+        log: Callable[[str, str], None],
+    ) -> None:
+        self.by_id: dict[str, Job] = {}
+        self.ready: dict[str, Job] = {}
+        self.inputs = inputs
+        self.results = results
+        self.functions: dict[str, bytes] = {}
+        self.modules: dict[str, bytes] = {}
+        self._journal = journal
+        self._on_demand = on_demand
+        self._on_cancel = on_cancel
+        self._log = log
+        self._followers: dict[str, set[Follower]] = {}
+        self._waiting_for: dict[str, list[tuple[str, int]]] = {}
+
+    # -- taking jobs in -----------------------------------------------------------------------
+
+    def get(self, job: str) -> Job:
+        """A job by its id.
+
+        Raises
+        ------
+        JobError
+            There is none, or no longer.
+        """
+        try:
+            return self.by_id[job]
+        except KeyError:
+            raise JobError(f"there is no job {job!r}, or it was deleted") from None
+
+    def submit(self, spec: JobSpec, done: Callable[[], None] | None = None) -> Job:
+        """Take a job in; known ones are left as they are."""
+        if (job := self.by_id.get(spec.id)) is None:
+            job = self.by_id[spec.id] = Job(spec, time.time())
+            if spec.kind == "map":
+                self._log("job", f"job {spec.name!r} was submitted")
+        self._journal.execute(
+            "INSERT OR IGNORE INTO jobs VALUES (?, ?, 0, ?, NULL, 0, '')",
+            spec.id,
+            spec.to_json(),
+            job.submitted,
+            done=done,
+        )
+        return job
+
+    def add_function(self, digest: str, code: bytes) -> None:
+        """A pickled function that jobs will name."""
+        self.functions[digest] = code
+        self._journal.execute("INSERT OR IGNORE INTO functions VALUES (?, ?)", digest, code)
+
+    def add_modules(self, digest: str, archive: bytes) -> None:
+        """Modules that travel with jobs."""
+        self.modules[digest] = archive
+        self._journal.execute("INSERT OR IGNORE INTO modules VALUES (?, ?)", digest, archive)
+
+    def add_tasks(
+        self,
+        job: Job,
+        block: Block,
+        refs: dict[int, list[str]],
+        done: Callable[[], None] | None = None,
+    ) -> None:
+        """Take inputs in; what was taken in before is only acknowledged."""
+        if job.add(block.start, len(block)):
+            self.inputs.add(job.id, block)
+            self._wait_for_refs(job, refs)
+            self._has_work(job)
+            row = (job.id, block.start, block.base, block.ends.tobytes(), block.data)
+            statement = (
+                "INSERT OR IGNORE INTO inputs VALUES (?, ?, ?, ?, ?, ?)",
+                (*row, json.dumps(refs) if refs else None),
+            )
+            self._journal.write([statement], lambda: self._inputs_safe(job.id, block.start, done))
+        elif done:
+            self._journal.write([], done)
+
+    def _inputs_safe(self, job: str, start: int, done: Callable[[], None] | None) -> None:
+        self.inputs.written(job, start)
+        if done:
+            done()
+
+    def put(self, job: Job, block: Block, done: Callable[[], None] | None = None) -> None:
+        """Take values in as they are: results without a task."""
+        if job.add(block.start, len(block), QUEUED):
+            results = Results(job.id, "", bytes(len(block)), block)
+            self._journal.write(self._end(job, results), self._safe(done))
+        elif done:
+            self._journal.write([], done)
+
+    def _has_work(self, job: Job) -> None:
+        if job.queue and not job.cancelled:
+            self.ready[job.id] = job
+            self._on_demand()
+
+    def seal(self, job: Job, note: str = "") -> None:
+        """No more tasks will come."""
+        if not job.sealed:
+            job.sealed = True
+            job.note = note or job.note
+            self._journal.execute(
+                "UPDATE jobs SET sealed = 1, note = ? WHERE id = ?", job.note, job.id
+            )
+            self._check_finished(job)
+
+    def delete(self, job: Job) -> None:
+        """Forget a job with all its results; what runs of it is stopped."""
+        self.cancel(job, None)
+        del self.by_id[job.id]
+        self.ready.pop(job.id, None)
+        self._followers.pop(job.id, None)
+        self.inputs.forget(job.id)
+        self.results.forget(job.id)
+        self._journal.write(
+            [
+                ("DELETE FROM jobs WHERE id = ?", (job.id,)),
+                ("DELETE FROM samples WHERE job = ?", (job.id,)),
+            ]
+        )
+
+    # -- refs as arguments --------------------------------------------------------------------
+
+    def _wait_for_refs(self, job: Job, refs: dict[int, list[str]]) -> None:
+        for index, keys in refs.items():
+            job.refs[index] = keys
+            missing = [key for key in dict.fromkeys(keys) if not self._is_final(key)]
+            for key in missing:
+                self._waiting_for.setdefault(key, []).append((job.id, index))
+            if missing:
+                job.set_states(index, index + 1, WAITING)
+            else:
+                self._settle_refs(job, index)
+
+    def _is_final(self, key: str) -> bool:
+        other, index = self.locate(key)
+        return other is None or other.states[index] in (DONE, FAILED, CANCELLED)
+
+    def locate(self, key: str) -> tuple[Job | None, int]:
+        """The job and position that a ref's key names; no job where it is gone."""
+        name, _, position = key.partition(":")
+        job, index = self.by_id.get(name), int(position)
+        return (job, index) if job and index < len(job.states) else (None, index)
+
+    def _wake(self, job: Job, start: int, stop: int) -> None:
+        if not self._waiting_for:
+            return
+        for index in range(start, stop):
+            for name, waiting in self._waiting_for.pop(f"{job.id}:{index}", ()):
+                other = self.by_id.get(name)
+                if other is not None and other.states[waiting] == WAITING:
+                    self._settle_refs(other, waiting)
+
+    def _settle_refs(self, job: Job, index: int) -> None:
+        """Send a task whose refs are all there, or end it as they have ended."""
+        keys = job.refs[index]
+        if any(not self._is_final(key) for key in keys):
+            return
+        for key in keys:
+            other, position = self.locate(key)
+            if other is None or other.states[position] != DONE:
+                job.refs.pop(index)
+                self._end_unrun(job, index, other, position)
+                return
+        if job.states[index] == WAITING:
+            job.release(index)
+            self._has_work(job)
+
+    def _end_unrun(self, job: Job, index: int, other: Job | None, position: int) -> None:
+        """A ref among the arguments has no value: the task ends in the same way."""
+        if other is None:
+            error = ResultLostError("an argument refers to a result that was dropped")
+            status, data = Status.ERROR, dump_error(error)
+        elif other.states[position] == CANCELLED:
+            status, data = Status.CANCELLED, b""
+        else:
+            found = self.results.find(other.id, position, position + 1)[-1]
+            status, data = Status.ERROR, bytes(found.block.item(position))
+        results = Results(job.id, "", bytes([status]), Block.of(index, [data]))
+        self._journal.write(self._end(job, results), self._safe(None))
+
+    # -- results ------------------------------------------------------------------------------
+
+    def take(
+        self, job: Job, results: Results, attempt: int, seconds: float, done: Callable[[], None]
+    ) -> None:
+        """Results of a node: the first for each task counts, later ones are dropped."""
+        ran = len(results.statuses) - results.statuses.count(Status.CANCELLED)
+        if seconds and ran:
+            job.note_duration(ran, seconds)
+        statements: list[Statement] = []
+        for start, stop in job.open_ranges(results.block.start, results.block.stop):
+            for part in self._without_retries(job, results.cut(start, stop), attempt):
+                statements += self._end(job, part)
+        self._journal.write(statements, self._safe(done))
+
+    def _safe(self, done: Callable[[], None] | None) -> Callable[[], None]:
+        number = self.results.last_number
+
+        def safe() -> None:
+            self.results.written(number)
+            if done:
+                done()
+
+        return safe
+
+    def _without_retries(self, job: Job, results: Results, attempt: int) -> Iterable[Results]:
+        """What of these results is final; the rest is queued again."""
+        failed = [i for i, s in enumerate(results.statuses) if s not in (Status.OK, Status.STORED)]
+        if not failed:
+            return [results]
+        parts, at, first = [], results.block.start, results.block.start
+        for position in (first + i for i in failed):
+            if position > at:
+                parts.append(results.cut(at, position))
+            if (
+                part := self._failed(job, results.cut(position, position + 1), attempt)
+            ) is not None:
+                parts.append(part)
+            at = position + 1
+        if at < results.block.stop:
+            parts.append(results.cut(at, results.block.stop))
+        return parts
+
+    def _failed(self, job: Job, result: Results, attempt: int) -> Results | None:
+        """The final result of one task that did not return a value; None where it is retried."""
+        index, status = result.block.start, Status(result.statuses[0])
+        if status is Status.CANCELLED:
+            return result
+        tries = job.failures[index] = job.failures.get(index, 0) + 1
+        if tries <= job.spec.max_retries and self._is_retried(job, status):
+            job.requeue(index, index + 1, attempt + 1)
+            self._has_work(job)
+            if status is not Status.ERROR:
+                reason = bytes(result.block.item(index)).decode(errors="replace").splitlines()[0]
+                self._log(
+                    "warning",
+                    f"task {index} of {job.spec.name!r} on {result.node}: {reason};"
+                    f" retry {tries} of {job.spec.max_retries}",
+                )
+            return None
+        if status is Status.ERROR:
+            return result
+        return self._given_up(job, result, status, tries)
+
+    def _is_retried(self, job: Job, status: Status) -> bool:
+        if status is Status.ERROR:
+            return job.spec.retry_exceptions
+        return status is not Status.TIMEOUT or job.spec.retry_timeouts
+
+    def _given_up(self, job: Job, result: Results, status: Status, tries: int) -> Results:
+        index = result.block.start
+        reason = bytes(result.block.item(index)).decode(errors="replace")
+        again = f", {tries} times in all; it is given up as poison" if tries > 1 else ""
+        text = (
+            f"task {index} of job {job.spec.name!r} failed on node {result.node}{again}: {reason}"
+        )
+        self._log("error", text.splitlines()[0])
+        error = _FAILURES[status](text, job.spec.name, index, result.node)
+        block = Block.of(index, [dump_error(error)])
+        return Results(job.id, result.node, bytes([Status.ERROR]), block)
+
+    def _end(self, job: Job, results: Results) -> list[Statement]:
+        """These tasks have ended: remember, tell, and wake what waited for them."""
+        block = results.block
+        statements = self.results.add(results)
+        job.set_each(block.start, results.statuses.translate(_STATE_OF))
+        if job.refs:
+            for index in range(block.start, block.stop):
+                job.refs.pop(index, None)
+        for follower in tuple(self._followers.get(job.id, ())):
+            follower.on_results(results)
+        self._wake(job, block.start, block.stop)
+        self._check_finished(job)
+        return statements
+
+    def _check_finished(self, job: Job) -> None:
+        if job.sealed and not job.unfinished and job.finished is None:
+            job.finished = time.time()
+            self._journal.execute("UPDATE jobs SET finished = ? WHERE id = ?", job.finished, job.id)
+            if job.spec.kind == "map":
+                info = job.info()
+                self._log(
+                    "job",
+                    f"job {info.name!r} ended: {info.done} done, {info.failed} failed,"
+                    f" {info.cancelled} cancelled in {job.finished - job.submitted:.1f} s",
+                )
+            for follower in tuple(self._followers.get(job.id, ())):
+                follower.on_job(job)
+
+    # -- losing, cancelling, dropping ---------------------------------------------------------
+
+    def requeue(self, job: Job, start: int, stop: int, attempt: int) -> None:
+        """A node no longer has these: send them again, or give up where nodes keep dying."""
+        if attempt >= MAX_ATTEMPTS:
+            for a, b in job.open_ranges(start, stop):
+                error = TaskCrashedError(
+                    f"tasks {a} to {b - 1} of job {job.spec.name!r} were lost with"
+                    f" {MAX_ATTEMPTS} nodes",
+                    job.spec.name,
+                    a,
+                )
+                data = dump_error(error)
+                block = Block.of(a, [data] * (b - a))
+                results = Results(job.id, "", bytes([Status.ERROR]) * (b - a), block)
+                self._journal.write(self._end(job, results), self._safe(None))
+            return
+        job.requeue(start, stop, attempt + 1)
+        self._has_work(job)
+
+    def lose_stored(self, node: str) -> int:
+        """Large results went with a node: their tasks are run again. Returns how many."""
+        lost = self.results.on_node(node)
+        for job_id, index in lost:
+            self.results.lost(job_id, index)
+            if job := self.by_id.get(job_id):
+                if job.finished is not None:
+                    self._journal.execute("UPDATE jobs SET finished = NULL WHERE id = ?", job_id)
+                job.reopen(index)
+                self._has_work(job)
+        return len(lost)
+
+    def cancel(self, job: Job, ranges: list[tuple[int, int]] | None) -> None:
+        """End tasks that have not ended; all, and the job with them, where no ranges are given."""
+        if ranges is None:
+            job.cancelled = job.cancelled or bool(job.unfinished) or not job.sealed
+            job.sealed = True
+            self._journal.execute(
+                "UPDATE jobs SET sealed = 1, cancelled = ? WHERE id = ?",
+                int(job.cancelled),
+                job.id,
+            )
+            ranges = [(0, len(job.states))]
+        for first, last in ranges:
+            for start, stop in job.open_ranges(first, last):
+                count = stop - start
+                block = Block(start, 0, array("Q", bytes(8 * count)), b"")
+                results = Results(job.id, "", bytes([Status.CANCELLED]) * count, block)
+                self._journal.write(self._end(job, results), self._safe(None))
+                self._on_cancel(job.id, [(start, stop)])
+        self._check_finished(job)
+
+    def drop_client(self, client: str) -> None:
+        """A client is gone for good: its refs and values go, what it fed is sealed."""
+        for job in [job for job in self.by_id.values() if job.spec.client == client]:
+            if job.spec.kind != "map":
+                self.delete(job)
+            elif not job.sealed:
+                self.seal(job, "its client went away: sealed at what had arrived")
+
+    # -- followers ----------------------------------------------------------------------------
+
+    def follow(self, job: Job, follower: Follower) -> None:
+        """Tell this follower what happens to the job from now on."""
+        self._followers.setdefault(job.id, set()).add(follower)
+
+    def unfollow(self, follower: Follower) -> None:
+        """Tell this follower nothing more."""
+        for followers in self._followers.values():
+            followers.discard(follower)
+
+    @property
+    def active(self) -> list[Job]:
+        """Jobs with tasks that have not ended, or that may still get some."""
+        return [
+            job
+            for job in self.by_id.values()
+            if job.unfinished or (job.spec.kind == "map" and job.state is JobState.RUNNING)
+        ]
+
+    # -- after a restart ----------------------------------------------------------------------
+
+    def restore(self) -> int:
+        """Read all jobs from the journal; returns how many tasks are still to be run."""
+        read = self._journal.read
+        self.functions = dict(read("SELECT id, code FROM functions"))  # type: ignore[arg-type]
+        self.modules = dict(read("SELECT id, archive FROM modules"))  # type: ignore[arg-type]
+        columns = "id, spec, sealed, submitted, finished, cancelled, note"
+        for _id, spec, sealed, submitted, finished, cancelled, note in read(
+            f"SELECT {columns} FROM jobs ORDER BY submitted"
+        ):
+            job = Job(JobSpec(**json.loads(spec)), submitted)
+            job.sealed, job.finished, job.note = bool(sealed), finished, note
+            self.by_id[job.id] = job
+            self._restore_tasks(job)
+            job.cancelled = bool(cancelled)
+        for job in self.by_id.values():
+            self._wait_for_refs(job, {i: k for i, k in job.refs.items() if job.states[i] == QUEUED})
+            self._has_work(job)
+        return sum(job.unfinished for job in self.by_id.values())
+
+    def _restore_tasks(self, job: Job) -> None:
+        read = self._journal.read
+        if job.spec.kind == "put":
+            rows = read("SELECT start, count FROM results WHERE job = ? ORDER BY start", job.id)
+            for start, count in rows:
+                job.add(start, count)
+        for start, ends, refs in read(
+            "SELECT start, ends, refs FROM inputs WHERE job = ? ORDER BY start", job.id
+        ):
+            job.add(start, len(ends) // 8)
+            job.refs |= {int(index): keys for index, keys in json.loads(refs or "{}").items()}
+        for start, statuses in read(
+            "SELECT start, statuses FROM results WHERE job = ? ORDER BY number", job.id
+        ):
+            job.set_each(start, statuses.translate(_STATE_OF))
+        for index in list(job.refs):
+            if job.states[index] != QUEUED:
+                del job.refs[index]

@@ -1,0 +1,163 @@
+"""The database on the head's disk: jobs, inputs, results, nodes, events.
+
+One thread writes. It takes all that waits into one transaction, so that thousands of small writes
+a second cost a few dozen commits. A full disk loses nothing: the writes wait, in order, and are
+tried again until there is room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger("jupyter_cluster.head")
+
+RETRY_SECONDS = 0.5
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS functions (id TEXT PRIMARY KEY, code BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS modules (id TEXT PRIMARY KEY, archive BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, spec TEXT, sealed INTEGER, submitted REAL, finished REAL,
+    cancelled INTEGER, note TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS inputs (
+    job TEXT, start INTEGER, base INTEGER, ends BLOB, data BLOB, refs TEXT,
+    UNIQUE (job, start));
+CREATE TABLE IF NOT EXISTS results (
+    number INTEGER PRIMARY KEY, job TEXT, start INTEGER, count INTEGER, node TEXT,
+    statuses BLOB, base INTEGER, ends BLOB, data BLOB);
+CREATE INDEX IF NOT EXISTS results_of_job ON results (job, start);
+CREATE TABLE IF NOT EXISTS stored (
+    job TEXT, position INTEGER, size INTEGER, node TEXT, PRIMARY KEY (job, position))
+    WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS nodes (
+    id TEXT PRIMARY KEY, type TEXT, state TEXT, since REAL, ended REAL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, time REAL, kind TEXT, text TEXT);
+CREATE TABLE IF NOT EXISTS samples (
+    job TEXT, time REAL, done INTEGER, queued INTEGER, nodes INTEGER, slots INTEGER);
+CREATE INDEX IF NOT EXISTS samples_of_job ON samples (job, time);
+"""
+
+Statement = tuple[str, Sequence[Any]]
+
+
+class Journal:
+    """Writes in the background, reads at once.
+
+    Attributes
+    ----------
+    problem : str
+        Why writing does not succeed at the moment; empty while it does.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        loop: asyncio.AbstractEventLoop,
+        on_problem: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        self.path = path
+        self.problem = ""
+        self._loop = loop
+        self._on_problem = on_problem
+        self._queue: queue.SimpleQueue[tuple[list[Statement], Callable[[], None] | None] | None]
+        self._queue = queue.SimpleQueue()
+        self._closing = threading.Event()
+        connection = self._connect()
+        connection.executescript(_SCHEMA)
+        connection.close()
+        self._reader = self._connect()
+        self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
+        self._thread.start()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        # In WAL mode NORMAL survives the death of the process; a power cut may cost the last
+        # moments but never the database (https://sqlite.org/pragma.html#pragma_synchronous).
+        connection.execute("PRAGMA synchronous=NORMAL")
+        return connection
+
+    def write(self, statements: list[Statement], done: Callable[[], None] | None = None) -> None:
+        """Write these in one transaction; `done` is called in the loop when they are safe."""
+        self._queue.put((statements, done))
+
+    def execute(self, sql: str, *values: Any, done: Callable[[], None] | None = None) -> None:
+        """Write one statement."""
+        self.write([(sql, values)], done)
+
+    def read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The rows of a query, of what has been written so far."""
+        return self._reader.execute(sql, values).fetchall()
+
+    async def flushed(self) -> None:
+        """Wait until all that was written before this call is safe."""
+        event = asyncio.Event()
+        self.write([], event.set)
+        await event.wait()
+
+    def close(self) -> None:
+        """Write what waits, where the disk has room for it, and close."""
+        self._closing.set()
+        self._queue.put(None)
+        self._thread.join(10)
+        self._reader.close()
+
+    def _write_all(self) -> None:
+        connection = self._connect()
+        while True:
+            item = self._queue.get()
+            batch = []
+            while item is not None:
+                batch.append(item)
+                try:
+                    item = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if batch and self._commit(connection, [s for group, _ in batch for s in group]):
+                self._tell([done for _, done in batch if done])
+            if item is None:
+                connection.close()
+                return
+
+    def _commit(self, connection: sqlite3.Connection, statements: list[Statement]) -> bool:
+        """Write until it succeeds; False where the journal closes before it does."""
+        while True:
+            try:
+                if statements:
+                    connection.execute("BEGIN IMMEDIATE")
+                    for sql, values in statements:
+                        connection.execute(sql, values)
+                    connection.execute("COMMIT")
+                self._report("")
+                return True
+            except sqlite3.Error as error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if not isinstance(error, sqlite3.OperationalError):
+                    logger.exception("a write that the journal refuses was left out")
+                    return True
+                self._report(f"the journal {self.path} cannot be written: {error}")
+            if self._closing.wait(RETRY_SECONDS):
+                return False
+
+    def _report(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            self._call(lambda: self._on_problem(problem))
+
+    def _tell(self, callbacks: list[Callable[[], None]]) -> None:
+        if callbacks:
+            self._call(lambda: [done() for done in callbacks])
+
+    def _call(self, function: Callable[[], Any]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:
+            logger.debug("the loop has ended before the journal")

@@ -1,0 +1,116 @@
+"""The head's end of one node: what it can hold, what it was sent, what is still out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..model import UNITS, Resources
+
+Key = tuple[str, int, int, int]  # job, start, stop, attempt
+
+# A node gets work ahead of free slots only where that work is short: what waits on a node
+# cannot be given to another one that comes up.
+PREFETCH_SECONDS = 1.0
+# Tasks that need nothing still take a process each.
+ZERO_SHAPE_BUNDLES = 8
+
+
+@dataclass(slots=True)
+class Outstanding:
+    """A bundle that a node has and has not finished."""
+
+    key: Key
+    shape: Resources
+    left: int
+
+
+@dataclass(eq=False)
+class NodeLink:
+    """A node that has said hello at least once.
+
+    Attributes
+    ----------
+    used : Resources
+        What the outstanding bundles need together; up to twice the capacity with prefetching.
+    sent : set
+        Digests of functions, modules and values that the node has.
+    lost_since : float or None
+        Since when there is no connection (monotonic clock).
+    idle_since : float
+        Since when it has had nothing to do (Unix time).
+    """
+
+    id: str
+    type: str
+    capacity: Resources
+    address: str
+    pid: int
+    send: Callable[[dict[str, Any]], None]
+    used: Resources = field(default_factory=Resources)
+    bundles: dict[Key, Outstanding] = field(default_factory=dict)
+    sent: set[str] = field(default_factory=set)
+    acks: list[int] = field(default_factory=list)
+    draining: bool = False
+    settled: bool = False
+    lost_since: float | None = None
+    idle_since: float = field(default_factory=time.time)
+    reserved_for: str = ""
+    finished: int = 0
+
+    @property
+    def accepts(self) -> bool:
+        """Whether it may be sent work."""
+        return self.lost_since is None and self.settled and not self.draining
+
+    def slots_for(self, shape: Resources) -> int:
+        """How many tasks of a shape it can run at a time."""
+        return shape.count_in(self.capacity) if shape else ZERO_SHAPE_BUNDLES
+
+    def has_room(self, shape: Resources, seconds: float | None) -> bool:
+        """Whether to send a bundle that will take this long."""
+        if not shape:
+            return sum(not b.shape for b in self.bundles.values()) < ZERO_SHAPE_BUNDLES
+        if (self.used + shape).fits(self.capacity):
+            return True
+        short = seconds is not None and seconds <= PREFETCH_SECONDS
+        return short and (self.used + shape).fits(self.capacity.times(2))
+
+    @property
+    def load(self) -> float:
+        """The fullest resource's share in use, 0 to 2."""
+        have = self.capacity.by_name
+        return max((n / have[name] for name, n in self.used if have.get(name)), default=0.0)
+
+    @property
+    def free(self) -> Resources:
+        """What the outstanding bundles leave of it."""
+        rest = (self.capacity - self.used).by_name
+        return Resources.from_units({name: max(0, n) for name, n in rest.items()})
+
+    @property
+    def busy_slots(self) -> int:
+        """How many bundles run, as far as can be told from here."""
+        over = self.load
+        return len(self.bundles) if over <= 1 else round(len(self.bundles) / over)
+
+    @property
+    def cpus(self) -> int:
+        """Its CPUs, rounded down, at least one."""
+        return max(1, self.capacity.by_name.get("CPU", 0) // UNITS)
+
+    def hold(self, bundle: Outstanding) -> None:
+        """The node has this bundle."""
+        self.bundles[bundle.key] = bundle
+        self.used += bundle.shape
+
+    def let_go(self, key: Key) -> Outstanding | None:
+        """The node no longer has this bundle; None where it had not."""
+        bundle = self.bundles.pop(key, None)
+        if bundle is not None:
+            self.used -= bundle.shape
+            if not self.bundles:
+                self.idle_since = time.time()
+        return bundle

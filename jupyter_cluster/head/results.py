@@ -1,0 +1,165 @@
+"""Where results are: on their way to the journal, in it, or as files on a node or the head."""
+
+from __future__ import annotations
+
+import shutil
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..wire import Block, Status
+from .journal import Journal, Statement
+
+# The node name of results that lie on the head itself.
+ON_HEAD = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Results of consecutive tasks, one status byte each."""
+
+    job: str
+    node: str
+    statuses: bytes
+    block: Block
+
+    @property
+    def size(self) -> int:
+        """Bytes of data."""
+        return len(self.block.data)
+
+    def cut(self, start: int, stop: int) -> Results:
+        """A part of them."""
+        i, j = start - self.block.start, stop - self.block.start
+        return Results(self.job, self.node, self.statuses[i:j], self.block.cut(start, stop))
+
+    def with_status(self, status: Status) -> Iterator[int]:
+        """Positions of the tasks that ended like this."""
+        at = self.statuses.find(status)
+        while at >= 0:
+            yield self.block.start + at
+            at = self.statuses.find(status, at + 1)
+
+
+class ResultStore:
+    """Takes results in, finds them again.
+
+    Attributes
+    ----------
+    stored : dict
+        Node and size of each large result, by (job, position).
+    """
+
+    def __init__(self, journal: Journal, folder: Path) -> None:
+        self._journal = journal
+        self._folder = folder
+        self._writing: dict[int, Results] = {}
+        self._number = 0
+        self._longest: dict[str, int] = {}
+        self.stored: dict[tuple[str, int], tuple[str, int]] = {}
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for job, longest in journal.read("SELECT job, MAX(count) FROM results GROUP BY job"):
+            self._longest[job] = longest
+        for job, position, size, node in journal.read("SELECT * FROM stored"):
+            self.stored[job, position] = (node, size)
+
+    def add(self, results: Results) -> list[Statement]:
+        """Take results in; returns what is to be written so that they are safe."""
+        self._number += 1
+        number, job = self._number, results.job
+        self._writing[number] = results
+        self._longest[job] = max(self._longest.get(job, 0), len(results.block))
+        block = results.block
+        row = (
+            job,
+            block.start,
+            len(block),
+            results.node,
+            results.statuses,
+            block.base,
+            block.ends.tobytes(),
+            block.data,
+        )
+        statements: list[Statement] = [
+            (
+                "INSERT INTO results (job, start, count, node, statuses, base, ends, data)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+        ]
+        for position in results.with_status(Status.STORED):
+            size = int(bytes(block.item(position)))
+            self.stored[job, position] = (results.node, size)
+            statements.append(
+                (
+                    "INSERT OR REPLACE INTO stored VALUES (?, ?, ?, ?)",
+                    (job, position, size, results.node),
+                )
+            )
+        return statements
+
+    @property
+    def last_number(self) -> int:
+        """Of what was added last; `written` takes it."""
+        return self._number
+
+    def written(self, number: int) -> None:
+        """These are in the journal now."""
+        self._writing.pop(number, None)
+
+    def find(self, job: str, start: int, stop: int) -> list[Results]:
+        """Results of a range, older before newer where a task was run again."""
+        earliest = start - self._longest.get(job, 0)
+        rows = self._journal.read(
+            "SELECT start, node, statuses, base, ends, data FROM results WHERE job = ?"
+            " AND start > ? AND start < ? ORDER BY number",
+            job,
+            earliest,
+            stop,
+        )
+        found = [
+            Results(job, node, statuses, Block(first, base, array("Q", ends), data))
+            for first, node, statuses, base, ends, data in rows
+        ]
+        found += [results for results in self._writing.values() if results.job == job]
+        return [
+            results.cut(max(start, results.block.start), min(stop, results.block.stop))
+            for results in found
+            if results.block.start < stop and start < results.block.stop
+        ]
+
+    def on_node(self, node: str) -> list[tuple[str, int]]:
+        """Large results that lie on this node."""
+        return [key for key, (where, _size) in self.stored.items() if where == node]
+
+    def path(self, job: str, position: int) -> Path:
+        """Where a large result lies on the head once it was moved there."""
+        return self._folder / f"{job}-{position}"
+
+    def moved_here(self, job: str, position: int) -> None:
+        """A large result lies on the head from now on."""
+        _node, size = self.stored[job, position]
+        self.stored[job, position] = (ON_HEAD, size)
+        self._journal.execute(
+            "UPDATE stored SET node = ? WHERE job = ? AND position = ?", ON_HEAD, job, position
+        )
+
+    def lost(self, job: str, position: int) -> None:
+        """A large result went with its node."""
+        self.stored.pop((job, position), None)
+        self._journal.execute("DELETE FROM stored WHERE job = ? AND position = ?", job, position)
+
+    def forget(self, job: str) -> None:
+        """Delete all results of a job."""
+        self._journal.execute("DELETE FROM results WHERE job = ?", job)
+        self._journal.execute("DELETE FROM stored WHERE job = ?", job)
+        for key in [key for key in self.stored if key[0] == job]:
+            self.path(*key).unlink(missing_ok=True)
+            del self.stored[key]
+        for number in [n for n, results in self._writing.items() if results.job == job]:
+            del self._writing[number]
+
+    def close(self) -> None:
+        """Remove what was moved here."""
+        shutil.rmtree(self._folder, ignore_errors=True)
