@@ -158,12 +158,14 @@ class Agent:
                 "type": self._options.node_type,
                 "resources": dict(self._options.resources.units),
                 "pid": os.getpid(),
-                "bundles": [bundle.key for bundle in self._pool.bundles()],
                 "stored": [path.name for path in (self._options.folder / "results").iterdir()],
             }
         )
         for message in self._spool.unacknowledged():
             self._send(message)
+        # After the results: what is not among these and was not reported never arrived.
+        held = [bundle.key for bundle in self._pool.bundles()]
+        self._send({"op": "jc-settled", "bundles": held})
 
     def _send(self, message: dict[str, Any]) -> None:
         worker = self._worker

@@ -7,10 +7,12 @@ speaks over that stream. Whatever would execute something sent by a caller is ta
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import isawaitable
 from typing import Any
 
 import dask
 from distributed import Worker
+from distributed.core import _expects_comm
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from ..trust import Role, require_role
@@ -70,10 +72,6 @@ class AgentPlugin(WorkerPlugin):  # type: ignore[misc]
 
 
 def _for_the_head(handler: Callable[..., Any]) -> Callable[..., Any]:
-    from inspect import isawaitable
-
-    from distributed.core import _expects_comm
-
     async def guarded(comm: Any, **arguments: Any) -> Any:
         require_role(comm.extra_info.get("peercert"), Role.HEAD)
         result = handler(comm, **arguments) if _expects_comm(handler) else handler(**arguments)

@@ -32,7 +32,8 @@ def decide(snapshot: Snapshot) -> Decision:
     two nothing happens, so that the cluster does not bounce.
     """
     whole = plan(snapshot)
-    later = plan(replace(snapshot, demands=left_for_new_nodes(snapshot)))
+    left = left_for_new_nodes(snapshot)
+    later = whole if left == snapshot.demands else plan(replace(snapshot, demands=left))
     launches = () if snapshot.closing else _launches(later.purchases, snapshot)
     ends = _Ends(snapshot, needed=whole.used | later.used, requested=whole.requested).all()
     return Decision(launches, ends, whole.infeasible)

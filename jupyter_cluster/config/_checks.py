@@ -82,30 +82,26 @@ def _head_type(document: Document) -> Iterator[Problem]:
 
 def _counts(document: Document) -> Iterator[Problem]:
     for name, one in _types(document).items():
-        least, most = as_map(one).get("min_workers"), as_map(one).get("max_workers")
-        if not (is_count(least) and is_count(most) and least > most):
-            continue
         path: KeyPath = ("available_node_types", name)
-        limit = f"this type's max_workers ({most})"
-        if (*path, "max_workers") not in document.lines:
-            limit = f"the global max_workers ({most})"
-        yield document.problem(
-            (*path, "min_workers"), f"{least} is more than {limit}; lower it or raise the maximum"
-        )
+        least, most = as_map(one).get("min_workers"), as_map(one).get("max_workers")
+        # A maximum that was not written is the global one, which `_sum` looks at.
+        if (*path, "max_workers") in document.lines and is_count(least) and is_count(most):
+            message = (
+                f"{least} is more than this type's max_workers ({most}); lower it or raise that"
+            )
+            if least > most:
+                yield document.problem((*path, "min_workers"), message)
 
 
 def _sum(document: Document) -> Iterator[Problem]:
     most = document.data.get("max_workers")
     least = {name: as_map(one).get("min_workers", 0) for name, one in _types(document).items()}
     counts = {name: n for name, n in least.items() if is_count(n) and n}
-    if len(counts) < 2 or not is_count(most) or sum(counts.values()) <= most:
-        return
-    parts = " + ".join(f"{n} ({name})" for name, n in counts.items())
-    message = (
-        f"{most} is less than the min_workers of all types together: {parts} = "
-        f"{sum(counts.values())}; raise it or lower those"
-    )
-    yield document.problem(("max_workers",), message)
+    if is_count(most) and sum(counts.values()) > most:
+        default = "" if ("max_workers",) in document.lines else " (the default)"
+        parts = " + ".join(f"{n} ({name})" for name, n in counts.items())
+        message = f"{most}{default} is less than the min_workers of all types together, {parts}"
+        yield document.problem(("max_workers",), f"{message}; raise it or lower those")
 
 
 def _resources(document: Document) -> Iterator[Problem]:

@@ -84,13 +84,17 @@ def _with(data: Any, path: KeyPath, value: Any) -> Any:
 def _read(file: Path, source: str) -> str:
     try:
         return file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        message = f"byte {error.object[error.start]:#x} is not UTF-8; save the file as UTF-8"
-    except FileNotFoundError:
-        line, message = None, f"there is no such file (looked for {file.absolute()})"
-    except IsADirectoryError:
-        line, message = None, "is a folder; name the YAML file in it"
-    except OSError as error:
-        line, message = None, f"cannot be read: {error.strerror}"
-    fail(Problem(source, line, "", message))
+    except (OSError, UnicodeDecodeError) as error:
+        line, message = _unreadable(error, file)
+        fail(Problem(source, line, "", message))
+
+
+def _unreadable(error: OSError | UnicodeDecodeError, file: Path) -> tuple[int | None, str]:
+    if isinstance(error, UnicodeDecodeError):
+        byte, line = error.object[error.start], error.object.count(b"\n", 0, error.start) + 1
+        return line, f"byte {byte:#x} is not UTF-8; save the file as UTF-8"
+    if isinstance(error, FileNotFoundError):
+        return None, f"there is no such file (looked for {file.absolute()})"
+    if isinstance(error, IsADirectoryError):
+        return None, "is a folder; name the YAML file in it"
+    return None, f"cannot be read: {error.strerror}"

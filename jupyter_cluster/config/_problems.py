@@ -68,5 +68,5 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 def fail(*problems: Problem) -> NoReturn:
     """Raise a `ConfigError` with all problems, in the order of the file."""
-    ordered = tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0))
+    ordered = tuple(sorted(dict.fromkeys(problems), key=lambda one: (one.line or 0, one.key)))
     raise ConfigError("\n".join(map(str, ordered)), ordered)

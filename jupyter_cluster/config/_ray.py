@@ -9,6 +9,7 @@ from typing import Any
 from jupyter_cluster.config._document import Document
 from jupyter_cluster.config._fill import as_map
 from jupyter_cluster.config._problems import KeyPath
+from jupyter_cluster.config._sections import PROVIDERS
 
 # Without meaning here and harmless. "*" stands for any name.
 IGNORED: dict[KeyPath, str] = {
@@ -80,14 +81,19 @@ def translate(document: Document) -> tuple[Document, tuple[str, ...]]:
     data, notices = dict(document.data), list(_notices_of_local(document))
     if _is_on_premise(as_map(data.get("provider"))):
         data["provider"] = {**data["provider"], "type": "ssh"}
-        notices.append(
-            _notice(document, ("provider", "type"), "local with head_ip is taken as ssh")
-        )
-    for pattern, reason in IGNORED.items():
-        for path in _matches(data, pattern):
-            data = _without(data, path)
-            notices.append(_notice(document, path, f"is ignored: {reason}"))
+        message = "local with head_ip is taken as ssh"
+        notices.append(str(document.problem(("provider", "type"), message)))
+    for path, reason in _ignored(data):
+        data = _without(data, path)
+        notices.append(str(document.problem(path, f"is ignored: {reason}")))
     return replace(document, data=data), tuple(notices)
+
+
+def _ignored(data: dict[str, Any]) -> list[tuple[KeyPath, str]]:
+    kind = as_map(data.get("provider")).get("type")
+    # A plug-in's own keys may have such names too.
+    patterns = [p for p in IGNORED if p[0] != "provider" or kind in list(PROVIDERS)]
+    return [(path, IGNORED[pattern]) for pattern in patterns for path in _matches(data, pattern)]
 
 
 def refusal(path: KeyPath, data: Any) -> str | None:
@@ -114,11 +120,7 @@ def _notices_of_local(document: Document) -> Iterator[str]:
     for key in _IGNORED_ON_LOCAL:
         if document.data.get(key):
             reason = "is not used on local: tasks run in processes of this machine as it is"
-            yield _notice(document, (key,), reason)
-
-
-def _notice(document: Document, path: KeyPath, message: str) -> str:
-    return str(document.problem(path, message))
+            yield str(document.problem((key,), reason))
 
 
 def _matches(data: Any, pattern: KeyPath) -> list[KeyPath]:

@@ -17,8 +17,8 @@ _PLAIN_WORDS = (
     ("could not find expected ':'", "this line has no colon: write 'key: value'"),
     ("expected ',' or ']'", "a list that starts with [ is not closed with ]"),
     ("expected ',' or '}'", "a map that starts with { is not closed with }"),
-    ("quoted scalar", "a quote is not closed"),
     ("unknown escape character", "a backslash in double quotes starts an escape; use ' instead"),
+    ("quoted scalar", "a quote is not closed"),
     ("undefined alias", "a *name is used that no &name defines above it"),
     ("expected a single document", "a second document starts here (---); only one is allowed"),
     ("expected <block end>", "the indentation does not fit the lines above"),
@@ -32,6 +32,10 @@ _PLAIN_WORDS = (
 )
 
 
+# Found late by PyYAML: the place to look at is where these began, not where they were noticed.
+_LOOK_AT_START = ("could not find expected ':'", "found unexpected end of stream")
+
+
 def syntax_problem(error: yaml.YAMLError, text: str, source: str) -> Problem:
     """The problem that a YAML error stands for, with its line and column."""
     if isinstance(error, ReaderError):
@@ -40,24 +44,27 @@ def syntax_problem(error: yaml.YAMLError, text: str, source: str) -> Problem:
         return Problem(source, line, "", what)
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return Problem(source, None, "", f"this is not YAML: {error}")
-    return _marked(error, error.problem_mark, text, source)
+    mark = error.problem_mark
+    before = _line_until(text, mark)
+    if "\t" in before:
+        column = before.index("\t") + 1
+        what = f"column {column} is a tab; YAML allows only spaces, use those"
+        return Problem(source, mark.line + 1, "", what)
+    return _marked(error, mark, source)
 
 
-def _marked(error: yaml.MarkedYAMLError, mark: yaml.Mark, text: str, source: str) -> Problem:
-    line = (text.splitlines() or [""])[min(mark.line, text.count("\n"), len(text.splitlines()) - 1)]
-    if "\t" in line[: mark.column + 1]:
-        tab = line.index("\t") + 1
-        return Problem(
-            source, mark.line + 1, "", f"column {tab} is a tab; YAML allows only spaces, use those"
-        )
-    return Problem(source, mark.line + 1, "", f"column {mark.column + 1}: {_plain(error)}")
+def _line_until(text: str, mark: yaml.Mark) -> str:
+    """The mark's line up to and with the marked character; empty at the end of the text."""
+    lines = text.splitlines()
+    return lines[mark.line][: mark.column + 1] if mark.line < len(lines) else ""
 
 
-def _plain(error: yaml.MarkedYAMLError) -> str:
+def _marked(error: yaml.MarkedYAMLError, mark: yaml.Mark, source: str) -> Problem:
     said = " ".join(filter(None, (error.context, error.problem)))
     plain = next((words for piece, words in _PLAIN_WORDS if piece in said), said)
     start = error.context_mark
-    # The place where a bracket or quote was opened is the one to look at.
-    if "not closed" in plain and start is not None:
-        return f"{plain}; it starts on line {start.line + 1}, column {start.column + 1}"
-    return plain
+    if start is not None and any(piece in said for piece in _LOOK_AT_START):
+        mark = start
+    elif start is not None and "not closed" in plain:
+        plain += f"; it starts on line {start.line + 1}, column {start.column + 1}"
+    return Problem(source, mark.line + 1, "", f"column {mark.column + 1}: {plain}")

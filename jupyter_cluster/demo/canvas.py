@@ -158,7 +158,8 @@ def fractal(
         Of the given shape, scaled so that 0 and 1 lie two standard deviations from the mean.
     """
     rows, columns = shape
-    grid = np.array([cells * stretch * rows / columns, cells]).round().astype(int) + 1
+    coarsest = np.array([cells * stretch * rows / columns, cells])
+    grid = np.minimum(coarsest.round().astype(int) + 1, shape)
     field = random.standard_normal(tuple(grid), dtype=np.float32)
     strength = 1.0
     while (grid < shape).any():

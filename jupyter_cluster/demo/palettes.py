@@ -34,7 +34,7 @@ def get_palette(image: Path | str | bytes) -> Palette:
     ValueError
         It has no pixel that is neither white nor transparent.
     """
-    name = "the image" if isinstance(image, bytes) else Path(image).name
+    name = "the data" if isinstance(image, bytes) else Path(image).name
     data = image if isinstance(image, bytes) else Path(image).read_bytes()
     return _steal_colours(data, name)
 

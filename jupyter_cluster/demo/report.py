@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
@@ -127,7 +127,7 @@ def summarise(report: Report) -> str:
     if report.speed_up is not None:
         sentences.append(
             f"One process made {report.one_process_rate:.1f} per second of the same images, "
-            f"so the cluster was {report.speed_up:.2g} times as fast."
+            f"so the cluster was {report.speed_up:.1f} times as fast."
         )
     if report.failed:
         sentences.append(f"{_count(len(report.failed), 'image')} failed and are listed below.")
@@ -151,11 +151,17 @@ def _blank(reason: str) -> str:
 def _headline(report: Report) -> str:
     not_measured = "one process was not measured"
     speed_up, efficiency, nodes = report.speed_up, report.efficiency, report.nodes
+    remarks = [f"{len(report.failed):,} failed"] if report.failed else []
+    remarks += ["interrupted"] if report.interrupted else []
     tiles = (
-        _tile("images", f"{report.images:,}", "stopped early" if report.interrupted else ""),
+        _tile("images", f"{report.images:,}", ", ".join(remarks)),
         _tile("time", format_seconds(report.seconds)),
         _tile("images per second", f"{report.rate:.1f}"),
-        _tile("nodes at most", "–" if nodes is None else str(nodes), "" if nodes else "no samples"),
+        _tile(
+            "nodes at most",
+            "–" if nodes is None else str(nodes),
+            "no samples" if nodes is None else "",
+        ),
         _tile(
             "speed-up",
             "–" if speed_up is None else f"{speed_up:.2f}×",
@@ -184,7 +190,7 @@ def _chart(report: Report) -> str:
         include_plotlyjs=True,
         # Without an id of ours plotly takes a random one, and no two reports are the same.
         div_id="throughput",
-        default_height="400px",
+        default_height="400px" if report.series else "120px",
         config={"responsive": True, "displayModeBar": False},
     )
     return f'<div class="chart">{html}</div>'
@@ -210,12 +216,12 @@ def _events(events: Sequence[Mapping[str, Any]]) -> str:
         f"<td>{escape(event['text'])}</td>"
         for event in events
     )
-    return _table(("time", "decision", "reason"), rows)
+    return _table(("time", "kind", "what and why"), rows)
 
 
 def _failures(report: Report) -> str:
     if not report.failed:
-        return _blank("None: every image gave a palette.")
+        return _blank("None of those that were tried.")
     rows = (
         f"<td><code>{escape(name)}</code></td><td>{escape(message)}</td>"
         for name, message in report.failed
@@ -223,7 +229,7 @@ def _failures(report: Report) -> str:
     return _table(("file", "error"), rows)
 
 
-def _table(heads: Sequence[str], rows: Any) -> str:
+def _table(heads: Sequence[str], rows: Iterable[str]) -> str:
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -254,6 +260,6 @@ def _thumbnail(path: Path) -> str:
             small = BytesIO()
             image.convert("RGB").save(small, "JPEG", quality=82)
     except OSError as error:
-        return f'<div class="missing">no picture: {escape(str(error))}</div>'
+        return f'<div class="missing">no picture: {escape(error.strerror or str(error))}</div>'
     data = b64encode(small.getvalue()).decode("ascii")
     return f'<img alt="" src="data:image/jpeg;base64,{data}">'

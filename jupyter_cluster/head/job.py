@@ -95,6 +95,7 @@ class Job:
         self.block_starts: list[int] = []
         self.refs: dict[int, list[str]] = {}
         self.last_size = 1
+        self.released = 0
         self.blocked_since: float | None = None
         self._mean: float | None = None
 

@@ -69,6 +69,7 @@ class Jobs:
         self.ready: dict[str, Job] = {}
         self.inputs = inputs
         self.results = results
+        self.deleted: set[str] = set()
         self.functions: dict[str, bytes] = {}
         self.modules: dict[str, bytes] = {}
         self._journal = journal
@@ -171,6 +172,7 @@ class Jobs:
         """Forget a job with all its results; what runs of it is stopped."""
         self.cancel(job, None)
         del self.by_id[job.id]
+        self.deleted.add(job.id)
         self.ready.pop(job.id, None)
         self._followers.pop(job.id, None)
         self.inputs.forget(job.id)
@@ -403,13 +405,18 @@ class Jobs:
                 self._on_cancel(job.id, [(start, stop)])
         self._check_finished(job)
 
+    def seal_client(self, client: str) -> None:
+        """A client went away: no more inputs will come for what it was feeding."""
+        for job in self.by_id.values():
+            if job.spec.client == client and job.spec.kind == "map" and not job.sealed:
+                self.seal(job, "its client went away: sealed at what had arrived")
+
     def drop_client(self, client: str) -> None:
-        """A client is gone for good: its refs and values go, what it fed is sealed."""
+        """A client is gone for good: its refs and values go with it, its jobs stay."""
+        self.seal_client(client)
         for job in [job for job in self.by_id.values() if job.spec.client == client]:
             if job.spec.kind != "map":
                 self.delete(job)
-            elif not job.sealed:
-                self.seal(job, "its client went away: sealed at what had arrived")
 
     # -- followers ----------------------------------------------------------------------------
 

@@ -186,6 +186,7 @@ def _marks(kind: str, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _layout(series: Sequence[Sample], unit: str, title: str | None) -> dict[str, Any]:
     most = max((sample["nodes"] for sample in series), default=1)
+    shown = bool(series)
     return {
         "template": "none",
         "title": {"text": escape(title), "x": 0, "xref": "paper"} if title else None,
@@ -193,12 +194,14 @@ def _layout(series: Sequence[Sample], unit: str, title: str | None) -> dict[str,
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
         "margin": {"l": 60, "r": 56, "t": 88 if title else 48, "b": 56},
+        "modebar": {"bgcolor": "rgba(0, 0, 0, 0)", "color": INK},
         "hovermode": "closest",
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "xaxis": _axis("seconds since the job began", showgrid=False, anchor="y3"),
-        "yaxis": _axis(f"{unit}s per second", domain=[0.12, 1]),
+        "xaxis": _axis("seconds since the job began", shown, showgrid=False, anchor="y3"),
+        "yaxis": _axis(f"{unit}s per second", shown, domain=[0.12, 1]),
         "yaxis2": _axis(
             "nodes",
+            shown,
             overlaying="y",
             side="right",
             showgrid=False,
@@ -207,14 +210,15 @@ def _layout(series: Sequence[Sample], unit: str, title: str | None) -> dict[str,
             dtick=max(1, -(-most // 5)),
         ),
         "yaxis3": {"domain": [0, 0.08], "range": [-1, 1], "visible": False},
-        "annotations": [] if series else [_blank()],
+        "annotations": [] if shown else [_blank()],
     }
 
 
-def _axis(title: str, **more: Any) -> dict[str, Any]:
+def _axis(title: str, shown: bool, **more: Any) -> dict[str, Any]:
     return {
         "title": {"text": escape(title), "standoff": 8, "font": {"size": 13}},
         "rangemode": "tozero",
+        "visible": shown,
         "gridcolor": GRID,
         "zeroline": False,
         **more,
@@ -223,7 +227,7 @@ def _axis(title: str, **more: Any) -> dict[str, Any]:
 
 def _blank() -> dict[str, Any]:
     centre = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
-    return {"text": _wrap(NO_SAMPLES, 40), "showarrow": False, **centre}
+    return {"text": _wrap(NO_SAMPLES), "showarrow": False, **centre}
 
 
 def _explain(sample: Sample) -> str:
@@ -231,7 +235,7 @@ def _explain(sample: Sample) -> str:
     return "<br>" + ", ".join(parts) if parts else ""
 
 
-def _wrap(text: str, width: int = 56) -> str:
+def _wrap(text: str, width: int = 44) -> str:
     """Lines for plotly, which breaks none itself and reads a little HTML."""
     return "<br>".join(escape(line) for line in textwrap.wrap(text, width))
 

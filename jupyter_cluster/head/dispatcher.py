@@ -1,0 +1,440 @@
+"""Which node gets which tasks: the first of the two levels of scheduling.
+
+Late binding: tasks stay here until a node is about to be free. How many travel together follows
+from their measured duration, and fewer do towards the end of a job, so that all nodes end at the
+same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+from ..model import Resources
+from ..wire import PROTOCOL, Block
+from .job import SENT, Job, Range
+from .jobs import Jobs
+from .link import Key, NodeLink, Outstanding
+from .results import Results
+
+logger = logging.getLogger("jupyter_cluster.head")
+
+# How long a bundle should run: long enough that sending it costs nothing beside it (about a
+# millisecond), short enough that progress is seen and little is lost with a node.
+BUNDLE_SECONDS = 0.25
+MAX_BUNDLE = 5000
+# A bundle is at most this many times the one before: the first measurement may be wrong.
+GROWTH = 8
+# A task that found no room for this long gets a node reserved.
+RESERVE_SECONDS = 0.5
+# How many bytes of inputs travel in one bundle, unless a single task has more.
+MAX_BUNDLE_BYTES = 16_000_000
+
+
+class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
+    """Speaks with the agents over the streams that Dask keeps to its workers.
+
+    Attributes
+    ----------
+    nodes : dict
+        Every node that said hello and was not given up, by its id.
+    paused : bool
+        Nothing is sent, e.g. until the nodes are back after a restart of the head.
+    """
+
+    name = "jupyter-cluster"
+
+    def __init__(
+        self,
+        log: Callable[[str, str], None],
+        on_node: Callable[[NodeLink], None],
+        on_lines: Callable[[str, list[list[Any]]], None],
+        value_of: Callable[[str], Awaitable[bytes]],
+    ) -> None:
+        self.nodes: dict[str, NodeLink] = {}
+        self.paused = False
+        self.jobs: Jobs
+        self._by_address: dict[str, NodeLink] = {}
+        self._log = log
+        self._on_node = on_node
+        self._on_lines = on_lines
+        self._value_of = value_of
+        self._planned = False
+        self._early: list[tuple[Any, ...]] = []
+        self._transfers: set[asyncio.Task[None]] = set()
+
+    # -- membership ---------------------------------------------------------------------------
+
+    async def start(self, scheduler: Any) -> None:
+        """Take part in the scheduler's streams (called by Dask)."""
+        self._scheduler = scheduler
+        handlers = {
+            "jc-hello": self.on_hello,
+            "jc-settled": self.on_settled,
+            "jc-results": self.on_results,
+            "jc-ended": self.on_ended,
+            "jc-returned": self.on_returned,
+            "jc-lines": self.on_lines,
+        }
+        scheduler.stream_handlers.update(
+            {operation: _guarded(handler) for operation, handler in handlers.items()}
+        )
+
+    def remove_worker(self, scheduler: Any, worker: str, **_ignored: Any) -> None:
+        """A connection was lost (called by Dask); what the node runs may still come."""
+        link = self._by_address.pop(worker, None)
+        if link is not None and link.address == worker:
+            link.lost_since = time.monotonic()
+            link.settled = False
+            self._on_node(link)
+
+    def on_hello(
+        self,
+        worker: str,
+        protocol: int,
+        node: str,
+        type: str,
+        resources: dict[str, int],
+        pid: int,
+        stored: list[str],
+    ) -> None:
+        """An agent has connected, for the first time or again."""
+        stream = self._scheduler.stream_comms[worker]
+        if protocol != PROTOCOL:
+            self._log("error", f"node {node} speaks protocol {protocol}, the head {PROTOCOL}")
+            stream.send({"op": "jc-end"})
+            return
+        stream.interval = 0  # Dask would gather messages for 5 ms
+        link = self.nodes.get(node)
+        if link is None:
+            capacity = Resources.from_units(resources)
+            link = self.nodes[node] = NodeLink(node, type, capacity, worker, pid, stream.send)
+        link.address, link.pid, link.send, link.lost_since = worker, pid, stream.send, None
+        link.sent.clear()
+        link.settled = False
+        self._by_address[worker] = link
+        self._forget_unknown(link, stored)
+
+    def _forget_unknown(self, link: NodeLink, stored: list[str]) -> None:
+        """Large results on a node that nobody will ask for."""
+        known = {f"{job}-{at}" for job, at in self.jobs.results.on_node(link.id)}
+        if gone := [name for name in stored if name not in known and not self._is_open(name)]:
+            link.send({"op": "jc-forget", "stored": gone, "values": []})
+
+    def _is_open(self, name: str) -> bool:
+        job = self.jobs.by_id.get(name.partition("-")[0])
+        return job is not None
+
+    def on_settled(self, worker: str, bundles: list[list[Any]]) -> None:
+        """An agent has sent again what was not acknowledged; this is what it still works on."""
+        link = self._by_address[worker]
+        held = {(job, start, stop, attempt) for job, start, stop, attempt in bundles}
+        for key in [key for key in link.bundles if key not in held]:
+            self._give_back(link, key)
+        for key in held - set(link.bundles):
+            self._adopt(link, key)
+        link.settled = True
+        self._on_node(link)
+        self.plan()
+
+    def _adopt(self, link: NodeLink, key: Key) -> None:
+        """The node works on something that this head does not know of: it was restarted."""
+        name, start, stop, _attempt = key
+        job = self.jobs.by_id.get(name)
+        if job is None or job.cancelled or stop > len(job.states):
+            link.send({"op": "jc-cancel", "job": name, "ranges": [[start, stop]]})
+            return
+        for a, b in job.open_ranges(start, stop):
+            job.set_states(a, b, SENT)
+        link.hold(Outstanding(key, job.shape, stop - start))
+
+    def give_up(self, node: str) -> None:
+        """A node is gone for good: what it had and did not report is sent to others."""
+        link = self.nodes.pop(node, None)
+        if link is None:
+            return
+        self._by_address.pop(link.address, None)
+        for key in list(link.bundles):
+            self._give_back(link, key)
+        if lost := self.jobs.lose_stored(node):
+            self._log("warning", f"{lost} large results went with {node}; they are computed again")
+        self.plan()
+
+    def _give_back(self, link: NodeLink, key: Key) -> None:
+        link.let_go(key)
+        job = self.jobs.by_id.get(key[0])
+        if job is not None:
+            self.jobs.requeue(job, key[1], key[2], key[3])
+
+    # -- what agents say ----------------------------------------------------------------------
+
+    def on_results(
+        self,
+        worker: str,
+        seq: int,
+        key: list[Any],
+        statuses: bytes,
+        block: list[Any],
+        seconds: float,
+    ) -> None:
+        """Results of a bundle, or of a part of it."""
+        link = self._by_address[worker]
+        unpacked = Block.unpack(block)
+        if key[0] in self.jobs.deleted:
+            self._acknowledge(link, seq)
+            return
+        job = self.jobs.by_id.get(key[0])
+        if job is None or unpacked.stop > len(job.states):
+            # Submitted to a head that died before its journal had it: the client will submit it
+            # again, and until then the results wait.
+            self._early.append((worker, seq, key, statuses, block, seconds))
+            return
+        link.finished += len(unpacked)
+        results = Results(job.id, link.id, statuses, unpacked)
+        self.jobs.take(job, results, key[3], seconds, lambda: self._acknowledge(link, seq))
+        self.plan()
+
+    def _acknowledge(self, link: NodeLink, seq: int) -> None:
+        link.acks.append(seq)
+        if len(link.acks) == 1:
+            asyncio.get_running_loop().call_soon(self._send_acks, link)
+
+    def _send_acks(self, link: NodeLink) -> None:
+        acks, link.acks = link.acks, []
+        if link.lost_since is None:
+            link.send({"op": "jc-ack", "seqs": acks})
+
+    def on_ended(self, worker: str, key: list[Any], busy: int) -> None:
+        """A bundle is done with."""
+        self._by_address[worker].let_go(_key(key))
+        self.plan()
+
+    def on_returned(self, worker: str, keys: list[list[Any]]) -> None:
+        """Bundles that the node gives back unstarted."""
+        for key in keys:
+            self._give_back(self._by_address[worker], _key(key))
+        self.plan()
+
+    def on_lines(self, worker: str, lines: list[list[Any]]) -> None:
+        """What user code has written."""
+        if link := self._by_address.get(worker):
+            self._on_lines(link.id, lines)
+
+    # -- what others ask for ------------------------------------------------------------------
+
+    def cancel(self, job: str, ranges: Iterable[tuple[int, int]]) -> None:
+        """Stop these tasks wherever they run."""
+        wanted = list(ranges)
+        for link in self.nodes.values():
+            if link.lost_since is None and any(
+                key[0] == job and key[1] < stop and start < key[2]
+                for key in link.bundles
+                for start, stop in wanted
+            ):
+                link.send({"op": "jc-cancel", "job": job, "ranges": [list(r) for r in wanted]})
+
+    def drain(self, node: str) -> None:
+        """Send nothing more to a node and take back what it has not started."""
+        if (link := self.nodes.get(node)) and not link.draining:
+            link.draining = True
+            link.send({"op": "jc-recall"})
+
+    def call(self, node: str, **message: Any) -> Awaitable[Any]:
+        """Call a handler of a node's own port."""
+        link = self.nodes[node]
+        return self._call(link.address, message)
+
+    async def _call(self, address: str, message: dict[str, Any]) -> Any:
+        operation = message.pop("op")
+        return await getattr(self._scheduler.rpc(address), operation)(**message)
+
+    def slots(self, shape: Resources) -> int:
+        """How many tasks of a shape the nodes that are up can run at a time."""
+        return sum(link.slots_for(shape) for link in self.nodes.values() if link.accepts)
+
+    # -- dispatching --------------------------------------------------------------------------
+
+    def plan(self) -> None:
+        """Dispatch when the loop gets to it: many changes, one round."""
+        if self._early:
+            early, self._early = self._early, []
+            for worker, *results in early:
+                if worker in self._by_address:
+                    self.on_results(worker, *results)
+        if not self._planned and not self.paused:
+            self._planned = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        self._planned = False
+        ready, nodes = self.jobs.ready, [n for n in self.nodes.values() if n.accepts]
+        open_jobs = list(ready.values()) if nodes else []
+        outbox: dict[str, list[dict[str, Any]]] = {}
+        while open_jobs:
+            # One bundle of each job in turn: no job waits for another one's end.
+            for job in tuple(open_jobs):
+                link = self._choose(job, nodes)
+                sent = link is not None and self._send_bundle(job, link, outbox)
+                if not sent:
+                    open_jobs.remove(job)
+                if not job.queue:
+                    ready.pop(job.id, None)
+        for node, bundles in outbox.items():
+            self.nodes[node].send({"op": "jc-run", "bundles": bundles})
+        self._serve_next_first()
+
+    def _serve_next_first(self) -> None:
+        """The job that was first is last in the next round."""
+        if len(self.jobs.ready) > 1:
+            first = next(iter(self.jobs.ready))
+            self.jobs.ready[first] = self.jobs.ready.pop(first)
+
+    def _choose(self, job: Job, nodes: list[NodeLink]) -> NodeLink | None:
+        """The emptiest node with room for a bundle of this job."""
+        seconds = None
+        if job.mean_seconds is not None:
+            seconds = max(job.mean_seconds, min(BUNDLE_SECONDS, job.mean_seconds * MAX_BUNDLE))
+        fitting = [
+            link
+            for link in nodes
+            if link.reserved_for in ("", job.id) and link.has_room(job.shape, seconds)
+        ]
+        if fitting:
+            job.blocked_since = None
+            return min(fitting, key=lambda link: link.load)
+        self._reserve(job, nodes)
+        return None
+
+    def _reserve(self, job: Job, nodes: list[NodeLink]) -> None:
+        """A large task that always finds a node partly taken gets one to itself."""
+        now = time.monotonic()
+        job.blocked_since = job.blocked_since or now
+        if now - job.blocked_since < RESERVE_SECONDS or len(self.jobs.ready) < 2:
+            return
+        able = [n for n in nodes if job.shape.fits(n.capacity) and not n.reserved_for]
+        if able and not any(link.reserved_for == job.id for link in nodes):
+            min(able, key=lambda link: link.load).reserved_for = job.id
+
+    def _send_bundle(
+        self, job: Job, link: NodeLink, outbox: dict[str, list[dict[str, Any]]]
+    ) -> bool:
+        taken = job.take(self.bundle_size(job))
+        if taken is None:
+            return False
+        link.reserved_for = ""
+        blocks = self.jobs.inputs.find(job, taken.start, taken.stop)
+        if (within := _within(blocks, MAX_BUNDLE_BYTES)) < taken.stop:
+            job.requeue(within, taken.stop, taken.attempt)
+            blocks = self.jobs.inputs.find(job, taken.start, within)
+            taken.stop = within
+        job.last_size = taken.stop - taken.start
+        key = (job.id, taken.start, taken.stop, taken.attempt)
+        link.hold(Outstanding(key, job.shape, taken.stop - taken.start))
+        refs = self._refs(job, taken)
+        message = self._message(job, key, blocks, refs)
+        self._send_needed(link, "jc-code", job.spec.fn)
+        if digest := job.spec.environment.get("modules"):
+            self._send_needed(link, "jc-modules", digest)
+        if missing := [ref for ref in refs if ref not in link.sent]:
+            self._transfer(link, missing, message)
+        else:
+            outbox.setdefault(link.id, []).append(message)
+        return True
+
+    def bundle_size(self, job: Job) -> int:
+        """How many tasks travel together next."""
+        if job.mean_seconds is None:
+            return 1
+        by_time = BUNDLE_SECONDS / job.mean_seconds
+        # Half of what remains, shared out: the last bundles are single tasks.
+        by_share = math.ceil(job.queued / (2 * max(1, self.slots(job.shape))))
+        return max(1, int(min(by_time, by_share, job.last_size * GROWTH, MAX_BUNDLE)))
+
+    def _refs(self, job: Job, taken: Range) -> list[str]:
+        if not job.refs:
+            return []
+        keys = (job.refs.get(index, ()) for index in range(taken.start, taken.stop))
+        return list(dict.fromkeys(key for some in keys for key in some))
+
+    def _message(
+        self, job: Job, key: Key, blocks: list[Block], refs: list[str]
+    ) -> dict[str, Any]:
+        return {
+            "key": list(key),
+            "kind": job.spec.kind,
+            "fn": job.spec.fn,
+            "shape": job.shape.by_name,
+            "timeout": job.spec.timeout,
+            "environment": job.spec.environment,
+            "refs": refs,
+            "blocks": [block.pack() for block in blocks],
+        }
+
+    def _send_needed(self, link: NodeLink, operation: str, digest: str) -> None:
+        """A function or modules, once to each node."""
+        if digest in link.sent:
+            return
+        link.sent.add(digest)
+        if operation == "jc-code":
+            link.send({"op": operation, "fn": digest, "code": self.jobs.functions[digest]})
+        else:
+            archive = self.jobs.modules[digest]
+            link.send({"op": operation, "digest": digest, "archive": archive})
+
+    def _transfer(self, link: NodeLink, refs: list[str], message: dict[str, Any]) -> None:
+        """Bring values to the node first, then the bundle that reads them."""
+
+        async def transfer() -> None:
+            try:
+                for ref in refs:
+                    if ref not in link.sent:
+                        data = await self._value_of(ref)
+                        link.send({"op": "jc-value", "key": ref, "data": data})
+                        link.sent.add(ref)
+                link.send({"op": "jc-run", "bundles": [message]})
+            except Exception as error:
+                # A node that went, a value that was lost: both are run again and come back here.
+                logger.info("bundle %s could not be sent: %s", message["key"], error)
+                self._give_back(link, _key(message["key"]))
+                self.plan()
+
+        task = asyncio.get_running_loop().create_task(transfer())
+        self._transfers.add(task)
+        task.add_done_callback(self._transfers.discard)
+
+
+def _guarded(handler: Callable[..., None]) -> Callable[..., None]:
+    """An error in a handler of ours must not cost Dask's stream and with it the node."""
+
+    def guarded(**message: Any) -> None:
+        try:
+            handler(**message)
+        except Exception:
+            logger.exception("message of a node to %s", handler.__name__)
+
+    return guarded
+
+
+def _key(key: list[Any]) -> Key:
+    job, start, stop, attempt = key
+    return job, start, stop, attempt
+
+
+def _within(blocks: list[Block], limit: int) -> int:
+    """Up to which task the blocks hold at most `limit` bytes, but at least the first task."""
+    size = 0
+    for block in blocks:
+        if size + len(block.data) > limit:
+            for position, item in enumerate(block.items(), block.start):
+                size += len(item)
+                if size > limit and position > blocks[0].start:
+                    return position
+        else:
+            size += len(block.data)
+    return blocks[-1].stop
