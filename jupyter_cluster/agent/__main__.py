@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..model import Resources
+from jupyter_cluster.model import Resources
 
 
-def main(argv: list[str]) -> None:
+def main(argv: Sequence[str]) -> None:
     """Run an agent with the options in a JSON file."""
-    from . import zygote
+    from jupyter_cluster.agent import zygote
 
-    options: dict[str, Any] = json.loads(Path(argv[0]).read_text())
+    parser = argparse.ArgumentParser(prog="jupyter_cluster.agent")
+    parser.add_argument("options", type=Path)
+    parser.add_argument("--lifeline", type=int, help="descriptor that closes with the local host")
+    arguments = parser.parse_args(argv)
+    options: dict[str, Any] = json.loads(arguments.options.read_text())
     connection = zygote.start()  # before anything here has a thread or an event loop
 
-    from .service import Agent, AgentOptions
-    from .worker import configure_dask
+    from jupyter_cluster.agent.service import Agent, AgentOptions
+    from jupyter_cluster.dask_settings import configure_dask
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("distributed").setLevel(logging.WARNING)
@@ -33,6 +39,7 @@ def main(argv: list[str]) -> None:
         folder=Path(options["folder"]),
         credentials=Path(options["credentials"]),
         grace=options.get("grace", AgentOptions.grace),
+        lifeline=arguments.lifeline,
     )
 
     async def run() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..model import Resources
-from ..wire import Block, cut_blocks
+from jupyter_cluster.model import Resources
+from jupyter_cluster.wire import Block, cut_blocks
 
 
 @dataclass(eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..model import UNITS
+from jupyter_cluster.model import UNITS
 
 
 class Devices:

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 
 import psutil
 
-from ..errors import ClusterError
-from ..model import GPU, MEMORY, UNITS, Resources, format_bytes, format_seconds
-from ..wire import Block, Status
+from jupyter_cluster.errors import ClusterError
+from jupyter_cluster.model import GPU, MEMORY, UNITS, Resources, format_bytes, format_seconds
+from jupyter_cluster.wire import Block, Status
+
 from .bundle import Bundle
 from .devices import Devices
 from .frames import Reader, pack

@@ -21,8 +21,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..codec import Pickler, dump_error, resolving
-from ..wire import LARGE_RESULT, MAX_ITEM, Block, Status
+from jupyter_cluster.codec import Pickler, dump_error, resolving
+from jupyter_cluster.wire import LARGE_RESULT, MAX_ITEM, Block, Status
+
 from .cells import IDLE, Cells
 from .frames import pack, receive
 

@@ -16,10 +16,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ..errors import ClusterError
-from ..model import Resources
-from ..trust import Role, dask_security
-from ..wire import PROTOCOL, Block
+from jupyter_cluster.errors import ClusterError
+from jupyter_cluster.model import Resources
+from jupyter_cluster.trust import Role, dask_security
+from jupyter_cluster.wire import PROTOCOL, Block
+
 from .bundle import Bundle
 from .pool import Pool
 from .spool import Spool
@@ -44,6 +45,8 @@ class AgentOptions:
         Where the certificates of the cluster lie.
     grace : float
         Seconds without a head after which the agent ends itself and with it the node.
+    lifeline : int or None
+        A descriptor that closes when the machine's local host is gone.
     """
 
     node: str
@@ -53,6 +56,7 @@ class AgentOptions:
     folder: Path
     credentials: Path
     grace: float = 120.0
+    lifeline: int | None = None
 
 
 class Agent:
@@ -84,6 +88,8 @@ class Agent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ended.set)
+        if self._options.lifeline is not None:
+            loop.add_reader(self._options.lifeline, self._on_lifeline)
         membership = asyncio.create_task(self._keep_connected())
         try:
             await self._ended.wait()
@@ -94,6 +100,10 @@ class Agent:
             self._pool.close()
         if self._error:
             raise self._error
+
+    def _on_lifeline(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._options.lifeline or 0)
+        self._ended.set()
 
     async def _keep_connected(self) -> None:
         """A Dask Worker never reconnects; a new one does. Slots go on working meanwhile."""

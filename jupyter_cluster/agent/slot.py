@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ..wire import Status
+from jupyter_cluster.wire import Status
+
 from .cells import IDLE, Cells
 from .frames import Reader, pack
 from .zygote import kill_group

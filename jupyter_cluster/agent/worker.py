@@ -10,35 +10,15 @@ from collections.abc import Callable, Mapping
 from inspect import isawaitable
 from typing import Any
 
-import dask
 from distributed import Worker
 from distributed.core import _expects_comm
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from ..trust import Role, require_role
+from jupyter_cluster.trust import Role, require_role
 
 # What the head may still call on the worker's own port; all else of Dask's goes.
 _KEPT_HANDLERS = ("identity", "ping", "terminate", "versions")
 _KEPT_STREAM_HANDLERS = ("close", "worker-status-change", "remove-worker")
-
-
-def configure_dask() -> None:
-    """Settings of Dask that hold for heads and agents alike."""
-    dask.config.set(
-        {
-            "distributed.worker.memory.target": False,
-            "distributed.worker.memory.spill": False,
-            "distributed.worker.memory.pause": False,
-            "distributed.worker.memory.terminate": False,
-            "distributed.worker.profile.enabled": False,
-            "distributed.admin.system-monitor.disk": False,
-            "distributed.admin.system-monitor.gil.enabled": False,
-            "distributed.comm.retry.count": 0,
-            "distributed.scheduler.worker-ttl": "60s",
-            "distributed.scheduler.active-memory-manager.start": False,
-            "distributed.scheduler.work-stealing": False,
-        }
-    )
 
 
 class AgentWorker(Worker):  # type: ignore[misc]

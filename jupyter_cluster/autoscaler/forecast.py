@@ -8,7 +8,7 @@ without a break, at the mean duration measured so far, and shapes share the node
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import ceil, fsum
 
@@ -34,9 +34,11 @@ def _cut(demand: Demand, snapshot: Snapshot) -> Demand:
     seconds = _node_seconds(snapshot, wait)
     if not _task_seconds(demand.shape, seconds):
         return demand  # no node that is up can run it
-    load = fsum(_load(other, seconds) for other in snapshot.demands)
+    rivals = [other for other in snapshot.demands if _share_nodes(demand, other, seconds)]
+    load = fsum(_load(rival, seconds) for rival in rivals)
     share_left = 1 - 1 / load if load > 1 else 0.0
-    left = ceil((demand.queued + demand.running / 2) * share_left)
+    # Rounded, so that a last digit of a float is not a task.
+    left = ceil(round((demand.queued + demand.running / 2) * share_left, 6))
     return replace(demand, queued=min(demand.queued, left))
 
 
@@ -57,7 +59,8 @@ def _node_seconds(snapshot: Snapshot, wait: float) -> dict[Resources, float]:
     seconds: defaultdict[Resources, list[float]] = defaultdict(list)
     for node in snapshot.nodes:
         seconds[node.resources].append(_seconds_up(node, snapshot, wait))
-    return {resources: fsum(parts) for resources, parts in seconds.items()}
+    sums = {resources: fsum(parts) for resources, parts in seconds.items()}
+    return {resources: total for resources, total in sums.items() if total}
 
 
 def _seconds_up(node: Node, snapshot: Snapshot, wait: float) -> float:
@@ -70,6 +73,10 @@ def _seconds_up(node: Node, snapshot: Snapshot, wait: float) -> float:
     if until_up < -node_type.boot_seconds:
         return 0.0  # after twice its usual time nobody counts on it any more
     return max(0.0, wait - max(0.0, until_up))
+
+
+def _share_nodes(one: Demand, other: Demand, seconds: Iterable[Resources]) -> bool:
+    return any(one.shape.fits(resources) and other.shape.fits(resources) for resources in seconds)
 
 
 def _task_seconds(shape: Resources, seconds: Mapping[Resources, float]) -> float:

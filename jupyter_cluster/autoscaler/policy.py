@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from jupyter_cluster.autoscaler import reasons
@@ -11,6 +11,8 @@ from jupyter_cluster.autoscaler.fleet import is_capacity
 from jupyter_cluster.autoscaler.forecast import left_for_new_nodes
 from jupyter_cluster.autoscaler.packing import Purchase, plan
 from jupyter_cluster.model import Decision, End, Launch, Node, NodeState, Snapshot
+
+Reason = Callable[[Sequence[Node], Snapshot], str]
 
 
 def decide(snapshot: Snapshot) -> Decision:
@@ -31,12 +33,24 @@ def decide(snapshot: Snapshot) -> Decision:
     The queue that keeps a pending node is larger than the queue that launches one; between the
     two nothing happens, so that the cluster does not bounce.
     """
-    whole = plan(snapshot)
-    left = left_for_new_nodes(snapshot)
-    later = whole if left == snapshot.demands else plan(replace(snapshot, demands=left))
-    launches = () if snapshot.closing else _launches(later.purchases, snapshot)
-    ends = _Ends(snapshot, needed=whole.used | later.used, requested=whole.requested).all()
-    return Decision(launches, ends, whole.infeasible)
+    surplus = _surplus(snapshot)
+    rest = _without(surplus, snapshot)
+    whole = plan(rest)
+    left = left_for_new_nodes(_without(_unneeded(rest, whole.used), rest))
+    later = whole if left == rest.demands else plan(replace(rest, demands=left))
+
+    cancelled = _unneeded(rest, whole.used | later.used)
+    idle = _idle(_without(cancelled, rest), whole.requested)
+    batches = (
+        (surplus, reasons.surplus),
+        (cancelled, reasons.unneeded),
+        (idle, reasons.idle),
+    )
+    return Decision(
+        launches=() if snapshot.closing else _launches(later.purchases, rest),
+        ends=tuple(_end(nodes, reason, snapshot) for nodes, reason in batches if nodes),
+        infeasible=whole.infeasible,
+    )
 
 
 def _launches(purchases: Iterable[Purchase], snapshot: Snapshot) -> tuple[Launch, ...]:
@@ -49,80 +63,89 @@ def _launches(purchases: Iterable[Purchase], snapshot: Snapshot) -> tuple[Launch
     )
 
 
-class _Ends:
-    """Picks the nodes to end, one rule after the other, each seeing what the others took."""
+def _end(nodes: list[Node], reason: Reason, snapshot: Snapshot) -> End:
+    return End(tuple(sorted(node.id for node in nodes)), reason(nodes, snapshot))
 
-    def __init__(
-        self, snapshot: Snapshot, needed: frozenset[str], requested: frozenset[str]
-    ) -> None:
-        self._snapshot = snapshot
-        self._needed = needed
-        self._requested = requested
-        self._nodes = {node.id: node for node in snapshot.nodes if is_capacity(node)}
-        self._count = Counter(node.type for node in self._nodes.values())
 
-    def all(self) -> tuple[End, ...]:
-        """One batch for each rule that applies."""
-        rules = (
-            (self._surplus, reasons.surplus),
-            (self._unneeded, reasons.unneeded),
-            (self._idle, reasons.idle),
-        )
-        ends = []
-        for pick, reason in rules:
-            if nodes := sorted(pick(), key=lambda node: node.id):
-                ends.append(End(tuple(n.id for n in nodes), reason(nodes, self._snapshot)))
-        return tuple(ends)
+def _without(nodes: Iterable[Node], snapshot: Snapshot) -> Snapshot:
+    """The snapshot as it will be when these nodes drain: they still count, but hold no work."""
+    draining = {node.id: replace(node, state=NodeState.DRAINING) for node in nodes}
+    if not draining:
+        return snapshot
+    return replace(snapshot, nodes=tuple(draining.get(n.id, n) for n in snapshot.nodes))
 
-    def _surplus(self) -> list[Node]:
-        order = sorted(self._nodes.values(), key=self._least_useful_first)
-        limit = self._snapshot.limits.max_workers
-        return [
-            *self._take(order, lambda node: self._count[node.type] > self._maximum(node)),
-            *self._take(order, lambda node: self._count.total() > limit and self._is_spare(node)),
-        ]
 
-    def _unneeded(self) -> list[Node]:
-        pending = (
-            n for n in self._nodes.values() if n.state.is_pending and n.id not in self._needed
-        )
-        newest_first = sorted(pending, key=lambda n: (-n.since, n.id))
-        return self._take(newest_first, self._is_spare)
+def _surplus(snapshot: Snapshot) -> list[Node]:
+    """Nodes beyond max_workers of their type, then beyond that of the cluster."""
+    count = _count(snapshot)
+    order = sorted(filter(is_capacity, snapshot.nodes), key=_least_useful_first)
+    over_type = _take(order, count, lambda node: count[node.type] > _maximum(node, snapshot))
+    ids = {node.id for node in over_type}
+    rest = [node for node in order if node.id not in ids]
+    limit = snapshot.limits.max_workers
+    return over_type + _take(
+        rest,
+        count,
+        lambda node: count.total() > limit and count[node.type] > _minimum(node, snapshot),
+    )
 
-    def _idle(self) -> list[Node]:
-        idle = (node for node in self._nodes.values() if self._has_idled(node))
-        longest_first = sorted(idle, key=lambda n: (n.idle_since, n.id))
-        return self._take(longest_first, self._is_spare)
 
-    def _take(self, nodes: Iterable[Node], condition: Callable[[Node], bool]) -> list[Node]:
-        """Take the nodes that meet the condition, which sees the counts as they go down."""
-        taken = []
-        for node in nodes:
-            if node.id in self._nodes and not node.kept_because and condition(node):
-                del self._nodes[node.id]
-                self._count[node.type] -= 1
-                taken.append(node)
-        return taken
+def _least_useful_first(node: Node) -> tuple[object, ...]:
+    pending = node.state.is_pending
+    busy = not pending and node.idle_since is None
+    idle_since = -node.since if node.idle_since is None else node.idle_since
+    return busy, pending, idle_since, node.id
 
-    def _has_idled(self, node: Node) -> bool:
-        if node.idle_since is None or node.state is not NodeState.READY:
-            return False
-        long_enough = self._snapshot.now - node.idle_since >= self._snapshot.limits.idle_timeout
-        return long_enough and node.id not in self._requested and not self._has_work_for(node)
 
-    def _has_work_for(self, node: Node) -> bool:
-        return any(d.queued and d.shape.fits(node.resources) for d in self._snapshot.demands)
+def _unneeded(snapshot: Snapshot, used: frozenset[str]) -> list[Node]:
+    """Pending nodes that hold nothing in the plan, the newest first, down to the minimum."""
+    count = _count(snapshot)
+    pending = (node for node in snapshot.nodes if node.state.is_pending and node.id not in used)
+    newest_first = sorted(pending, key=lambda node: (-node.since, node.id))
+    return _take(newest_first, count, lambda node: count[node.type] > _minimum(node, snapshot))
 
-    def _is_spare(self, node: Node) -> bool:
-        node_type = self._snapshot.node_types.get(node.type)
-        return self._count[node.type] > (node_type.min_workers if node_type else 0)
 
-    def _maximum(self, node: Node) -> int:
-        node_type = self._snapshot.node_types.get(node.type)
-        return node_type.max_workers if node_type else 0
+def _idle(snapshot: Snapshot, requested: frozenset[str]) -> list[Node]:
+    """Nodes that have idled too long, the longest first, down to the minimum."""
+    count = _count(snapshot)
+    idle = [
+        (node.idle_since, node.id, node)
+        for node in snapshot.nodes
+        if node.state is NodeState.READY
+        and node.idle_since is not None
+        and snapshot.now - node.idle_since >= snapshot.limits.idle_timeout
+        and node.id not in requested
+        and not _has_work_for(node, snapshot)
+    ]
+    longest_first = [node for _, _, node in sorted(idle, key=lambda row: row[:2])]
+    return _take(longest_first, count, lambda node: count[node.type] > _minimum(node, snapshot))
 
-    def _least_useful_first(self, node: Node) -> tuple[object, ...]:
-        busy = not node.state.is_pending and node.idle_since is None
-        wanted = node.id in (self._needed if node.state.is_pending else self._requested)
-        idle_since = node.idle_since if node.idle_since is not None else -node.since
-        return busy, wanted, node.state.is_pending, idle_since, node.id
+
+def _take(
+    nodes: Iterable[Node], count: Counter[str], condition: Callable[[Node], bool]
+) -> list[Node]:
+    """The nodes that meet the condition, which sees `count` go down with each one taken."""
+    taken = []
+    for node in nodes:
+        if not node.kept_because and condition(node):
+            count[node.type] -= 1
+            taken.append(node)
+    return taken
+
+
+def _count(snapshot: Snapshot) -> Counter[str]:
+    return Counter(node.type for node in snapshot.nodes if is_capacity(node))
+
+
+def _has_work_for(node: Node, snapshot: Snapshot) -> bool:
+    return any(d.queued and d.shape.fits(node.resources) for d in snapshot.demands)
+
+
+def _minimum(node: Node, snapshot: Snapshot) -> int:
+    node_type = snapshot.node_types.get(node.type)
+    return node_type.min_workers if node_type else 0
+
+
+def _maximum(node: Node, snapshot: Snapshot) -> int:
+    node_type = snapshot.node_types.get(node.type)
+    return node_type.max_workers if node_type else 0

@@ -46,7 +46,8 @@ def _empty(document: Document) -> Iterator[Problem]:
 
 
 def _is_free(path: KeyPath) -> bool:
-    return path[:1] == ("metadata",) or path[2:3] == ("node_config",) or not path
+    """Whether it stands inside a map whose content is the user's own."""
+    return path[:-1][:1] == ("metadata",) or path[:-1][2:3] == ("node_config",)
 
 
 def _provider(document: Document) -> Iterator[Problem]:

@@ -62,20 +62,16 @@ def _effective(config: ClusterConfig, path: KeyPath, value: Any) -> tuple[Any, s
             return commands, _joined(config, "setup_commands", "worker_setup_commands")
         case ("docker", "head_image" | "worker_image") if value is None:
             return config.docker.image, _from(config, "docker", "image")
-        case ("available_node_types", str(name), *rest) if value is None:
-            return _of_type(config, name, str(rest[-1]))
+        case ("available_node_types", str(name), "initialization_commands") if value is None:
+            return config.initialization(name), _from(config, "initialization_commands")
+        case ("available_node_types", str(name), "worker_setup_commands") if value is None:
+            origin = _joined(config, "setup_commands", "worker_setup_commands")
+            return config.worker_setup(name), origin
+        case ("available_node_types", str(name), "docker", str(key)) if value is None:
+            inherited = getattr(config.worker_docker(name), key)
+            return _effective(config, ("docker", key), inherited)
         case _:
             return value, _origin(config, path)
-
-
-def _of_type(config: ClusterConfig, name: str, key: str) -> tuple[Any, str]:
-    """What a node type takes over because it says nothing itself."""
-    if key == "initialization_commands":
-        return config.initialization(name), _from(config, key)
-    if key == "worker_setup_commands":
-        origin = _joined(config, "setup_commands", "worker_setup_commands")
-        return config.worker_setup(name), origin
-    return _effective(config, ("docker", key), getattr(config.worker_docker(name), key))
 
 
 def _origin(config: ClusterConfig, path: KeyPath) -> str:

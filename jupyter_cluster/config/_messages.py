@@ -28,6 +28,7 @@ _KINDS = {
     "model_type": "a map (key: value)",
     "union_tag_not_found": "a map (key: value)",
 }
+_WITH_ALTERNATIVES = (("provider",), ("idle_timeout_minutes",))
 
 # Where a key may belong that stands in the wrong section.
 _PLACES: dict[str, type[BaseModel]] = {
@@ -49,8 +50,8 @@ def problems_of(error: ValidationError, document: Document) -> Iterator[Problem]
 
 
 def _path(loc: tuple[int | str, ...]) -> KeyPath:
-    """The key path, without the tags that say which alternative pydantic took."""
-    return tuple(step for step in loc if not (isinstance(step, str) and step[:1] == "<"))
+    """The key path, without the step that says which alternative pydantic took."""
+    return (loc[0], *loc[2:]) if loc[:1] in _WITH_ALTERNATIVES else loc
 
 
 def _message(path: KeyPath, details: ErrorDetails, document: Document) -> str:
@@ -140,12 +141,15 @@ def _elsewhere(key: str, path: KeyPath) -> str:
 
 def model_at(path: KeyPath, provider_type: Any) -> type[BaseModel]:
     """The model of the section at a path; `provider_type` says which provider is meant."""
-    model: type[BaseModel] = ClusterConfig
-    for step in path:
-        if step == "provider":
+    match path:
+        case ("provider", *inner):
             model = PROVIDERS[provider_type]
-        elif isinstance(step, str) and step in model.model_fields:
-            model = _model_in(model.model_fields[step].annotation) or model
+        case ("available_node_types", _, *inner):
+            model = NodeTypeConfig
+        case _:
+            model, inner = ClusterConfig, list(path)
+    for step in inner:
+        model = _model_in(model.model_fields[str(step)].annotation) or model
     return model
 
 

@@ -42,12 +42,12 @@ def _or(value: T | None, otherwise: T) -> T:
 
 
 def _minutes_tag(value: Any) -> str:
-    return "<auto>" if isinstance(value, str) else "<minutes>"
+    return "auto" if isinstance(value, str) else "minutes"
 
 
 # A discriminator, so that a wrong value has one error and not one for each alternative.
 _Minutes = Annotated[
-    Annotated[Amount, Tag("<minutes>")] | Annotated[Literal["auto"], Tag("<auto>")],
+    Annotated[Amount, Tag("minutes")] | Annotated[Literal["auto"], Tag("auto")],
     Discriminator(_minutes_tag),
 ]
 
@@ -56,7 +56,8 @@ class ClusterConfig(Section):
     """A cluster, as its YAML describes it; values cannot be changed.
 
     Made by `load`, `parse` and `local_config`, which check more than one model can: that names
-    are known, that minimums fit and that paths exist.
+    are known, that minimums fit and that paths exist. It survives JSON, except for secrets, its
+    notices and the origins of its values; two are equal in substance if their `model_dump` is.
     """
 
     cluster_name: Annotated[Text, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")] = Field(
@@ -91,13 +92,11 @@ class ClusterConfig(Section):
         None, description="USD per hour that all workers together never exceed."
     )
     provider: Provider = Field(description="Where nodes come from.")
-    auth: Auth = Field(default_factory=Auth, description="How to reach the nodes by SSH.")
+    auth: Auth = Field(default_factory=Auth, description="SSH access to the nodes.")
     docker: Docker = Field(
         default_factory=Docker, description="The container in which tasks run, if any."
     )
-    python: Python = Field(
-        default_factory=Python, description="The Python environment of the nodes."
-    )
+    python: Python = Field(default_factory=Python, description="What Python the nodes run.")
     available_node_types: Annotated[dict[str, NodeTypeConfig], Field(min_length=1)] = Field(
         default_factory=dict,
         description="The kinds of node, by name. Left out: one kind that suits the provider.",

@@ -46,7 +46,7 @@ def show_path(path: KeyPath) -> str:
     >>> show_path(("file_mounts", "~/data")), show_path(("setup_commands", 2))
     ('file_mounts."~/data"', 'setup_commands[2]')
     """
-    return "".join(_show_step(step) for step in path).removeprefix(".")
+    return "".join(map(_show_step, path)).removeprefix(".")
 
 
 def _show_step(step: str | int) -> str:

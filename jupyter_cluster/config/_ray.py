@@ -83,10 +83,12 @@ def translate(document: Document) -> tuple[Document, tuple[str, ...]]:
         data["provider"] = {**data["provider"], "type": "ssh"}
         message = "local with head_ip is taken as ssh"
         notices.append(str(document.problem(("provider", "type"), message)))
+    words = dict(document.words)
     for path, reason in _ignored(data):
         data = _without(data, path)
+        words.pop(path, None)
         notices.append(str(document.problem(path, f"is ignored: {reason}")))
-    return replace(document, data=data), tuple(notices)
+    return replace(document, data=data, words=words), tuple(notices)
 
 
 def _ignored(data: dict[str, Any]) -> list[tuple[KeyPath, str]]:
@@ -98,7 +100,7 @@ def _ignored(data: dict[str, Any]) -> list[tuple[KeyPath, str]]:
 
 def refusal(path: KeyPath, data: Any) -> str | None:
     """Why a key of Ray's that we do not know is refused; None where it is none of Ray's."""
-    pattern = ("available_node_types", "*", *path[2:]) if len(path) == 3 else path
+    pattern = (path[0], "*", *path[2:]) if len(path) > 2 else path
     if pattern in _REFUSED:
         return _REFUSED[pattern]
     cloud = _CLOUD_OF.get(str(path[-1])) if path[0] == "provider" and len(path) == 2 else None

@@ -28,7 +28,8 @@ class Auth(Section):
     ssh_private_key: Text | None = Field(
         None,
         description="Path of a private key, relative to this file. Left out: a key is made for "
-        "the cluster. On aws a node type then needs KeyName in its node_config.",
+        "the cluster. Given, on aws: name it too, by KeyName in each node_config or by "
+        "provider.key_pair.",
     )
     ssh_public_key: Text | None = Field(
         None, description="Path of the public key, relative to this file."
@@ -161,13 +162,18 @@ class LocalProvider(Section):
     type: Literal["local"] = Field(description="Where nodes come from.")
 
 
+def _or_local(schema: dict[str, Any]) -> None:
+    """So that an editor takes Ray's on-premise form, which is read as ssh."""
+    del schema["const"]
+    schema["enum"] = ["ssh", "local"]
+
+
 class SshProvider(Section):
     """Nodes are hosts that exist already."""
 
     type: Literal["ssh"] = Field(
         description="Where nodes come from.",
-        # So that an editor takes Ray's on-premise form, which is read as ssh.
-        json_schema_extra={"const": None, "enum": ["ssh", "local"]},
+        json_schema_extra=_or_local,
     )
     head_ip: Text = Field(description="Address of the head, as the workers see it.")
     external_head_ip: Text | None = Field(
@@ -198,24 +204,21 @@ PROVIDERS: dict[str, type[BaseModel]] = {
 
 
 def provider_tag(provider: Any) -> str | None:
-    """Which of the provider models is meant; None where it is no map at all.
-
-    Tags are in angle brackets so that no key of a file can be mistaken for one.
-    """
+    """Which of the provider models is meant; None where it is no map at all."""
     if isinstance(provider, BaseModel):
         kind = getattr(provider, "type", None)
     elif isinstance(provider, dict):
         kind = provider.get("type")
     else:
         return None
-    return f"<{kind}>" if isinstance(kind, str) and kind in PROVIDERS else "<plugin>"
+    return kind if isinstance(kind, str) and kind in PROVIDERS else "plugin"
 
 
 Provider = Annotated[
-    Annotated[AwsProvider, Tag("<aws>")]
-    | Annotated[LocalProvider, Tag("<local>")]
-    | Annotated[SshProvider, Tag("<ssh>")]
-    | Annotated[PluginProvider, Tag("<plugin>")],
+    Annotated[AwsProvider, Tag("aws")]
+    | Annotated[LocalProvider, Tag("local")]
+    | Annotated[SshProvider, Tag("ssh")]
+    | Annotated[PluginProvider, Tag("plugin")],
     Discriminator(provider_tag),
 ]
 

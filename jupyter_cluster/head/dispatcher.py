@@ -16,8 +16,9 @@ from typing import Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from ..model import Resources
-from ..wire import PROTOCOL, Block
+from jupyter_cluster.model import Resources
+from jupyter_cluster.wire import PROTOCOL, Block
+
 from .job import SENT, Job, Range
 from .jobs import Jobs
 from .link import Key, NodeLink, Outstanding
@@ -362,9 +363,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         keys = (job.refs.get(index, ()) for index in range(taken.start, taken.stop))
         return list(dict.fromkeys(key for some in keys for key in some))
 
-    def _message(
-        self, job: Job, key: Key, blocks: list[Block], refs: list[str]
-    ) -> dict[str, Any]:
+    def _message(self, job: Job, key: Key, blocks: list[Block], refs: list[str]) -> dict[str, Any]:
         return {
             "key": list(key),
             "kind": job.spec.kind,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 
-from ..wire import Block, cut_blocks
+from jupyter_cluster.wire import Block, cut_blocks
+
 from .job import Job
 from .journal import Journal
 

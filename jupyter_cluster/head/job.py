@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..model import JobInfo, JobState, Resources
+from jupyter_cluster.model import JobInfo, JobState, Resources
 
 QUEUED, SENT, DONE, FAILED, CANCELLED, WAITING = range(6)
 _FINAL = (DONE, FAILED, CANCELLED)

@@ -12,8 +12,8 @@ from array import array
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from ..codec import dump_error
-from ..errors import (
+from jupyter_cluster.codec import dump_error
+from jupyter_cluster.errors import (
     JobError,
     ResultLostError,
     TaskCrashedError,
@@ -21,12 +21,13 @@ from ..errors import (
     TaskMemoryError,
     TaskTimeoutError,
 )
-from ..model import JobState
-from ..wire import Block, Status
+from jupyter_cluster.model import JobState
+from jupyter_cluster.wire import Block, Status
+
 from .inputs import InputStore
 from .job import CANCELLED, DONE, FAILED, QUEUED, WAITING, Job, JobSpec
 from .journal import Journal, Statement
-from .results import ResultStore, Results
+from .results import Results, ResultStore
 
 logger = logging.getLogger("jupyter_cluster.head")
 

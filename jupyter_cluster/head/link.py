@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..model import UNITS, Resources
+from jupyter_cluster.model import UNITS, Resources
 
 Key = tuple[str, int, int, int]  # job, start, stop, attempt
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..wire import Block, Status
+from jupyter_cluster.wire import Block, Status
+
 from .journal import Journal, Statement
 
 # The node name of results that lie on the head itself.

@@ -9,7 +9,7 @@ from typing import Any
 from distributed import Scheduler
 from distributed.core import _expects_comm
 
-from ..trust import Role, require_role
+from jupyter_cluster.trust import Role, require_role
 
 # By itself Dask lets every certificate run any function in the scheduler's process. Of its
 # handlers only membership is kept; clients come in by one handler of ours.
@@ -22,13 +22,9 @@ class HeadScheduler(Scheduler):  # type: ignore[misc]
 
     def __init__(self, on_client: Callable[..., Any], **options: Any) -> None:
         super().__init__(dashboard=False, extensions={}, **options)
-        self.handlers = {
-            name: guarded(self.handlers[name], Role.AGENT) for name in _AGENT_HANDLERS
-        }
+        self.handlers = {name: guarded(self.handlers[name], Role.AGENT) for name in _AGENT_HANDLERS}
         self.handlers["jc-session"] = guarded(on_client, Role.CLIENT)
-        self.stream_handlers = {
-            name: self.stream_handlers[name] for name in _AGENT_STREAM_HANDLERS
-        }
+        self.stream_handlers = {name: self.stream_handlers[name] for name in _AGENT_STREAM_HANDLERS}
 
     def start_http_server(self, *_args: Any, **_kwargs: Any) -> None:
         """Dask would serve plain HTTP on all interfaces, even without a dashboard."""

@@ -16,8 +16,9 @@ from typing import Any
 from distributed.comm import CommClosedError
 from distributed.core import Status as DaskStatus
 
-from ..errors import ClusterError, JobError
-from ..wire import PROTOCOL, Block
+from jupyter_cluster.errors import ClusterError, JobError
+from jupyter_cluster.wire import PROTOCOL, Block
+
 from .job import DONE, Job, JobSpec
 from .jobs import Jobs
 from .results import Results
@@ -102,9 +103,7 @@ class Session:
         self._jobs.add_modules(digest, archive)
 
     def _on_job(self, spec: dict[str, Any]) -> None:
-        job = self._jobs.submit(
-            JobSpec(**spec), lambda: self.tell(op="accepted", job=spec["id"])
-        )
+        job = self._jobs.submit(JobSpec(**spec), lambda: self.tell(op="accepted", job=spec["id"]))
         self._jobs.follow(job, self)
 
     def _on_tasks(self, job: str, block: list[Any], refs: list[tuple[int, list[str]]]) -> None:

@@ -220,6 +220,15 @@ def test_keys_are_always_text() -> None:
     assert list(parse(LOCAL + "metadata: {on: 1, 12: 2, null: 3}").metadata) == ["on", "12", "null"]
 
 
+def test_an_empty_value_is_left_alone_where_the_content_is_the_users_own() -> None:
+    config = parse(
+        AWS + "metadata: {a: }\nhead_node_type: a\n"
+        "available_node_types: {a: {node_config: {InstanceType: x, KeyName: }}}"
+    )
+    assert config.metadata == {"a": None}
+    assert config.available_node_types["a"].node_config["KeyName"] is None
+
+
 def test_anchors_and_merges_are_followed() -> None:
     types = parse(
         LOCAL + "max_workers: 9\nhead_node_type: a\navailable_node_types:\n"
@@ -234,7 +243,7 @@ def test_anchors_and_merges_are_followed() -> None:
     ("extra", "line", "key"),
     [
         ("head_start_ray_commands: [ray start --head]", 3, "head_start_ray_commands"),
-        ("worker_start_ray_commands: []", 3, "worker_start_ray_commands"),
+        ("worker_start_ray_commands:", 3, "worker_start_ray_commands"),
         ("provider: {type: aws, cloudwatch: {agent: {}}}", 2, "provider.cloudwatch"),
         ("provider: {type: aws, cache_stopped_nodes: no}", 2, "provider.cache_stopped_nodes"),
         ("provider: {type: aws, worker_liveness_check: no}", 2, "provider.worker_liveness_check"),
@@ -267,9 +276,7 @@ def test_rays_on_premise_file_is_taken_as_ssh() -> None:
     assert isinstance(config.provider, SshProvider)
     assert config.provider.worker_ips == ("10.0.0.2", "10.0.0.3")
     assert config.max_workers == 2
-    assert config.notices == (
-        "cluster.yaml:3: provider.type: local with head_ip is taken as ssh",
-    )
+    assert config.notices == ("cluster.yaml:3: provider.type: local with head_ip is taken as ssh",)
 
 
 def test_on_ssh_all_hosts_may_be_workers_unless_said_otherwise() -> None:
@@ -301,10 +308,16 @@ def test_a_configuration_cannot_be_changed_and_survives_pickling() -> None:
     assert copy.notices == config.notices != ()
 
 
+def test_a_configuration_survives_json(seed_file: Path) -> None:
+    config = load(seed_file)
+    copy = ClusterConfig.model_validate_json(config.model_dump_json())
+    assert copy.model_dump() == config.model_dump()
+    assert copy.node_types() == config.node_types()
+
+
 def test_credentials_are_in_no_repr() -> None:
     config = parse(
-        "cluster_name: a\n"
-        "provider: {type: aws, aws_credentials: {aws_secret_access_key: hush}}\n"
+        "cluster_name: a\nprovider: {type: aws, aws_credentials: {aws_secret_access_key: hush}}\n"
     )
     assert "hush" not in repr(config) + str(config) + config.model_dump_json()
     assert isinstance(config.provider, AwsProvider)

@@ -55,7 +55,9 @@ def test_the_schema_is_one() -> None:
 @pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)
 def test_the_schema_accepts_what_loads(text: str) -> None:
     assert isinstance(config.parse(text), ClusterConfig)
-    assert [e.message for e in Draft202012Validator(schema()).iter_errors(yaml.safe_load(text))] == []
+    assert [
+        e.message for e in Draft202012Validator(schema()).iter_errors(yaml.safe_load(text))
+    ] == []
 
 
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD)
@@ -71,13 +73,13 @@ def sections() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from made["$defs"].items()
 
 
-@pytest.mark.parametrize(("name", "section"), sections())
+@pytest.mark.parametrize(("name", "section"), list(sections()))
 def test_every_key_has_a_description(name: str, section: dict[str, Any]) -> None:
     for key, value in section["properties"].items():
         assert value.get("description"), f"{key} in {name}"
 
 
-@pytest.mark.parametrize(("name", "section"), sections())
+@pytest.mark.parametrize(("name", "section"), list(sections()))
 def test_the_page_has_every_key_with_its_default_and_meaning(
     name: str, section: dict[str, Any]
 ) -> None:

@@ -1,0 +1,188 @@
+"""Starting and ending a cluster on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from jupyter_cluster.client.endpoint import Endpoint
+from jupyter_cluster.client.registry import Entry, entry
+from jupyter_cluster.config import ClusterConfig
+from jupyter_cluster.errors import ClusterError, ConnectionLostError, RegistryError
+from jupyter_cluster.trust import make_certificates, write_private
+
+START_SECONDS = 60.0
+END_SECONDS = 20.0
+_POLL_SECONDS = 0.02
+
+
+def start(config: ClusterConfig, progress: Callable[[str], None] = lambda _step: None) -> Entry:
+    """Start the cluster that a configuration describes; one that runs already is left as it is.
+
+    A cluster of this name that has stopped is started again with what its journal holds.
+
+    Raises
+    ------
+    RegistryError
+        The name is in use by a cluster of another provider, or with another configuration.
+    ClusterError
+        It did not start; the message has the last lines of its log.
+    """
+    if config.provider.type != "local":
+        raise ClusterError(
+            f"provider.type {config.provider.type}: this version starts local clusters only"
+        )
+    place = entry(config.cluster_name)
+    written = config.model_dump_json(indent=1)
+    if place.is_alive:
+        _check_same(place, written)
+        progress("it is running already")
+        _wait_for_head(place, None)
+        return place
+    progress("starting its head")
+    _prepare(place, written)
+    process = _spawn_host(place)
+    try:
+        _wait_for_head(place, process)
+    except BaseException:
+        process.terminate()  # the host ends all it has started
+        raise
+    return place
+
+
+def _check_same(place: Entry, written: str) -> None:
+    running = (place.folder / "config.json").read_text()
+    if running == written:
+        return
+    before, now = json.loads(running), json.loads(written)
+    changed = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    raise RegistryError(
+        f"cluster {place.name!r} is running with another configuration; different are:"
+        f" {', '.join(changed)}. Take it down first, or use another cluster_name"
+    )
+
+
+def _prepare(place: Entry, config: str) -> None:
+    folder = place.folder
+    for path in (folder.parent.parent, folder.parent, folder, folder / "logs", folder / "nodes"):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "head.json").unlink(missing_ok=True)
+    write_private(folder / "config.json", config.encode())
+    if not place.exists:
+        identity = {"name": place.name, "id": uuid.uuid4().hex[:12], "created": time.time()}
+        make_certificates(place.credentials, identity["id"])  # type: ignore[arg-type]
+        write_private(folder / "cluster.json", json.dumps(identity).encode())
+
+
+def _spawn_host(place: Entry) -> subprocess.Popen[bytes]:
+    log = os.open(place.folder / "logs" / "host.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "jupyter_cluster.providers.local_host", str(place.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C and the end of this terminal are not for it
+        )
+    finally:
+        os.close(log)
+
+
+def _wait_for_head(place: Entry, process: subprocess.Popen[bytes] | None) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not (place.folder / "head.json").is_file():
+        if process is not None and process.poll() is not None:
+            raise ClusterError(f"cluster {place.name!r} did not start:\n{_last_lines(place)}")
+        if process is None and not place.is_alive:
+            raise ClusterError(f"cluster {place.name!r} has ended:\n{_last_lines(place)}")
+        if time.monotonic() > deadline:
+            raise ClusterError(
+                f"cluster {place.name!r} has no head after {START_SECONDS:.0f} s:\n"
+                f"{_last_lines(place)}"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _last_lines(place: Entry) -> str:
+    lines = []
+    for name in ("host.log", "head.log"):
+        path = place.folder / "logs" / name
+        if path.is_file():
+            lines += path.read_text(errors="replace").splitlines()[-10:]
+    return "\n".join(lines) or "(it has written nothing)"
+
+
+def end(place: Entry, progress: Callable[[str], None] = lambda _step: None) -> None:
+    """End a cluster: all its processes, verified, and then its folder.
+
+    Raises
+    ------
+    RegistryError
+        There is no such cluster.
+    ClusterError
+        A process could not be ended; the message names it.
+    """
+    if not place.exists:
+        raise RegistryError(f"there is no cluster {place.name!r}")
+    pids = _processes(place)
+    if place.is_alive:
+        progress("ending its nodes and its head")
+        try:
+            Endpoint(place).post("down")
+        except (ClusterError, ConnectionLostError):
+            _signal(pids.get("host"), signal.SIGTERM)
+        if not _ends(place, END_SECONDS):
+            _signal(pids.get("host"), signal.SIGKILL)
+    progress("checking that nothing is left")
+    left = _kill_left(place)
+    if left:
+        raise ClusterError(f"processes of cluster {place.name!r} could not be ended: {left}")
+    place.remove()
+
+
+def _processes(place: Entry) -> dict[str, int]:
+    return {name: int(pid) for name, pid in place.read("processes.json").items()}
+
+
+def _signal(pid: int | None, number: int) -> None:
+    try:
+        if pid:
+            os.kill(pid, number)
+    except ProcessLookupError:
+        pass  # it has ended meanwhile
+
+
+def _ends(place: Entry, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while place.is_alive:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+def _kill_left(place: Entry) -> list[int]:
+    """End what names this cluster's folder and still runs; returns what cannot be ended."""
+    found = [process for process in psutil.process_iter() if _belongs(process, place.folder)]
+    for process in found:
+        process.kill()
+    _gone, alive = psutil.wait_procs(found, timeout=5)
+    return [process.pid for process in alive]
+
+
+def _belongs(process: psutil.Process, folder: Path) -> bool:
+    """Forked children keep the command line of their host, which names the folder."""
+    try:
+        line = process.cmdline()
+    except psutil.Error:
+        return False
+    return str(folder) in line and "jupyter_cluster.providers.local_host" in line

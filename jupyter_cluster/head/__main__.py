@@ -1,0 +1,46 @@
+"""``python -m jupyter_cluster.head FOLDER``: the head's process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jupyter_cluster.config import ClusterConfig
+from jupyter_cluster.head.service import Head
+from jupyter_cluster.providers import provider_class
+from jupyter_cluster.providers.base import Provider
+from jupyter_cluster.providers.local import LocalProvider
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the head of the cluster in this folder."""
+    parser = argparse.ArgumentParser(prog="jupyter_cluster.head")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--control", type=int, help="socket to the local host")
+    parser.add_argument("--lifeline", type=int, help="descriptor that closes with the local host")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("distributed").setLevel(logging.WARNING)
+    config = ClusterConfig.model_validate_json((arguments.folder / "config.json").read_text())
+    identity = json.loads((arguments.folder / "cluster.json").read_text())
+
+    def make_provider(folder: Path, config: ClusterConfig, head: str) -> Provider:
+        if config.provider.type == "local":
+            connection = socket.socket(fileno=arguments.control)
+            return LocalProvider(folder, connection, config.node_types(), head)
+        return provider_class(config.provider.type)()
+
+    async def run() -> None:
+        await Head(arguments.folder, config, identity).run(make_provider, arguments.lifeline)
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

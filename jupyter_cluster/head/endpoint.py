@@ -1,0 +1,153 @@
+"""Status and control over HTTPS with mutual TLS: JSON that a terminal or a server can read.
+
+Versioned and independent of Dask: whoever holds a client's certificate needs nothing but HTTP.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+from jupyter_cluster.errors import ClusterError, JobError
+from jupyter_cluster.trust import Role, require_role
+
+if TYPE_CHECKING:
+    import ssl
+
+    from .service import Head
+
+MAX_WAIT_SECONDS = 30.0
+
+
+class _Handler(RequestHandler):  # type: ignore[misc]
+    """Asks for a client's certificate; errors are a sentence in JSON."""
+
+    def initialize(self, head: Head) -> None:
+        self.head = head
+
+    def prepare(self) -> None:
+        try:
+            require_role(self.request.get_ssl_certificate(), Role.CLIENT)
+        except PermissionError as error:
+            self.reply({"error": str(error)}, 403)
+            self.finish()
+
+    def reply(self, value: Any, status: int = 200) -> None:
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        self.write(json.dumps(value))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs.get("exc_info", (None, None))[1]
+        if isinstance(error, ClusterError):
+            status_code = 404 if isinstance(error, JobError) else 400
+        self.reply({"error": str(error or self._reason)}, status_code)
+
+    def log_exception(self, *exc_info: Any) -> None:
+        if not isinstance(exc_info[1], ClusterError):
+            super().log_exception(*exc_info)
+
+    def number(self, name: str, default: float = 0) -> float:
+        try:
+            return float(self.get_query_argument(name, str(default)))
+        except ValueError:
+            raise ClusterError(f"{name} must be a number") from None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return json.loads(self.request.body or b"{}")  # type: ignore[no-any-return]
+
+
+class _Status(_Handler):
+    def get(self) -> None:
+        self.reply(self.head.status())
+
+
+class _Nodes(_Handler):
+    def get(self) -> None:
+        self.reply(self.head.nodes())
+
+
+class _JobList(_Handler):
+    def get(self) -> None:
+        self.reply(self.head.job_list())
+
+
+class _Job(_Handler):
+    def get(self, name: str) -> None:
+        self.reply(self.head.job_info(self.head.find_job(name)))
+
+    def delete(self, name: str) -> None:
+        self.head.jobs.delete(self.head.find_job(name))
+        self.reply({})
+
+
+class _Series(_Handler):
+    def get(self, name: str) -> None:
+        self.reply(self.head.metrics.series(self.head.find_job(name)))
+
+
+class _Cancel(_Handler):
+    def post(self, name: str) -> None:
+        job = self.head.find_job(name)
+        self.head.jobs.cancel(job, None)
+        self.reply(self.head.job_info(job))
+
+
+class _Events(_Handler):
+    async def get(self) -> None:
+        since, seconds = int(self.number("since")), min(MAX_WAIT_SECONDS, self.number("wait"))
+        events = await self.head.diary.wait(since, seconds)
+        self.reply([event.as_dict() for event in events])
+
+
+class _Logs(_Handler):
+    async def get(self) -> None:
+        since, seconds = int(self.number("since")), min(MAX_WAIT_SECONDS, self.number("wait"))
+        self.reply(await self.head.lines.wait(since, seconds))
+
+
+class _Cost(_Handler):
+    def get(self) -> None:
+        self.reply(self.head.fleet.cost())
+
+
+class _Scale(_Handler):
+    def post(self) -> None:
+        self.reply(self.head.scale(self.body))
+
+
+class _Down(_Handler):
+    def post(self) -> None:
+        self.head.end("a client has ended the cluster")
+        self.reply({})
+
+
+_ROUTES = (
+    (r"/v1/status", _Status),
+    (r"/v1/nodes", _Nodes),
+    (r"/v1/jobs", _JobList),
+    (r"/v1/jobs/([^/]+)", _Job),
+    (r"/v1/jobs/([^/]+)/series", _Series),
+    (r"/v1/jobs/([^/]+)/cancel", _Cancel),
+    (r"/v1/events", _Events),
+    (r"/v1/logs", _Logs),
+    (r"/v1/cost", _Cost),
+    (r"/v1/scale", _Scale),
+    (r"/v1/down", _Down),
+)
+
+
+def serve(head: Head, address: str, port: int, context: ssl.SSLContext) -> tuple[HTTPServer, int]:
+    """Listen; returns the server and its port."""
+    routes = [(pattern, handler, {"head": head}) for pattern, handler in _ROUTES]
+    server = HTTPServer(
+        Application(routes, log_function=lambda _handler: None), ssl_options=context
+    )
+    sockets = bind_sockets(port, address)
+    server.add_sockets(sockets)
+    return server, sockets[0].getsockname()[1]

@@ -1,0 +1,151 @@
+"""The worker nodes from their request to their end, as the head keeps track of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jupyter_cluster.model import Node, NodeState, NodeType, Resources
+
+from .journal import Journal
+from .link import NodeLink
+
+# Stands for a type that has gone from the configuration.
+_NOTHING = NodeType("", Resources())
+
+
+@dataclass(slots=True)
+class Member:
+    """One node of the fleet.
+
+    Attributes
+    ----------
+    seconds_up : float
+        How long it took from the request to ready; 0 before.
+    why : str
+        For people: why it is ending or has failed, or why it is kept.
+    """
+
+    id: str
+    type: str
+    state: NodeState
+    since: float
+    ended: float | None = None
+    seconds_up: float = 0.0
+    why: str = ""
+
+
+class Fleet:
+    """All nodes that this cluster ever had, those that are gone for their cost."""
+
+    def __init__(self, journal: Journal, node_types: dict[str, NodeType]) -> None:
+        self._journal = journal
+        self.node_types = node_types
+        self.members: dict[str, Member] = {}
+        self._count = 0
+        for id_, type_, state, since, ended in journal.read("SELECT * FROM nodes ORDER BY since"):
+            self.members[id_] = Member(id_, type_, NodeState(state), since, ended)
+            self._count = max(self._count, int(id_.rpartition("-")[2]))
+
+    def request(self, node_type: str, count: int) -> list[Member]:
+        """New nodes, written down before anybody is asked for them."""
+        made = []
+        for _ in range(count):
+            self._count += 1
+            name = f"{node_type}-{self._count}"
+            member = Member(name, node_type, NodeState.REQUESTED, time.time())
+            self.members[name] = member
+            self._save(member)
+            made.append(member)
+        return made
+
+    def move(self, member: Member, state: NodeState, why: str = "") -> None:
+        """A node enters a stage."""
+        member.state = state
+        member.why = why or member.why
+        if state.is_gone and member.ended is None:
+            member.ended = time.time()
+        self._save(member)
+
+    def ready(self, member: Member) -> None:
+        """A node is up: learn how long that took."""
+        member.seconds_up = time.time() - member.since
+        self.move(member, NodeState.READY)
+        known = self.node_types.get(member.type)
+        if known is not None:
+            # The mean of what was expected and what was seen: one slow start changes little.
+            expected = (known.boot_seconds + member.seconds_up) / 2
+            self.node_types[member.type] = replace(known, boot_seconds=expected)
+
+    def _save(self, member: Member) -> None:
+        self._journal.execute(
+            "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?, ?, ?)",
+            member.id,
+            member.type,
+            member.state.value,
+            member.since,
+            member.ended,
+        )
+
+    @property
+    def alive(self) -> list[Member]:
+        """Nodes that are not gone."""
+        return [member for member in self.members.values() if not member.state.is_gone]
+
+    def in_state(self, *states: NodeState) -> list[Member]:
+        """Nodes in one of these stages."""
+        return [member for member in self.members.values() if member.state in states]
+
+    def nodes(self, links: dict[str, NodeLink]) -> tuple[Node, ...]:
+        """All nodes that are not gone, as the autoscaler sees them."""
+        return tuple(self._node(member, links.get(member.id)) for member in self.alive)
+
+    def _node(self, member: Member, link: NodeLink | None) -> Node:
+        if link is not None:
+            capacity, free = link.capacity, link.free
+            idle = None if link.bundles or member.state is not NodeState.READY else link.idle_since
+        else:
+            capacity = free = self._known(member.type).resources
+            idle = None
+        return Node(member.id, member.type, member.state, capacity, free, member.since, idle)
+
+    def cost(self) -> dict[str, Any]:
+        """What the nodes cost so far and per hour, USD, with the hours of each type."""
+        now, hours = time.time(), dict[str, float]()
+        for member in self.members.values():
+            spent = ((member.ended or now) - member.since) / 3600
+            hours[member.type] = hours.get(member.type, 0.0) + spent
+        return {
+            "so_far": sum(h * self._price(name) for name, h in hours.items()),
+            "per_hour": sum(self._price(member.type) for member in self.alive),
+            "node_hours": hours,
+            "price_known": all(self._known(name).price is not None for name in self.node_types),
+        }
+
+    def _known(self, name: str) -> NodeType:
+        return self.node_types.get(name, _NOTHING)
+
+    def _price(self, name: str) -> float:
+        return self._known(name).price or 0.0
+
+    def describe(self, links: dict[str, NodeLink]) -> Iterable[dict[str, Any]]:
+        """A row for each node that is not gone, for the status."""
+        now = time.time()
+        for member in self.alive:
+            link, node = links.get(member.id), self._node(member, links.get(member.id))
+            lost = link is not None and link.lost_since is not None
+            yield {
+                "id": member.id,
+                "type": member.type,
+                "state": "lost contact" if lost else member.state.value,
+                "age": now - member.since,
+                "seconds_to_ready": member.seconds_up or None,
+                "resources": node.resources.as_dict(),
+                "slots_busy": link.busy_slots if link else 0,
+                "tasks_finished": link.finished if link else 0,
+                "idle_seconds": now - node.idle_since if node.idle_since else None,
+                "pid": link.pid if link else None,
+                "why": member.why,
+            }

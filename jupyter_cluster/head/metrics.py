@@ -1,0 +1,101 @@
+"""How each job goes over time: what the chart of images per second is drawn from."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from .dispatcher import Dispatcher
+from .job import Job
+from .jobs import Jobs
+from .journal import Journal
+
+SAMPLE_SECONDS = 1.0
+# The rate at a moment is that of the last few seconds: a single second of a few tasks is noise.
+WINDOW_SECONDS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A job at one moment (Unix time)."""
+
+    time: float
+    done: int
+    queued: int
+    nodes: int
+    slots: int
+
+
+class Metrics:
+    """Samples of every job while it has open tasks."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._samples: dict[str, deque[Sample]] = {}
+        rows = journal.read("SELECT job, time, done, queued, nodes, slots FROM samples")
+        for job, *values in rows:
+            self._samples.setdefault(job, deque()).append(Sample(*values))
+        self._ended: set[str] = set()
+
+    def take(self, jobs: Jobs, dispatcher: Dispatcher) -> None:
+        """Sample all jobs that are under way, and once more those that have just ended."""
+        ready = [link for link in dispatcher.nodes.values() if link.lost_since is None]
+        for job in jobs.by_id.values():
+            if job.spec.kind == "put" or job.id in self._ended:
+                continue
+            slots = sum(link.slots_for(job.shape) for link in ready if job.shape)
+            self._add(job, len(ready), slots or len(ready))
+            if job.finished is not None:
+                self._ended.add(job.id)
+        for gone in self._samples.keys() - jobs.by_id.keys():
+            del self._samples[gone]
+
+    def _add(self, job: Job, nodes: int, slots: int) -> None:
+        info = job.info()
+        done = info.done + info.failed
+        at = job.finished or time.time()
+        sample = Sample(at, done, info.queued, nodes, slots)
+        samples = self._samples.setdefault(job.id, deque())
+        if len(samples) > 1 and samples[-1].done == samples[-2].done == done == info.total:
+            return  # an open job of calls that rests
+        samples.append(sample)
+        self._journal.execute(
+            "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)",
+            job.id,
+            at,
+            done,
+            info.queued,
+            nodes,
+            slots,
+        )
+
+    def series(self, job: Job) -> list[dict[str, Any]]:
+        """Rate over seconds since the job was submitted, with nodes and slots."""
+        samples = self._samples.get(job.id, deque())
+        start = Sample(job.submitted, 0, 0, 0, 0)
+        window: deque[Sample] = deque([start])
+        rows = []
+        for sample in samples:
+            window.append(sample)
+            while len(window) > 2 and sample.time - window[1].time >= WINDOW_SECONDS:
+                window.popleft()
+            elapsed = sample.time - window[0].time
+            rate = (sample.done - window[0].done) / elapsed if elapsed > 0 else 0.0
+            rows.append(
+                {
+                    "t": round(sample.time - job.submitted, 3),
+                    f"{job.spec.unit}s_per_second": round(rate, 3),
+                    "done": sample.done,
+                    "queued": sample.queued,
+                    "nodes": sample.nodes,
+                    "slots": sample.slots,
+                }
+            )
+        return rows
+
+
+def rate_now(series: list[dict[str, Any]], unit: str) -> float:
+    """The newest rate of a series; 0 where there is none."""
+    return float(series[-1][f"{unit}s_per_second"]) if series else 0.0

@@ -1,0 +1,305 @@
+"""The scaling loop: one snapshot, one decision, carried out without waiting for it.
+
+What is slow (a provider's calls) runs in threads; the next round does not wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+
+from jupyter_cluster.autoscaler import decide
+from jupyter_cluster.errors import CapacityError, ProviderError, QuotaError
+from jupyter_cluster.model import Demand, End, Launch, Limits, NodeState, Resources, Snapshot
+from jupyter_cluster.providers.base import Provider
+
+from .dispatcher import Dispatcher
+from .fleet import Fleet, Member
+from .jobs import Jobs
+from .link import NodeLink
+
+logger = logging.getLogger("jupyter_cluster.head")
+
+ROUND_SECONDS = 1.0
+WATCH_SECONDS = 1.0
+# After a change of demand: changes that come together are decided on together.
+DEBOUNCE_SECONDS = 0.02
+# How long a node type is left alone after its provider had none, or refused.
+CAPACITY_COOLDOWN, QUOTA_COOLDOWN = 60.0, 600.0
+# How long a node may be out of contact before its work is given to others, unless its provider
+# says at once that it is gone. Ray allows 30 s as well.
+LOST_SECONDS = 30.0
+# How long a node may take from the request to ready, as Ray's launcher allows.
+BOOT_SECONDS = 900.0
+MOVE_PART = 4_000_000
+
+
+@dataclass
+class Targets:
+    """What a user may change while the cluster runs."""
+
+    limits: Limits
+    requests: tuple[tuple[Resources, int], ...] = ()
+    budget: float | None = None
+    closing: bool = False
+
+
+@dataclass
+class Scaling:
+    """Keeps the fleet at what the work needs."""
+
+    fleet: Fleet
+    dispatcher: Dispatcher
+    jobs: Jobs
+    provider: Provider
+    targets: Targets
+    log: Callable[[str, str], None]
+    infeasible: tuple[str, ...] = ()
+    _cooling: dict[str, float] = field(default_factory=dict)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _actions: set[asyncio.Task[None]] = field(default_factory=set)
+    _budget_warned: bool = False
+
+    def wake(self) -> None:
+        """Demand has changed: decide soon."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """For ever."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            while True:
+                self._round()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), ROUND_SECONDS)
+                    await asyncio.sleep(DEBOUNCE_SECONDS)
+                self._changed.clear()
+        finally:
+            watch.cancel()
+            for action in self._actions:
+                action.cancel()
+
+    # -- deciding -----------------------------------------------------------------------------
+
+    def _round(self) -> None:
+        try:
+            self._check_budget()
+            decision = decide(self.snapshot())
+        except Exception:
+            logger.exception("a scaling round failed; the next one follows")
+            return
+        self._report_infeasible(tuple(found.reason for found in decision.infeasible))
+        for launch in decision.launches:
+            self._launch(launch)
+        for end in decision.ends:
+            self._end(end)
+
+    def snapshot(self) -> Snapshot:
+        """All that a decision depends on, at this moment."""
+        now = time.time()
+        self._cooling = {name: until for name, until in self._cooling.items() if until > now}
+        return Snapshot(
+            now=now,
+            node_types=dict(self.fleet.node_types),
+            limits=self.targets.limits,
+            nodes=self.fleet.nodes(self.dispatcher.nodes),
+            demands=tuple(self._demands()),
+            requests=self.targets.requests,
+            cooling=frozenset(self._cooling),
+            closing=self.targets.closing,
+        )
+
+    def _demands(self) -> Iterable[Demand]:
+        """Open tasks by shape, with the mean duration of all jobs of that shape."""
+        rows: dict[Resources, list[float]] = {}
+        for job in self.jobs.active:
+            info = job.info()
+            row = rows.setdefault(job.shape, [0, 0, 0.0, 0])
+            row[0] += job.queued
+            row[1] += info.running
+            if job.mean_seconds is not None:
+                weight = info.queued + info.running
+                row[2] += job.mean_seconds * weight
+                row[3] += weight
+        for shape, (queued, running, seconds, measured) in rows.items():
+            if queued or running:
+                mean = seconds / measured if measured else None
+                yield Demand(shape, int(queued), int(running), mean)
+
+    def _report_infeasible(self, reasons: tuple[str, ...]) -> None:
+        for reason in reasons:
+            if reason not in self.infeasible:
+                self.log("error", reason)
+        self.infeasible = reasons
+
+    def _check_budget(self) -> None:
+        budget, spent = self.targets.budget, self.fleet.cost()["so_far"]
+        if budget is None:
+            return
+        if spent >= budget and not self.targets.closing:
+            self.targets.closing = True
+            self.log(
+                "error", f"the budget of {budget:.2f} USD is used up: nothing more is launched"
+            )
+        elif spent >= 0.8 * budget and not self._budget_warned:
+            self._budget_warned = True
+            self.log("warning", f"{spent:.2f} of the budget of {budget:.2f} USD are used")
+
+    # -- launching ----------------------------------------------------------------------------
+
+    def _launch(self, launch: Launch) -> None:
+        self.log("scale-up", launch.reason)
+        members = self.fleet.request(launch.node_type, launch.count)
+        self._start(self._create(launch.node_type, members))
+
+    async def _create(self, node_type: str, members: list[Member]) -> None:
+        ids = [member.id for member in members]
+        try:
+            await asyncio.to_thread(self.provider.create, node_type, ids)
+        except ProviderError as error:
+            self._on_refused(node_type, members, error)
+            return
+        for member in members:
+            if member.state is NodeState.REQUESTED:
+                self.fleet.move(member, NodeState.BOOTING)
+
+    def _on_refused(self, node_type: str, members: list[Member], error: ProviderError) -> None:
+        pause = QUOTA_COOLDOWN if isinstance(error, QuotaError) else CAPACITY_COOLDOWN
+        if isinstance(error, (CapacityError, QuotaError)):
+            self._cooling[node_type] = time.time() + pause
+        else:
+            self._cooling[node_type] = time.time() + 5
+        self.log("error", f"{node_type} could not be launched: {error}")
+        for member in members:
+            if member.state.is_pending:
+                self._start(self._terminate(member, NodeState.FAILED, str(error)))
+
+    def on_node(self, link: NodeLink) -> None:
+        """A node has connected, or its connection was lost."""
+        member = self.fleet.members.get(link.id)
+        if member is None or member.state.is_gone:
+            link.send({"op": "jc-end"})  # given up before; its results were taken
+            return
+        if link.lost_since is not None:
+            if member.state is NodeState.READY:
+                self.log("warning", f"lost contact with {link.id}")
+        elif member.state.is_pending:
+            self.fleet.ready(member)
+            self.log("node", f"{link.id} is ready after {member.seconds_up:.1f} s")
+        self.wake()
+
+    # -- ending -------------------------------------------------------------------------------
+
+    def _end(self, end: End) -> None:
+        self.log("scale-down", end.reason)
+        for name in end.nodes:
+            member = self.fleet.members[name]
+            if name in self.dispatcher.nodes:
+                self.fleet.move(member, NodeState.DRAINING, end.reason)
+                self._start(self._drain(member))
+            else:
+                self._start(self._terminate(member, NodeState.TERMINATED, end.reason))
+
+    async def _drain(self, member: Member) -> None:
+        """Let it finish what it has started, move its results off, end it."""
+        self.dispatcher.drain(member.id)
+        while (link := self.dispatcher.nodes.get(member.id)) and link.bundles:
+            await asyncio.sleep(0.05)
+        await self._move_results(member)
+        await self._terminate(member, NodeState.TERMINATED)
+
+    async def _move_results(self, member: Member) -> None:
+        results = self.jobs.results
+        for job, index in results.on_node(member.id):
+            member.why = "its large results are being moved to the head"
+            _node, size = results.stored[job, index]
+            path = results.path(job, index)
+            try:
+                with path.open("wb") as file:
+                    for offset in range(0, size, MOVE_PART):
+                        piece = await self.dispatcher.call(
+                            member.id,
+                            op="jc-read",
+                            name=path.name,
+                            offset=offset,
+                            size=MOVE_PART,
+                        )
+                        await asyncio.to_thread(file.write, piece)
+            except (OSError, KeyError) as error:
+                path.unlink(missing_ok=True)
+                logger.warning("result %s could not be moved: %s", path.name, error)
+                continue
+            if (job, index) in results.stored:
+                results.moved_here(job, index)
+
+    async def _terminate(self, member: Member, state: NodeState, why: str = "") -> None:
+        """End it with its provider, however often that takes."""
+        pause = 0.5
+        if member.state is not NodeState.DRAINING:
+            self.fleet.move(member, NodeState.DRAINING, why)
+        while True:
+            try:
+                await asyncio.to_thread(self.provider.terminate, [member.id])
+                break
+            except ProviderError as error:
+                self.log("error", f"{member.id} could not be ended, trying again: {error}")
+                await asyncio.sleep(pause)
+                pause = min(30.0, pause * 2)
+        self._gone(member, state, why)
+
+    def _gone(self, member: Member, state: NodeState, why: str = "") -> None:
+        self.fleet.move(member, state, why)
+        self.dispatcher.give_up(member.id)
+        self.log(
+            "node",
+            f"{member.id} has {'failed: ' + why if why and state is NodeState.FAILED else 'ended'}",
+        )
+        self.wake()
+
+    # -- watching -----------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Notice nodes that died or never came."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                running = {i.node_id: i for i in await asyncio.to_thread(self.provider.instances)}
+            except ProviderError as error:
+                logger.warning("the provider does not list its machines: %s", error)
+                continue
+            for member in self.fleet.in_state(*_WATCHED):
+                instance = running.get(member.id)
+                if instance is None or instance.state.is_gone:
+                    detail = instance.detail if instance else "its machine is gone"
+                    self._gone(member, NodeState.FAILED, detail or "its machine is gone")
+                else:
+                    self._check_time(member)
+            for name in running.keys() - self.fleet.members.keys():
+                logger.warning("ending %s, which this cluster does not know", name)
+                await asyncio.to_thread(self.provider.terminate, [name])
+
+    def _check_time(self, member: Member) -> None:
+        link = self.dispatcher.nodes.get(member.id)
+        if member.state.is_pending and time.time() - member.since > BOOT_SECONDS:
+            why = f"it was not ready after {BOOT_SECONDS:.0f} s"
+            self._start(self._terminate(member, NodeState.FAILED, why))
+        elif link and link.lost_since and time.monotonic() - link.lost_since > LOST_SECONDS:
+            why = f"out of contact for {LOST_SECONDS:.0f} s"
+            self._start(self._terminate(member, NodeState.FAILED, why))
+
+    def _start(self, action: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(action)
+        self._actions.add(task)
+        task.add_done_callback(self._actions.discard)
+
+    def resume(self) -> None:
+        """After a restart of the head: go on with what was being ended, wait for the others."""
+        for member in self.fleet.in_state(NodeState.DRAINING):
+            self._start(self._terminate(member, NodeState.TERMINATED))
+
+
+_WATCHED = (NodeState.BOOTING, NodeState.CONNECTING, NodeState.SETTING_UP, NodeState.READY)

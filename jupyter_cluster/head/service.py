@@ -1,0 +1,350 @@
+"""The head: everything that must outlive a notebook, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jupyter_cluster.config import ClusterConfig
+from jupyter_cluster.dask_settings import configure_dask
+from jupyter_cluster.errors import ClusterError, JobError
+from jupyter_cluster.model import Resources, format_seconds
+from jupyter_cluster.providers.base import Provider
+from jupyter_cluster.trust import Role, dask_security, server_context
+from jupyter_cluster.wire import Status
+
+from .diary import Diary
+from .dispatcher import Dispatcher
+from .endpoint import serve
+from .fleet import Fleet
+from .inputs import InputStore
+from .job import Job
+from .jobs import Jobs
+from .journal import Journal
+from .lines import Lines
+from .metrics import SAMPLE_SECONDS, Metrics, rate_now
+from .results import ON_HEAD, ResultStore
+from .scaling import Scaling, Targets
+from .scheduler import HeadScheduler
+from .sessions import Sessions
+
+logger = logging.getLogger("jupyter_cluster.head")
+
+# After a restart, how long to wait for the nodes before their work is given to others.
+SETTLE_SECONDS = 10.0
+ADDRESS = "127.0.0.1"
+
+MakeProvider = Callable[[Path, ClusterConfig, str], Provider]
+
+
+class Head:
+    """Puts the parts together and ends them in order."""
+
+    def __init__(self, folder: Path, config: ClusterConfig, identity: dict[str, Any]) -> None:
+        self.folder = folder
+        self.config = config
+        self.identity = identity
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._started = time.time()
+        journal = self.journal = Journal(folder / "journal.sqlite", self._loop, self._on_problem)
+        self.diary = Diary(journal)
+        self.lines = Lines(folder / "logs" / "tasks.log")
+        self.fleet = Fleet(journal, config.node_types())
+        self.metrics = Metrics(journal)
+        self.dispatcher = Dispatcher(self.diary.add, self._on_node, self.lines.add, self.value_of)
+        self.jobs = self.dispatcher.jobs = Jobs(
+            journal,
+            InputStore(journal),
+            ResultStore(journal, folder / "results"),
+            on_demand=self._on_demand,
+            on_cancel=self.dispatcher.cancel,
+            log=self.diary.add,
+        )
+        self.sessions = Sessions(identity["id"], self.jobs, self.read_stored)
+        self._scaling: Scaling | None = None
+
+    # -- its life -----------------------------------------------------------------------------
+
+    async def run(self, make_provider: MakeProvider, lifeline: int | None) -> None:
+        """Until the cluster is ended."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._ended.set)
+        if lifeline is not None:
+            self._loop.add_reader(lifeline, self._on_lifeline, lifeline)
+        configure_dask()
+        credentials = self.folder / "credentials"
+        ports = self._former_ports()
+        self._scheduler = HeadScheduler(
+            self.sessions.on_client,
+            host=ADDRESS,
+            port=ports.get("scheduler", 0),
+            security=dask_security(credentials, Role.HEAD),
+            plugins=[self.dispatcher],
+        )
+        async with self._scheduler:
+            address = self._scheduler.address
+            provider = make_provider(self.folder, self.config, address)
+            self._scaling = self._make_scaling(provider)
+            self._restore()
+            server, port = serve(
+                self, ADDRESS, ports.get("endpoint", 0), server_context(credentials, Role.HEAD)
+            )
+            self._announce(address, port)
+            tasks = [
+                asyncio.create_task(work)
+                for work in (self._scaling.run(), self._sample(), self._end_when_idle())
+            ]
+            await self._ended.wait()
+            for task in tasks:
+                task.cancel()
+            server.stop()
+            await self._end_nodes(provider)
+        self.journal.close()
+
+    def _on_lifeline(self, lifeline: int) -> None:
+        self._loop.remove_reader(lifeline)
+        self._ended.set()
+
+    def _former_ports(self) -> dict[str, int]:
+        """A restarted head listens where its nodes and clients look for it."""
+        try:
+            former = json.loads((self.folder / "head.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return {name: int(former[name].rpartition(":")[2]) for name in ("scheduler", "endpoint")}
+
+    def _announce(self, scheduler: str, port: int) -> None:
+        path = self.folder / "head.json"
+        endpoint = f"https://{ADDRESS}:{port}"
+        content = {"scheduler": scheduler, "endpoint": endpoint, "started": self._started}
+        path.with_suffix(".part").write_text(json.dumps(content))
+        path.with_suffix(".part").replace(path)
+
+    def _make_scaling(self, provider: Provider) -> Scaling:
+        targets = Targets(self.config.limits(), budget=self.config.budget)
+        return Scaling(self.fleet, self.dispatcher, self.jobs, provider, targets, self.diary.add)
+
+    def _restore(self) -> None:
+        """Take up what a head before this one has left."""
+        left = self.jobs.restore()
+        alive = self.fleet.alive
+        if left or alive:
+            self.diary.add("node", f"the head was started again; {left} tasks are to be run")
+        if alive:
+            self.dispatcher.paused = True
+            self._loop.create_task(self._settle())
+        assert self._scaling is not None
+        self._scaling.resume()
+        self.sessions.watch_for_return()
+
+    async def _settle(self) -> None:
+        """Wait for the nodes to say what they hold, so that nothing is run twice."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            if all(self._is_settled(member.id) for member in self.fleet.alive):
+                break
+            await asyncio.sleep(0.05)
+        self.dispatcher.paused = False
+        self.dispatcher.plan()
+
+    def _is_settled(self, node: str) -> bool:
+        link = self.dispatcher.nodes.get(node)
+        return link is not None and link.settled
+
+    async def _end_nodes(self, provider: Provider) -> None:
+        for link in self.dispatcher.nodes.values():
+            if link.lost_since is None:
+                link.send({"op": "jc-end"})
+        alive = [member.id for member in self.fleet.alive]
+        with contextlib.suppress(ClusterError):
+            await asyncio.to_thread(provider.terminate, alive)
+        provider.close()
+
+    def end(self, reason: str) -> None:
+        """End the cluster."""
+        self.diary.add("node", reason)
+        self._ended.set()
+
+    # -- what the parts tell each other -------------------------------------------------------
+
+    def _on_problem(self, problem: str) -> None:
+        if problem:
+            self.diary.add("error", f"{problem}; results wait on their nodes until it can")
+        else:
+            self.diary.add("node", "the journal can be written again")
+
+    def _on_node(self, link: Any) -> None:
+        if self._scaling:
+            self._scaling.on_node(link)
+
+    def _on_demand(self) -> None:
+        self.dispatcher.plan()
+        if self._scaling:
+            self._scaling.wake()
+
+    async def read_stored(self, job: str, index: int, offset: int, size: int) -> bytes:
+        """A piece of a large result, from the head's disk or from its node.
+
+        Raises
+        ------
+        OSError, KeyError
+            It cannot be had now: its node went, or it was dropped.
+        """
+        node, _size = self.jobs.results.stored[job, index]
+        path = self.jobs.results.path(job, index)
+        if node == ON_HEAD:
+            return await asyncio.to_thread(_read_piece, path, offset, size)
+        answer = await self.dispatcher.call(
+            node, op="jc-read", name=path.name, offset=offset, size=size
+        )
+        return bytes(answer)
+
+    async def value_of(self, ref: str) -> bytes:
+        """The pickled value of a ref, for a task that has it as an argument."""
+        job, index = self.jobs.locate(ref)
+        if job is None:
+            raise JobError(f"the result {ref} was dropped")
+        found = self.jobs.results.find(job.id, index, index + 1)[-1]
+        if found.statuses[0] != Status.STORED:
+            return bytes(found.block.item(index))
+        _node, size = self.jobs.results.stored[job.id, index]
+        pieces = [
+            await self.read_stored(job.id, index, offset, 4_000_000)
+            for offset in range(0, size, 4_000_000)
+        ]
+        return b"".join(pieces)
+
+    # -- in the background --------------------------------------------------------------------
+
+    async def _sample(self) -> None:
+        while True:
+            self.metrics.take(self.jobs, self.dispatcher)
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    async def _end_when_idle(self) -> None:
+        """Nobody works here any more: end, and keep the results."""
+        allowed = self.config.cluster_idle_timeout_minutes * 60
+        while allowed:
+            await asyncio.sleep(min(5.0, allowed))
+            if self.sessions.count or any(job.unfinished for job in self.jobs.by_id.values()):
+                self.sessions.last_activity = time.time()
+            elif time.time() - self.sessions.last_activity > allowed:
+                self.end(f"no task and no client for {format_seconds(allowed)}")
+
+    # -- status and control -------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """The cluster at a glance."""
+        nodes = self.nodes()
+        return {
+            "version": 1,
+            "cluster": self.identity["name"],
+            "id": self.identity["id"],
+            "provider": self.config.provider.type,
+            "state": "ending" if self._ended.is_set() else "running",
+            "started": self._started,
+            "nodes": nodes,
+            "max_workers": self._targets.limits.max_workers,
+            "jobs": self.job_list(),
+            "cost": self.fleet.cost(),
+            "infeasible": list(self._scaling.infeasible) if self._scaling else [],
+            "problem": self.journal.problem,
+            "clients": self.sessions.count,
+            "idle_timeout_minutes": self.config.cluster_idle_timeout_minutes,
+        }
+
+    @property
+    def _targets(self) -> Targets:
+        assert self._scaling is not None
+        return self._scaling.targets
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """A row for each node that is not gone."""
+        return list(self.fleet.describe(self.dispatcher.nodes))
+
+    def job_list(self) -> list[dict[str, Any]]:
+        """A row for each job, values that were put left out."""
+        return [self.job_info(j) for j in self.jobs.by_id.values() if j.spec.kind != "put"]
+
+    def job_info(self, job: Job) -> dict[str, Any]:
+        """A job with its rate."""
+        rate = rate_now(self.metrics.series(job), job.spec.unit) if not job.finished else None
+        return {**job.info().as_dict(), "rate": rate, "kind": job.spec.kind}
+
+    def find_job(self, name: str) -> Job:
+        """A job by its id or its name; the newest of that name.
+
+        Raises
+        ------
+        JobError
+            There is none; the message names those that there are.
+        """
+        if name in self.jobs.by_id:
+            return self.jobs.by_id[name]
+        named = [job for job in self.jobs.by_id.values() if job.spec.name == name]
+        if not named:
+            known = ", ".join(sorted({j["name"] for j in self.job_list()})) or "none"
+            raise JobError(f"there is no job {name!r}; there are: {known}")
+        return max(named, key=lambda job: job.submitted)
+
+    def scale(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Change limits and requested capacity while the cluster runs.
+
+        Parameters
+        ----------
+        wanted
+            Any of ``max_workers``, ``min_workers`` (a map by node type), and ``request`` (a list
+            of pairs of resources and count, which replaces the one before).
+        """
+        targets = self._targets
+        if "max_workers" in wanted:
+            limit = _count("max_workers", wanted["max_workers"])
+            targets.limits = replace(targets.limits, max_workers=limit)
+            self.diary.add("node", f"max_workers is {limit} from now on")
+            for name, known in self.fleet.node_types.items():
+                if known.max_workers < limit:
+                    self.fleet.node_types[name] = replace(known, max_workers=limit)
+        for name, count in wanted.get("min_workers", {}).items():
+            if (known := self.fleet.node_types.get(name)) is None:
+                types = ", ".join(self.fleet.node_types)
+                raise ClusterError(f"there is no node type {name!r}; there are: {types}")
+            minimum = _count(f"min_workers of {name}", count)
+            if minimum > min(known.max_workers, targets.limits.max_workers):
+                raise ClusterError(f"min_workers of {name} is more than max_workers")
+            self.fleet.node_types[name] = replace(known, min_workers=minimum)
+            self.diary.add("node", f"min_workers of {name} is {minimum} from now on")
+        if "request" in wanted:
+            try:
+                targets.requests = tuple(
+                    (Resources.of(shape), _count("count", count))
+                    for shape, count in wanted["request"]
+                )
+            except ValueError as error:
+                raise ClusterError(str(error)) from None
+        self._on_demand()
+        return {
+            "max_workers": targets.limits.max_workers,
+            "min_workers": {n: t.min_workers for n, t in self.fleet.node_types.items()},
+            "request": [[shape.as_dict(), count] for shape, count in targets.requests],
+        }
+
+
+def _count(name: str, value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ClusterError(f"{name} must be a whole number from 0 on, not {value!r}")
+    return value
+
+
+def _read_piece(path: Path, offset: int, size: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(size)

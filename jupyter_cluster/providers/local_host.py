@@ -1,0 +1,244 @@
+"""``python -m jupyter_cluster.providers.local_host FOLDER``: this machine as a cluster's host.
+
+The one process that a local cluster starts from scratch. It imports the engine once, which takes
+a second, and forks the head and the agents, which takes milliseconds. It restarts a head that
+dies, and ends everything when it is told to or dies itself: its children hold the other end of a
+pipe that closes with it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+HEAD = "head"
+_PRELOADED = ("jupyter_cluster.agent.service", "jupyter_cluster.head.service")
+# A head that dies this often within a minute is not started again.
+MAX_RESTARTS = 5
+END_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Child:
+    """A process that was forked here.
+
+    Attributes
+    ----------
+    kill_at : float or None
+        When it is to be killed because it did not end by itself (monotonic clock).
+    code : int or None
+        How it ended: exit code, or minus the signal; None while it runs.
+    """
+
+    name: str
+    pid: int
+    kill_at: float | None = None
+    code: int | None = None
+
+
+class LocalHost:
+    """Forks, watches and ends the processes of one local cluster."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._children: dict[str, Child] = {}
+        self._restarts: list[float] = []
+        self._ending = False
+        self._lock = open(folder / "lock", "w")  # noqa: SIM115 - held for as long as we live
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._lifeline, self._lifeline_end = os.pipe()
+        self._woken, self._wake = os.pipe()
+        for descriptor in (self._woken, self._wake):
+            os.set_blocking(descriptor, False)
+        self._head_socket: socket.socket | None = None
+        self._received = b""
+
+    def run(self) -> None:
+        """Until the head ends in peace, or a signal says so."""
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+        for module in _PRELOADED:
+            importlib.import_module(module)
+        gc.collect()
+        gc.freeze()  # the collector then leaves shared memory pages untouched after a fork
+        self._start_head()
+        while not self._ending or self._running():
+            self._wait()
+            self._reap()
+            self._kill_overdue()
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        if number == signal.SIGTERM:
+            self._end_all()
+
+    def _running(self) -> list[Child]:
+        return [child for child in self._children.values() if child.code is None]
+
+    def _wait(self) -> None:
+        waiting = [self._woken, *([self._head_socket] if self._head_socket else [])]
+        overdue = any(child.kill_at for child in self._running())
+        ready, _, _ = select.select(waiting, [], [], 0.1 if overdue else None)
+        if self._woken in ready:
+            os.read(self._woken, 4096)
+        if self._head_socket in ready:
+            self._serve_head()
+
+    # -- children -----------------------------------------------------------------------------
+
+    def _start_head(self) -> None:
+        ours, theirs = socket.socketpair()
+        self._close_head_socket()
+        self._head_socket, self._received = ours, b""
+        control = str(theirs.fileno())
+        argv = [str(self._folder), "--control", control, "--lifeline", str(self._lifeline)]
+        self._fork(HEAD, "jupyter_cluster.head", argv, keep=theirs)
+        theirs.close()
+
+    def _close_head_socket(self) -> None:
+        if self._head_socket is not None:
+            self._head_socket.close()
+            self._head_socket = None
+
+    def _fork(
+        self, name: str, module: str, argv: list[str], keep: socket.socket | None = None
+    ) -> None:
+        pid = os.fork()
+        if pid == 0:
+            self._become(name, module, argv)
+        self._children[name] = Child(name, pid)
+        self._write_children()
+
+    def _become(self, name: str, module: str, argv: list[str]) -> NoReturn:
+        code = 1
+        try:
+            os.setsid()
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            for descriptor in (self._lifeline_end, self._woken, self._wake):
+                os.close(descriptor)
+            self._lock.close()
+            self._close_head_socket()
+            log = self._folder / "logs" / f"{name}.log"
+            descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.dup2(descriptor, 1)
+            os.dup2(descriptor, 2)
+            os.close(descriptor)
+            importlib.import_module(f"{module}.__main__").main(argv)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _write_children(self) -> None:
+        """For people and for `down`, should this process be killed."""
+        pids = {child.name: child.pid for child in self._running()}
+        path = self._folder / "processes.json"
+        path.with_suffix(".part").write_text(json.dumps({"host": os.getpid(), **pids}))
+        path.with_suffix(".part").replace(path)
+
+    def _reap(self) -> None:
+        while self._running():
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            child = next(c for c in self._children.values() if c.pid == pid)
+            child.code = os.waitstatus_to_exitcode(status)
+            if child.name == HEAD:
+                self._on_head_end(child.code)
+            elif child.kill_at is not None:
+                del self._children[child.name]  # it was told to end
+            self._write_children()
+
+    def _on_head_end(self, code: int) -> None:
+        if self._ending:
+            return
+        now = time.monotonic()
+        self._restarts = [at for at in self._restarts if now - at < 60] + [now]
+        if code == 0 or len(self._restarts) > MAX_RESTARTS:
+            print(f"the head ended with {code}: ending the cluster", flush=True)
+            self._end_all()
+        else:
+            print(f"the head ended with {code}: starting it again", flush=True)
+            self._start_head()
+
+    def _end(self, child: Child, seconds: float) -> None:
+        if child.code is not None:
+            del self._children[child.name]
+        elif child.kill_at is None:
+            child.kill_at = time.monotonic() + seconds
+            _signal(child, signal.SIGTERM)
+
+    def _end_all(self) -> None:
+        self._ending = True
+        for child in self._running():
+            self._end(child, END_SECONDS)
+
+    def _kill_overdue(self) -> None:
+        for child in self._running():
+            if child.kill_at is not None and time.monotonic() > child.kill_at:
+                _signal(child, signal.SIGKILL)
+
+    # -- what the head asks for ---------------------------------------------------------------
+
+    def _serve_head(self) -> None:
+        assert self._head_socket is not None
+        try:
+            data = self._head_socket.recv(65536)
+        except OSError:
+            data = b""
+        if not data:
+            self._close_head_socket()
+            return
+        *lines, self._received = (self._received + data).split(b"\n")
+        for line in lines:
+            answer = self._answer(json.loads(line))
+            self._head_socket.sendall(json.dumps(answer).encode() + b"\n")
+
+    def _answer(self, request: dict[str, Any]) -> Any:
+        nodes = [child for child in self._children.values() if child.name != HEAD]
+        if request["do"] == "start":
+            if request["name"] not in self._children and not self._ending:
+                argv = [*request["argv"], "--lifeline", str(self._lifeline)]
+                self._fork(request["name"], request["module"], argv)
+        elif request["do"] == "end":
+            for child in [c for c in nodes if c.name in request["names"]]:
+                self._end(child, request["seconds"])
+        return [{"name": c.name, "pid": c.pid, "code": c.code} for c in nodes]
+
+
+def _signal(child: Child, number: int) -> None:
+    try:
+        os.kill(child.pid, number)
+    except ProcessLookupError:
+        pass  # it has just ended; the next reaping notices
+
+
+def main(folder: Path) -> None:
+    """Be the host of the cluster in this folder."""
+    try:
+        host = LocalHost(folder)
+    except BlockingIOError:
+        sys.exit(f"the cluster in {folder} is running already")
+    host.run()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
