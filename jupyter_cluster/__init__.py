@@ -1,5 +1,67 @@
-"""An autoscaling cluster that you start, feed, watch and end from a notebook."""
+"""An autoscaling cluster that you start, feed, watch and end from a notebook.
 
-from ._version import __version__
+Importing this imports nothing heavy: every public name is loaded when it is first used.
+"""
 
-__all__ = ["__version__"]
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from jupyter_cluster._version import __version__
+
+if TYPE_CHECKING:
+    from jupyter_cluster.client.cluster import Cluster
+    from jupyter_cluster.client.job import Job, Outcome
+    from jupyter_cluster.client.refs import Ref
+    from jupyter_cluster.client.session import (
+        cancel,
+        connect,
+        down,
+        get,
+        init,
+        put,
+        remote,
+        shutdown,
+        up,
+        wait,
+    )
+
+_HOMES = {
+    "Cluster": "client.cluster",
+    "Job": "client.job",
+    "Outcome": "client.job",
+    "Ref": "client.refs",
+    **dict.fromkeys(
+        ("cancel", "connect", "down", "get", "init", "put", "remote", "shutdown", "up", "wait"),
+        "client.session",
+    ),
+}
+
+__all__ = [
+    "Cluster",
+    "Job",
+    "Outcome",
+    "Ref",
+    "__version__",
+    "cancel",
+    "connect",
+    "down",
+    "get",
+    "init",
+    "put",
+    "remote",
+    "shutdown",
+    "up",
+    "wait",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"jupyter_cluster.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'jupyter_cluster' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -144,7 +144,8 @@ def load_error(data: bytes | memoryview, job: str, index: int, node: str) -> Bas
 def collecting() -> Iterator[list[str]]:
     """While it lasts, pickled refs note themselves in the list, in the order they are met."""
     previous = getattr(_local, "refs", None)
-    _local.refs = found = []
+    found: list[str] = []
+    _local.refs = found
     try:
         yield found
     finally:

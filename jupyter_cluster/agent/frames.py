@@ -17,7 +17,7 @@ _LENGTH = struct.Struct("<Q")
 
 def pack(message: Any) -> bytes:
     """A message as a frame."""
-    body = msgpack.packb(message, use_bin_type=True)
+    body: bytes = msgpack.packb(message, use_bin_type=True)
     return _LENGTH.pack(len(body)) + body
 
 

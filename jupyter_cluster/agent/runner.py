@@ -42,7 +42,7 @@ class Runner:
     def __init__(self, sock: socket.socket, cells: Cells, results: Path) -> None:
         self._sock = sock
         self._cells = cells
-        self._results = results
+        self.results = results
         self._function: Callable[..., Any] | None = None
         self._function_id = ""
         self._in_task = False
@@ -155,7 +155,7 @@ class _Batch:
         try:
             if size > MAX_ITEM:
                 raise OverflowError(f"the result has {size} bytes; at most {MAX_ITEM} can be kept")
-            path = self._results / f"{self._job}-{self._next}"
+            path = self._runner.results / f"{self._job}-{self._next}"
             partial = path.with_suffix(".part")
             partial.write_bytes(buffer.getbuffer()[before : before + size])
             partial.replace(path)

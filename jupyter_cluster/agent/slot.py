@@ -145,8 +145,11 @@ class Slot:
             os.kill(self.pid, signal.SIGINT)
         except ProcessLookupError:
             return
-        bundle = self.bundle
-        self._loop.call_later(GRACE_SECONDS, lambda: self.bundle is bundle and self.kill())
+        self._loop.call_later(GRACE_SECONDS, self._kill_if_still_at, self.bundle)
+
+    def _kill_if_still_at(self, bundle: Any) -> None:
+        if self.bundle is bundle:
+            self.kill()
 
     def kill(self) -> None:
         """End the process and whatever it has started, now."""

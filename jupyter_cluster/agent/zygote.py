@@ -60,7 +60,8 @@ class _Zygote:
         """Until the agent is gone; then every child is ended with whatever it has started."""
         try:
             while True:
-                ready, _, _ = select.select([self._agent, self._woken], [], [])
+                waiting: list[Any] = [self._agent, self._woken]
+                ready, _, _ = select.select(waiting, [], [])
                 if self._woken in ready:
                     with contextlib.suppress(BlockingIOError):
                         os.read(self._woken, 4096)

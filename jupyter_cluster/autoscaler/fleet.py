@@ -6,6 +6,8 @@ the same for a million tasks as for ten.
 A plan must not change its mind: once its launches are in the next snapshot as booting nodes, it may
 not ask for more. That holds because room is taken tier by tier, in the order in which it came to
 be, and because booting nodes of one moment are taken in the very order in which they were bought.
+One exception is known: where upscaling_speed holds a type back, another shape may take what was
+bought for the next one, in rare mixes of several types with and without GPUs.
 """
 
 from __future__ import annotations

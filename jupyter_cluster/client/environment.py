@@ -19,7 +19,9 @@ from jupyter_cluster.errors import SerializationError
 
 MAX_BYTES = 20_000_000
 MAX_FILES = 2000
+# Not the user's, or on every node already.
 _SKIPPED = {"node_modules", "site-packages", "__pycache__", "venv", "build", "dist"}
+_SKIPPED |= {"jupyter_cluster"}
 # How long the folder is taken for unchanged: calls in a loop need not look each time.
 _FRESH_SECONDS = 0.5
 

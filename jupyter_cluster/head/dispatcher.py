@@ -75,7 +75,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
     async def start(self, scheduler: Any) -> None:
         """Take part in the scheduler's streams (called by Dask)."""
         self._scheduler = scheduler
-        handlers = {
+        handlers: dict[str, Callable[..., None]] = {
             "jc-hello": self.on_hello,
             "jc-settled": self.on_settled,
             "jc-results": self.on_results,

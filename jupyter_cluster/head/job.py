@@ -20,10 +20,10 @@ QUEUED, SENT, DONE, FAILED, CANCELLED, WAITING = range(6)
 _FINAL = (DONE, FAILED, CANCELLED)
 # Consecutive tasks in one of these states, found by the regular expression engine: a scan of a
 # million states takes a millisecond.
-_RUN_OF_FINAL = re.compile(bytes(b"[\x02\x03\x04]+"))
-_RUN_OF_OPEN = re.compile(bytes(b"[\x00\x01\x05]+"))
-_RUN_OF_SENT = re.compile(bytes(b"\x01+"))
-_NOT_QUEUED = re.compile(bytes(b"[^\x00]"))
+_RUN_OF_FINAL = re.compile(b"[\x02\x03\x04]+")
+_RUN_OF_OPEN = re.compile(b"[\x00\x01\x05]+")
+_RUN_OF_SENT = re.compile(b"\x01+")
+_NOT_QUEUED = re.compile(b"[^\x00]")
 
 # How much of the mean duration the newest results make up.
 _NEWEST = 0.3
@@ -82,7 +82,7 @@ class Job:
 
     def __init__(self, spec: JobSpec, submitted: float) -> None:
         self.spec = spec
-        self.shape = Resources.from_units(dict(map(tuple, spec.shape)))  # type: ignore[arg-type]
+        self.shape = Resources.from_units(dict(map(tuple, spec.shape)))
         self.submitted = submitted
         self.finished: float | None = None
         self.sealed = False

@@ -10,7 +10,7 @@ import logging
 import time
 from array import array
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 from jupyter_cluster.codec import dump_error
 from jupyter_cluster.errors import (
@@ -444,8 +444,8 @@ class Jobs:
     def restore(self) -> int:
         """Read all jobs from the journal; returns how many tasks are still to be run."""
         read = self._journal.read
-        self.functions = dict(read("SELECT id, code FROM functions"))  # type: ignore[arg-type]
-        self.modules = dict(read("SELECT id, archive FROM modules"))  # type: ignore[arg-type]
+        self.functions = dict(read("SELECT id, code FROM functions"))
+        self.modules = dict(read("SELECT id, archive FROM modules"))
         columns = "id, spec, sealed, submitted, finished, cancelled, note"
         for _id, spec, sealed, submitted, finished, cancelled, note in read(
             f"SELECT {columns} FROM jobs ORDER BY submitted"

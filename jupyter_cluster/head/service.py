@@ -310,11 +310,12 @@ class Head:
             limit = _count("max_workers", wanted["max_workers"])
             targets.limits = replace(targets.limits, max_workers=limit)
             self.diary.add("node", f"max_workers is {limit} from now on")
-            for name, known in self.fleet.node_types.items():
-                if known.max_workers < limit:
-                    self.fleet.node_types[name] = replace(known, max_workers=limit)
+            for type_ in list(self.fleet.node_types.values()):
+                if type_.max_workers < limit:
+                    self.fleet.node_types[type_.name] = replace(type_, max_workers=limit)
         for name, count in wanted.get("min_workers", {}).items():
-            if (known := self.fleet.node_types.get(name)) is None:
+            known = self.fleet.node_types.get(name)
+            if known is None:
                 types = ", ".join(self.fleet.node_types)
                 raise ClusterError(f"there is no node type {name!r}; there are: {types}")
             minimum = _count(f"min_workers of {name}", count)

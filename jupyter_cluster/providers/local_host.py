@@ -89,7 +89,9 @@ class LocalHost:
         return [child for child in self._children.values() if child.code is None]
 
     def _wait(self) -> None:
-        waiting = [self._woken, *([self._head_socket] if self._head_socket else [])]
+        waiting: list[Any] = [self._woken]
+        if self._head_socket is not None:
+            waiting.append(self._head_socket)
         overdue = any(child.kill_at for child in self._running())
         ready, _, _ = select.select(waiting, [], [], 0.1 if overdue else None)
         if self._woken in ready:

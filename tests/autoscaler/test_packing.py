@@ -112,7 +112,7 @@ def test_what_finds_no_node_within_the_limits_is_reported():
 def test_max_hourly_cost_is_used_up_but_not_exceeded():
     dime = NodeType("dime", of(CPU=1), max_workers=100, price=0.1)
     work = [(of(CPU=1), 1000)]
-    assert bought(snapshot([dime], work, max_hourly_cost=1.0)) == {"dime": 10}
+    assert bought(snapshot([dime], work, max_hourly_cost=0.3)) == {"dime": 3}  # 0.3 // 0.1 is 2
     there = [node("there", dime)]
     assert bought(snapshot([dime], work, nodes=there, max_hourly_cost=1.05)) == {"dime": 9}
 
@@ -163,3 +163,20 @@ def test_a_million_tasks_cost_no_more_than_ten():
     few = min(seconds(10) for _ in range(20))
     many = min(seconds(1_000_000) for _ in range(20))
     assert many < 10 * few
+
+
+def test_tasks_fill_a_node_in_use_before_they_keep_another_one_booting():
+    nodes = [node("g", GPU, NodeState.BOOTING), node("l", LARGE, NodeState.BOOTING)]
+    work = [(of(CPU=4, GPU=1), 1), (of(CPU=1), 12)]
+    assert plan(snapshot([LARGE, GPU], work, nodes=nodes)).used == {"g"}
+
+
+def test_tasks_fill_a_requested_node_before_they_keep_another_one_booting():
+    wide = NodeType("wide", of(CPU=4, memory=64e9), max_workers=10, price=0.1)
+    nodes = [
+        node("older", LARGE, NodeState.BOOTING, since=10.0),
+        node("asked-for", wide, NodeState.BOOTING, since=50.0),
+    ]
+    requests = [(of(memory=32e9), 1)]
+    planned = plan(snapshot([LARGE, wide], [(of(CPU=1), 4)], nodes=nodes, requests=requests))
+    assert planned.used == {"asked-for"}

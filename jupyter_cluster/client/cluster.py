@@ -1,0 +1,293 @@
+"""A cluster as a notebook or script holds it."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import uuid
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from jupyter_cluster.client import launch
+from jupyter_cluster.client.calls import CallStream
+from jupyter_cluster.client.connection import Connection, JobChannel
+from jupyter_cluster.client.endpoint import Endpoint
+from jupyter_cluster.client.environment import Environment, Surroundings
+from jupyter_cluster.client.feeder import Feeder
+from jupyter_cluster.client.job import Job
+from jupyter_cluster.client.refs import Ref
+from jupyter_cluster.client.registry import Entry
+from jupyter_cluster.client.remote import (
+    IN_TASK,
+    RemoteFunction,
+    TaskOptions,
+    checked_options,
+    make_remote,
+)
+from jupyter_cluster.codec import dumps
+from jupyter_cluster.errors import UsageError
+
+# Calls of one function share a job; a new one is begun now and then, so that old ones can go.
+MAX_CALLS = 100_000
+
+
+class Cluster:
+    """A running cluster; made by `up` and `connect`.
+
+    Attributes
+    ----------
+    endpoint : Endpoint
+        Status and control over HTTPS.
+    """
+
+    def __init__(self, entry: Entry) -> None:
+        self.name = entry.name
+        self.endpoint = Endpoint(entry)
+        self._entry = entry
+        self._connection: Connection | None = None
+        self._surroundings = Surroundings()
+        self._streams: weakref.WeakKeyDictionary[RemoteFunction, tuple[str, JobChannel, CallStream]]
+        self._streams = weakref.WeakKeyDictionary()
+        self._puts: tuple[JobChannel, CallStream] | None = None
+
+    @property
+    def connection(self) -> Connection:
+        """The stream to the head, made when it is first needed."""
+        if os.environ.get(IN_TASK):
+            raise UsageError("a task cannot use the cluster that it runs on yet")
+        if self._connection is None:
+            self._connection = Connection(self._entry)
+            atexit.register(self._connection.close)
+        return self._connection
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._entry.is_alive
+
+    @property
+    def started(self) -> float:
+        """When it was created (Unix time): two of one name differ in it."""
+        return float(self._entry.read("cluster.json").get("created", 0))
+
+    def __repr__(self) -> str:
+        return f"<Cluster {self.name!r}>"
+
+    # -- work ---------------------------------------------------------------------------------
+
+    def remote(self, *args: Any, **options: Any) -> Any:
+        """Decorator: calls of the function run on this cluster; options as `jc.remote`."""
+        return make_remote(lambda: self, args, options)
+
+    def map(
+        self,
+        function: Callable[[Any], Any] | RemoteFunction,
+        items: Iterable[Any],
+        *,
+        name: str | None = None,
+        unit: str = "task",
+        **options: Any,
+    ) -> Job:
+        """Run a function on every item, as one job.
+
+        Parameters
+        ----------
+        items
+            A list is sent as a whole, after which the job needs this process no more. Of a
+            generator at most 10,000 items are read ahead of the work.
+        name
+            Names the job, to find it again; by default the function's name.
+        unit
+            What an item is, e.g. ``image``: the rate is shown in it.
+        **options
+            As for `jc.remote`: num_cpus, num_gpus, memory, resources, max_retries,
+            retry_exceptions, timeout.
+
+        Raises
+        ------
+        SerializationError
+            The function or one of the first items cannot be sent.
+        """
+        if isinstance(function, RemoteFunction):
+            chosen = function.options(**options).options_
+            function = function.function
+        else:
+            chosen = TaskOptions(**checked_options(options))
+        title = name or str(getattr(function, "__name__", "map"))
+        channel = self._open("map", title, function, chosen, unit)
+        job = Job(self, channel, title)
+        Feeder(self.connection, channel, items, lambda error: _set_error(job, error)).start()
+        return job
+
+    def call(self, remote: RemoteFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref:
+        """One call of a remote function; what `.remote()` does."""
+        channel, calls = self._stream(remote)
+        name = remote.function.__name__
+        index = calls.add((args, kwargs), f"an argument of {name}")
+        held = (args, kwargs) if _has_refs(args, kwargs) else None
+        return Ref(self.connection, channel.job, index, name, held)
+
+    def put(self, value: Any) -> Ref:
+        """Send a value once, to be an argument of many calls."""
+        if self._puts is None:
+            channel = self._open_raw({"kind": "put", "name": "put"}, [])
+            self._puts = (channel, CallStream(self.connection, channel))
+        channel, calls = self._puts
+        return Ref(self.connection, channel.job, calls.add(value, "the value"), "put")
+
+    def _stream(self, remote: RemoteFunction) -> tuple[JobChannel, CallStream]:
+        environment = self._surroundings.now()
+        known = self._streams.get(remote)
+        if known is not None:
+            digest, channel, calls = known
+            if digest == environment.digest and calls.count < MAX_CALLS:
+                return channel, calls
+            self._seal(channel)
+        function, options = remote.function, remote.options_
+        channel = self._open("calls", function.__name__, function, options, "task")
+        calls = CallStream(self.connection, channel)
+        self._streams[remote] = (environment.digest, channel, calls)
+        return channel, calls
+
+    def _seal(self, channel: JobChannel) -> None:
+        with self.connection.changed:
+            channel.sealed = True
+        self.connection.send(op="seal", job=channel.job)
+
+    def _open(
+        self,
+        kind: str,
+        name: str,
+        function: Callable[..., Any],
+        options: TaskOptions,
+        unit: str,
+    ) -> JobChannel:
+        code = dumps(function, f"function {getattr(function, '__name__', name)}")
+        digest = hashlib.sha256(code).hexdigest()
+        environment = self._surroundings.now()
+        needed = [{"op": "code", "fn": digest, "code": code}, *_modules(environment)]
+        spec = {
+            "kind": kind,
+            "name": name,
+            "unit": unit,
+            "fn": digest,
+            "environment": environment.spec,
+            **options.spec(),
+        }
+        return self._open_raw(spec, needed)
+
+    def _open_raw(self, spec: dict[str, Any], needed: list[dict[str, Any]]) -> JobChannel:
+        job = uuid.uuid4().hex[:12]
+        full = {"id": job, "client": self.connection.client, **spec}
+        channel = JobChannel(job, [*needed, {"op": "job", "spec": full}])
+        self.connection.open(channel)
+        return channel
+
+    # -- status and control -------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """The cluster at a glance, as plain values."""
+        return self.endpoint.get("status")  # type: ignore[no-any-return]
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """A row for each worker node: id, type, state, age, resources, what it does."""
+        return self.endpoint.get("nodes")  # type: ignore[no-any-return]
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """A row for each job, whoever submitted it."""
+        return self.endpoint.get("jobs")  # type: ignore[no-any-return]
+
+    def cost(self) -> dict[str, Any]:
+        """USD so far and per hour, and the hours of each node type."""
+        return self.endpoint.get("cost")  # type: ignore[no-any-return]
+
+    def events(self, since: int = 0) -> list[dict[str, Any]]:
+        """The diary: scaling decisions with their reasons, nodes, failures."""
+        return self.endpoint.get("events", since=since)  # type: ignore[no-any-return]
+
+    def job(self, name: str) -> Job:
+        """A job by its name or id, whoever submitted it: its progress and its results.
+
+        Raises
+        ------
+        JobError
+            There is none.
+        """
+        row = self.endpoint.get(self.endpoint.job(name))
+        channel = self.connection.channels.get(row["id"])
+        if channel is None:
+            channel = JobChannel(row["id"], [], is_known=True)
+            self.connection.open(channel)
+            self.connection.send(op="follow", job=row["id"])
+        return Job(self, channel, row["name"])
+
+    def request_resources(
+        self,
+        num_cpus: float | None = None,
+        bundles: Iterable[Mapping[str, float]] = (),
+    ) -> None:
+        """Hold this much capacity whether or not tasks use it, until called again.
+
+        Parameters
+        ----------
+        num_cpus
+            CPUs in all, one by one.
+        bundles
+            Shapes that are to fit at the same time, e.g. ``[{"CPU": 4, "GPU": 1}] * 2``. Without
+            either, nothing is held any more.
+        """
+        request: list[list[Any]] = [[dict(shape), 1] for shape in bundles]
+        if num_cpus:
+            request.append([{"CPU": 1}, int(num_cpus)])
+        self.endpoint.post("scale", {"request": request})
+
+    def scale(
+        self, max_workers: int | None = None, min_workers: Mapping[str, int] | None = None
+    ) -> dict[str, Any]:
+        """Change the limits while the cluster runs; `min_workers` is by node type."""
+        wanted: dict[str, Any] = {}
+        if max_workers is not None:
+            wanted["max_workers"] = max_workers
+        if min_workers:
+            wanted["min_workers"] = dict(min_workers)
+        return self.endpoint.post("scale", wanted)  # type: ignore[no-any-return]
+
+    # -- ending -------------------------------------------------------------------------------
+
+    def disconnect(self) -> None:
+        """Take leave; the cluster and its jobs go on, refs of this process end."""
+        if self._connection is not None:
+            atexit.unregister(self._connection.close)
+            self._connection.close()
+            self._connection = None
+            self._streams.clear()
+            self._puts = None
+
+    def down(self, progress: Callable[[str], None] = lambda _step: None) -> None:
+        """End the cluster: every process, verified, and all it has kept."""
+        self.disconnect()
+        launch.end(self._entry, progress)
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.down()
+
+
+def _set_error(job: Job, error: BaseException) -> None:
+    job.feed_error = error
+
+
+def _modules(environment: Environment) -> list[dict[str, Any]]:
+    if not environment.digest:
+        return []
+    return [{"op": "modules", "digest": environment.digest, "archive": environment.archive}]
+
+
+def _has_refs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether the arguments may hold refs: plain numbers and texts cannot."""
+    plain = (int, float, str, bytes, bool, type(None))
+    return not all(type(value) in plain for value in (*args, *kwargs.values()))

@@ -1,0 +1,388 @@
+"""The client's connection to the head: one thread, one stream, made again when it breaks.
+
+What was submitted and not yet acknowledged is kept and sent again; what ended meanwhile is told
+again. So a head that is restarted, or a laptop that was asleep, costs nothing but time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import platform
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_cluster.client.outcomes import Outcomes
+from jupyter_cluster.client.registry import Entry
+from jupyter_cluster.errors import ClusterError, ConnectionLostError, GetTimeoutError
+from jupyter_cluster.trust import Role, dask_security, require_role
+from jupyter_cluster.wire import PROTOCOL, Block, Status
+
+RECONNECT_SECONDS = 0.2
+# How long the head may be away before calls that wait for it give up.
+AWAY_SECONDS = 60.0
+# Bytes of inputs that may be on their way to the head's journal.
+MAX_UNTAKEN = 64_000_000
+RELEASE_SECONDS = 0.2
+
+
+class JobChannel:
+    """One job's traffic: what was sent and not yet taken, what has come back.
+
+    Attributes
+    ----------
+    info : dict
+        The job as the head last described it.
+    problem : str
+        Why the job cannot go on as it is, e.g. no node type can hold its tasks.
+    """
+
+    def __init__(self, job: str, opening: list[dict[str, Any]], is_known: bool = False) -> None:
+        self.job = job
+        self.opening = opening
+        self.is_known = is_known  # to the head: it is followed, not submitted
+        self.outcomes = Outcomes()
+        self.info: dict[str, Any] = {}
+        self.problem = ""
+        self.sealed = False
+        self.untaken: deque[tuple[int, int, dict[str, Any]]] = deque()
+        self.outbox: Callable[[], list[tuple[int, int, dict[str, Any]]]] | None = None
+        self.parts: dict[int, bytearray] = {}
+        self.gone: set[int] = set()
+
+    @property
+    def untaken_bytes(self) -> int:
+        """Bytes of inputs that the head has not yet in its journal."""
+        return sum(size for _stop, size, _message in self.untaken)
+
+
+class Connection:
+    """Speaks with the head of one cluster on a thread of its own.
+
+    Attributes
+    ----------
+    changed : Condition
+        Guards all channels; notified whenever something has come.
+    """
+
+    def __init__(self, entry: Entry) -> None:
+        self.client = uuid.uuid4().hex[:12]
+        self.changed = threading.Condition()
+        self.channels: dict[str, JobChannel] = {}
+        self._entry = entry
+        self._queue: deque[dict[str, Any]] = deque()
+        self._released: deque[tuple[str, int]] = deque()
+        self._closed = False
+        self._failure: ClusterError | None = None
+        self._connected = False
+        self._away_since = time.monotonic()
+        self._wake: asyncio.Event
+        self._loop: asyncio.AbstractEventLoop
+        started = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, args=(started,), name=f"jupyter_cluster {entry.name}", daemon=True
+        )
+        self._thread.start()
+        started.wait()
+
+    # -- for the other threads ----------------------------------------------------------------
+
+    def open(self, channel: JobChannel) -> None:
+        """Submit a job, or follow one."""
+        with self.changed:
+            self.channels[channel.job] = channel
+        for message in channel.opening:
+            self._queue.append(message)
+        self.wake()
+
+    def send(self, **message: Any) -> None:
+        """Send a message that need not be repeated after a reconnection."""
+        self._queue.append(message)
+        self.wake()
+
+    def wake(self) -> None:
+        """There is something to send."""
+        self.raise_if_lost()
+        with contextlib.suppress(RuntimeError):  # the loop has just closed
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    def release(self, job: str, index: int) -> None:
+        """A ref was dropped; called by the garbage collector, so it takes no lock."""
+        self._released.append((job, index))
+
+    def wait_until(self, predicate: Callable[[], bool], timeout: float | None, what: str) -> None:
+        """Wait, with the condition held, until something is so.
+
+        Raises
+        ------
+        GetTimeoutError
+            It was not so in time.
+        ConnectionLostError
+            The head is gone.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not predicate():
+            self.raise_if_lost()
+            # Woken at least twice a second, to notice a head that does not come back.
+            pause = 0.5 if deadline is None else min(0.5, deadline - time.monotonic())
+            if pause <= 0:
+                raise GetTimeoutError(f"{what} after {timeout:g} s; the work goes on")
+            self.changed.wait(pause)
+
+    def raise_if_lost(self) -> None:
+        """Say it where the connection is of no use any more."""
+        if self._failure is not None:
+            raise self._failure
+        if self._closed:
+            raise ConnectionLostError(f"the connection to {self._entry.name!r} was closed")
+        if not self._connected and time.monotonic() - self._away_since > AWAY_SECONDS:
+            raise ConnectionLostError(
+                f"the head of cluster {self._entry.name!r} has been away for"
+                f" {AWAY_SECONDS:.0f} s; finished work is in its journal"
+            )
+
+    def close(self) -> None:
+        """Take leave: refs and values of this client are dropped, jobs go on."""
+        if self._closed:
+            return
+        with contextlib.suppress(ClusterError):
+            self.send(op="leave")
+        self._closed = True
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._wake.set)
+        self._thread.join(5)
+        with self.changed:
+            self.changed.notify_all()
+
+    # -- the thread ---------------------------------------------------------------------------
+
+    def _run(self, started: threading.Event) -> None:
+        async def main() -> None:
+            self._loop = asyncio.get_running_loop()
+            self._wake = asyncio.Event()
+            started.set()
+            await self._stay_connected()
+
+        asyncio.run(main())
+
+    async def _stay_connected(self) -> None:
+        while not self._closed and self._failure is None:
+            comm = None
+            try:
+                comm = await self._connect()
+                await self._converse(comm)
+            except (OSError, TimeoutError, PermissionError, EOFError):
+                pass  # tried again; who waits is told after AWAY_SECONDS
+            finally:
+                if comm is not None:
+                    comm.abort()
+            if self._connected:
+                self._connected, self._away_since = False, time.monotonic()
+            if not self._closed:
+                self._give_up_if_ended()
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    def _give_up_if_ended(self) -> None:
+        if not self._entry.is_alive:
+            self._fail(ConnectionLostError(f"cluster {self._entry.name!r} has ended"))
+
+    def _fail(self, error: ClusterError) -> None:
+        with self.changed:
+            self._failure = error
+            self.changed.notify_all()
+
+    async def _connect(self) -> Any:
+        from distributed.comm import connect  # a second of imports: only who needs it pays
+
+        address = self._entry.read("head.json").get("scheduler")
+        if not address:
+            raise OSError("the head is not up yet")
+        security = dask_security(self._entry.credentials, Role.CLIENT)
+        comm = await connect(address, timeout=10, **security.get_connection_args("client"))
+        require_role(comm.extra_info.get("peercert"), Role.HEAD)
+        await comm.write(
+            {
+                "op": "jc-session",
+                "reply": False,
+                "client": self.client,
+                "protocol": PROTOCOL,
+                "python": platform.python_version(),
+            },
+            serializers=("msgpack",),
+        )
+        return comm
+
+    async def _converse(self, comm: Any) -> None:
+        self._say_again()
+        writer = asyncio.create_task(self._write(comm))
+        reader = asyncio.create_task(self._read(comm))
+        try:
+            done, _ = await asyncio.wait((writer, reader), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (writer, reader):
+                task.cancel()
+            await asyncio.gather(writer, reader, return_exceptions=True)
+
+    def _say_again(self) -> None:
+        """After a reconnection: all that the head may not have, and where we left off."""
+        if not self._connected and self._away_since and not self.channels:
+            return
+        with self.changed:
+            again: list[dict[str, Any]] = []
+            for channel in self.channels.values():
+                again += channel.opening
+                again += [message for _stop, _size, message in channel.untaken]
+                if channel.sealed:
+                    again.append({"op": "seal", "job": channel.job})
+                again.append({"op": "follow", "job": channel.job})
+            self._queue.extendleft(reversed(again))
+        self._wake.set()
+
+    async def _write(self, comm: Any) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), RELEASE_SECONDS)
+            self._wake.clear()
+            self.collect_inputs()
+            self._collect_released()
+            batch = []
+            while self._queue:
+                batch.append(self._queue.popleft())
+            if batch:
+                await comm.write(batch, serializers=("msgpack",))
+            if self._closed and not self._queue:
+                await comm.close()
+                return
+
+    def collect_inputs(self) -> None:
+        """Move what calls have gathered into the queue."""
+        with self.changed:
+            for channel in self.channels.values():
+                if channel.outbox is not None:
+                    for stop, size, message in channel.outbox():
+                        channel.untaken.append((stop, size, message))
+                        self._queue.append(message)
+
+    def _collect_released(self) -> None:
+        released: dict[str, list[int]] = {}
+        while self._released:
+            job, index = self._released.popleft()
+            released.setdefault(job, []).append(index)
+        freed = 0
+        with self.changed:
+            for job, indexes in released.items():
+                if channel := self.channels.get(job):
+                    freed += sum(channel.outcomes.drop(index) for index in indexes)
+                    ranges = [[index, index + 1] for index in sorted(indexes)]
+                    self._queue.append({"op": "release", "job": job, "ranges": ranges})
+        if freed:
+            self._queue.append({"op": "credit", "size": freed})
+
+    async def _read(self, comm: Any) -> None:
+        while True:
+            messages = await comm.read(deserializers=("msgpack",))
+            with self.changed:
+                for message in messages:
+                    getattr(self, f"_on_{message.pop('op')}")(**message)
+                self.changed.notify_all()
+
+    # -- what the head says (with the condition held) -----------------------------------------
+
+    def _on_welcome(self, cluster: str) -> None:
+        self._connected = True
+
+    def _on_refused(self, text: str) -> None:
+        self._failure = ConnectionLostError(text)
+
+    def _on_accepted(self, job: str) -> None:
+        if channel := self.channels.get(job):
+            channel.is_known = True
+
+    def _on_taken(self, job: str, stop: int) -> None:
+        if channel := self.channels.get(job):
+            while channel.untaken and channel.untaken[0][0] <= stop:
+                channel.untaken.popleft()
+
+    def _on_results(self, job: str, node: str, statuses: bytes, block: list[Any]) -> None:
+        if channel := self.channels.get(job):
+            channel.outcomes.take(statuses, Block.unpack(block), node)
+
+    def _on_ended(self, job: str, start: int, states: bytes) -> None:
+        if channel := self.channels.get(job):
+            channel.outcomes.note(start, len(states))
+
+    def _on_job(self, info: dict[str, Any]) -> None:
+        if channel := self.channels.get(info["id"]):
+            channel.info = info
+
+    def _on_problem(self, job: str, text: str) -> None:
+        if channel := self.channels.get(job):
+            channel.problem = text
+
+    def _on_part(self, job: str, index: int, size: int, offset: int, data: bytes) -> None:
+        if channel := self.channels.get(job):
+            buffer = channel.parts.setdefault(index, bytearray())
+            if offset == len(buffer):
+                buffer += data
+
+    def _on_gone(self, job: str, index: int, again: bool) -> None:
+        if channel := self.channels.get(job):
+            channel.parts.pop(index, None)
+            channel.outcomes.reopen(index)
+            if not again:
+                channel.gone.add(index)
+
+    # -- reading results ----------------------------------------------------------------------
+
+    def fetch(self, wanted: dict[str, list[int]], timeout: float | None) -> None:
+        """Have these results here; with the condition held."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        asked: set[tuple[str, int]] = set()
+
+        def ended() -> bool:
+            missing = [
+                (job, index)
+                for job, indexes in wanted.items()
+                for index in indexes
+                if not self.channels[job].outcomes.is_here(index)
+            ]
+            self._ask(missing, asked)
+            return not missing
+
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        self.wait_until(ended, left, "not all results are there")
+
+    def _ask(self, missing: list[tuple[str, int]], asked: set[tuple[str, int]]) -> None:
+        """Ask for results that have ended and were not pushed, once each."""
+        by_job: dict[str, list[list[int]]] = {}
+        for job, index in missing:
+            if (job, index) not in asked and self.channels[job].outcomes.has_ended(index):
+                asked.add((job, index))
+                by_job.setdefault(job, []).append([index, index + 1])
+        for job, ranges in by_job.items():
+            self.send(op="fetch", job=job, ranges=ranges)
+
+    def read_stored(self, job: str, index: int, size: int, timeout: float | None) -> bytes:
+        """A large result, in full; with the condition held."""
+        channel = self.channels[job]
+        self.send(op="fetch_stored", job=job, index=index)
+
+        def complete() -> bool:
+            if index in channel.gone:
+                raise ConnectionLostError(f"result {index} of job {job} was dropped")
+            return len(channel.parts.get(index, b"")) >= size or not channel.outcomes.is_here(index)
+
+        self.wait_until(complete, timeout, "a large result is not there")
+        if index not in channel.parts:  # lost with its node: computed again
+            self.fetch({job: [index]}, timeout)
+            status, data, _node = channel.outcomes.find(index)
+            if status != Status.STORED:
+                return bytes(data)
+            return self.read_stored(job, index, int(bytes(data)), timeout)
+        return bytes(channel.parts.pop(index))

@@ -1,0 +1,241 @@
+"""The module's own functions: the cluster at hand, and the names that Ray programs use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, overload
+
+from jupyter_cluster.client import launch
+from jupyter_cluster.client.cluster import Cluster
+from jupyter_cluster.client.refs import Failure, Ref, outcome_of, value_of
+from jupyter_cluster.client.registry import Entry, entries, find
+from jupyter_cluster.client.remote import make_remote
+from jupyter_cluster.config import ClusterConfig, load, local_config
+from jupyter_cluster.errors import RegistryError, UsageError
+
+_current: Cluster | None = None
+
+
+def up(
+    config: str | Path | ClusterConfig | None = None, *, name: str | None = None, **options: Any
+) -> Cluster:
+    """Start a cluster, or take the one that runs already; it becomes the cluster at hand.
+
+    Parameters
+    ----------
+    config
+        Path of a cluster YAML, or a `ClusterConfig`; None for a cluster on this machine.
+    name
+        Name of the cluster on this machine; ``local`` where none is given.
+    **options
+        For a cluster on this machine: cpus, cpus_per_node, memory_bytes, max_workers,
+        idle_timeout_minutes (see `jupyter_cluster.config.local_config`).
+
+    Raises
+    ------
+    ConfigError
+        The YAML has problems; all of them are named.
+    RegistryError
+        A cluster of this name runs with another configuration.
+    ClusterError
+        It did not start.
+    """
+    return use(Cluster(launch.start(_configuration(config, name, options))))
+
+
+def _configuration(
+    config: str | Path | ClusterConfig | None, name: str | None, options: dict[str, Any]
+) -> ClusterConfig:
+    if config is None:
+        return local_config(name or "local", **options)
+    if name is not None or options:
+        raise UsageError("name and sizes are for a cluster without a file; write them into it")
+    return config if isinstance(config, ClusterConfig) else load(config)
+
+
+def connect(name: str | None = None) -> Cluster:
+    """The running cluster of this name, or the only one; it becomes the cluster at hand."""
+    return use(Cluster(find(name)))
+
+
+def use(cluster: Cluster) -> Cluster:
+    """Make this the cluster at hand; one that stands for the same cluster stays."""
+    global _current
+    if _current is not None and _current.name == cluster.name and _is_same(_current, cluster):
+        return _current
+    _current = cluster
+    return cluster
+
+
+def _is_same(one: Cluster, other: Cluster) -> bool:
+    """Whether both stand for the same start of a cluster, not only the same name."""
+    return one.started == other.started
+
+
+def current() -> Cluster:
+    """The cluster at hand; where there is none, the only one that runs, or a new local one."""
+    global _current
+    if _current is None or not _current.is_alive:
+        _current = Cluster(_found_or_started())
+    return _current
+
+
+def _found_or_started() -> Entry:
+    try:
+        return find()
+    except RegistryError:
+        if any(one.is_alive for one in entries()):
+            raise
+        return launch.start(local_config())
+
+
+def init(address: str | None = None, **_ignored: Any) -> Cluster:
+    """As `ray.init`: connect to the only cluster that runs, or start a local one.
+
+    Parameters
+    ----------
+    address
+        ``auto`` or None as above; otherwise the name of a cluster.
+    """
+    if address in (None, "auto", "local"):
+        return current()
+    return connect(address)
+
+
+def shutdown() -> None:
+    """As `ray.shutdown`: leave the cluster at hand; a cluster that others use goes on."""
+    global _current
+    if _current is not None:
+        _current.disconnect()
+        _current = None
+
+
+def down(name: str | None = None) -> None:
+    """End a cluster: the one of this name, or the one at hand."""
+    global _current
+    if name is None:
+        current().down()
+        _current = None
+        return
+    if _current is not None and _current.name == name:
+        _current.disconnect()
+        _current = None
+    launch.end(find(name))
+
+
+def remote(*args: Any, **options: Any) -> Any:
+    """Decorator: calls of the function run on the cluster at hand.
+
+    ``@remote`` or ``@remote(num_cpus=1, num_gpus=0, memory=None, resources=None, max_retries=3,
+    retry_exceptions=False, timeout=None)``. ``f.remote(x)`` returns a `Ref` at once.
+    """
+    return make_remote(current, args, options)
+
+
+@overload
+def get(refs: Ref, timeout: float | None = None) -> Any: ...
+@overload
+def get(refs: Sequence[Ref], timeout: float | None = None) -> list[Any]: ...
+def get(refs: Ref | Sequence[Ref], timeout: float | None = None) -> Any:
+    """The value of a ref, or the values of a list of refs, waited for.
+
+    Raises
+    ------
+    GetTimeoutError
+        They were not there after `timeout` seconds; the tasks go on.
+    Exception
+        What the task raised, with the node's traceback as its cause.
+    """
+    if isinstance(refs, Ref):
+        return value_of(refs._connection, refs.job, refs.index, refs.name, timeout)
+    listed = list(refs)
+    for ref in listed:
+        if not isinstance(ref, Ref):
+            raise UsageError(f"get takes refs, not a {type(ref).__name__}")
+    by_connection: dict[Any, dict[str, list[int]]] = {}
+    for ref in listed:
+        wanted = by_connection.setdefault(ref._connection, {})
+        wanted.setdefault(ref.job, []).append(ref.index)
+    for connection, wanted in by_connection.items():
+        with connection.changed:
+            connection.fetch(wanted, timeout)
+    values = [outcome_of(ref._connection, ref.job, ref.index, ref.name) for ref in listed]
+    for value in values:
+        if isinstance(value, Failure):
+            raise value.error
+    return values
+
+
+def wait(
+    refs: Sequence[Ref],
+    *,
+    num_returns: int = 1,
+    timeout: float | None = None,
+    fetch_local: bool = True,
+) -> tuple[list[Ref], list[Ref]]:
+    """Wait until some of the refs are ready.
+
+    Returns
+    -------
+    tuple
+        At most `num_returns` refs that are ready, and the others, both in the order given. After
+        `timeout` seconds it returns with what is ready by then.
+    """
+    listed = list(refs)
+    if any(not isinstance(ref, Ref) for ref in listed):
+        raise UsageError("wait takes a list of refs")
+    if not num_returns >= 1:
+        raise UsageError(f"num_returns must be at least 1, not {num_returns}")
+    if not listed:
+        return [], []
+    return _wait(listed, min(num_returns, len(listed)), timeout)
+
+
+def _wait(refs: list[Ref], count: int, timeout: float | None) -> tuple[list[Ref], list[Ref]]:
+    from jupyter_cluster.errors import GetTimeoutError
+
+    connection = refs[0]._connection
+    found: list[int] = []
+
+    def enough() -> bool:
+        found[:] = _ready(refs, count)
+        return len(found) >= count
+
+    with connection.changed:
+        try:
+            connection.wait_until(enough, timeout, "")
+        except GetTimeoutError:
+            pass
+    return _split(refs, found)
+
+
+def _ready(refs: list[Ref], count: int) -> list[int]:
+    """Positions of the first refs that are ready, at most `count`."""
+    found = []
+    for position, ref in enumerate(refs):
+        if ref._connection.channels[ref.job].outcomes.has_ended(ref.index):
+            found.append(position)
+            if len(found) == count:
+                break
+    return found
+
+
+def _split(refs: list[Ref], positions: list[int]) -> tuple[list[Ref], list[Ref]]:
+    """The refs at these positions and the others; slices, since lists of refs are long."""
+    ready, rest, at = [], [], 0
+    for position in positions:
+        ready.append(refs[position])
+        rest += refs[at:position]
+        at = position + 1
+    return ready, rest + refs[at:]
+
+
+def put(value: Any) -> Ref:
+    """Send a value once, to be an argument of many calls."""
+    return current().put(value)
+
+
+def cancel(ref: Ref) -> None:
+    """End the call of a ref if it has not ended; one that runs stops within a second."""
+    ref._connection.send(op="cancel", job=ref.job, ranges=[[ref.index, ref.index + 1]])
