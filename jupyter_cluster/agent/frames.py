@@ -45,8 +45,7 @@ def _read(sock: socket.socket, size: int) -> bytearray | None:
 
 
 def _unpack(body: bytes | bytearray | memoryview) -> Any:
-    # The other end is our own code; its messages are as large as the user's data.
-    return msgpack.unpackb(body, raw=False, max_bin_len=2**32 - 1, max_buffer_size=0)
+    return msgpack.unpackb(body, raw=False)
 
 
 class Reader:

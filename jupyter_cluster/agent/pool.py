@@ -158,7 +158,7 @@ class Pool:
 
     def _hand_over(self, slot: Slot) -> None:
         bundle: Bundle = slot.bundle
-        message = {
+        message: dict[str, Any] = {
             "job": bundle.job,
             "kind": bundle.kind,
             "fn": bundle.function,

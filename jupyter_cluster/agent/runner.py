@@ -208,9 +208,10 @@ def enter(environment: dict[str, Any]) -> None:
     code = environment.get("code_path")
     if code:
         sys.path.insert(0, code)
-    # Lines of user output appear as they are printed, and survive a crash.
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    # The descriptors lead to the agent now. Lines appear there as they are printed, and survive
+    # a crash.
+    sys.stdout = open(1, "w", buffering=1, errors="backslashreplace", closefd=False)
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
 
 
 def main(sock: socket.socket, cells: Cells, results: Path, environment: dict[str, Any]) -> None:

@@ -16,6 +16,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from distributed.comm import connect
+
 from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.model import Resources
 from jupyter_cluster.trust import Role, dask_security
@@ -128,13 +130,15 @@ class Agent:
 
     async def _connect(self) -> None:
         options = self._options
-        host, _, port = options.head.removeprefix("tls://").rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=5):
-            pass  # asked first: a Dask Worker would go on trying by itself for ever
+        security = dask_security(options.credentials, Role.AGENT)
+        # Asked first: a Dask Worker that finds no scheduler goes on trying by itself for ever.
+        comm = await connect(options.head, timeout=5, **security.get_connection_args("worker"))
+        await comm.close()
+        host = options.head.removeprefix("tls://").rpartition(":")[0]
         worker = AgentWorker(
             options.head,
             name=options.node,
-            security=dask_security(options.credentials, Role.AGENT),
+            security=security,
             local_directory=str(options.folder / "dask"),
             host=host if host.startswith("127.") else None,
             plugins=[AgentPlugin(self._handlers())],

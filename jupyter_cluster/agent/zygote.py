@@ -35,6 +35,8 @@ def start() -> socket.socket:
         ours.close()
         try:
             _Zygote(theirs).serve()
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(0)
     theirs.close()
