@@ -16,6 +16,7 @@
     └── TaskError                     a task did not return a value
         ├── RemoteTraceback           what the task's own exception looked like over there
         ├── TaskCancelledError
+        ├── InfeasibleError           no node of the cluster can ever hold it
         ├── TaskTimeoutError          (also a TimeoutError)
         ├── TaskCrashedError          its process died: segfault, os._exit, a signal
         │   └── TaskMemoryError       it used more than its `memory`
@@ -114,6 +115,10 @@ class RemoteTraceback(TaskError):
 
 class TaskCancelledError(TaskError):
     """The task was cancelled before it returned."""
+
+
+class InfeasibleError(TaskError):
+    """No node of the cluster can ever hold the task."""
 
 
 class TaskTimeoutError(TaskError, TimeoutError):

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+# Set in slots, so that code that runs there knows.
+IN_TASK = "JUPYTER_CLUSTER_TASK"
+
 # Bumped when messages change their meaning; head, agents and clients refuse another one's.
 PROTOCOL = 1
 

@@ -19,10 +19,10 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 from jupyter_cluster.codec import Pickler, dump_error, resolving
-from jupyter_cluster.wire import LARGE_RESULT, MAX_ITEM, Block, Status
+from jupyter_cluster.wire import IN_TASK, LARGE_RESULT, MAX_ITEM, Block, Status
 
 from .cells import IDLE, Cells
 from .frames import pack, receive
@@ -200,6 +200,7 @@ def _unsendable(value: Any, error: BaseException) -> BaseException:
 
 def enter(environment: dict[str, Any]) -> None:
     """Make the process what the bundle's environment asks for: folder, modules, devices."""
+    os.environ[IN_TASK] = "1"
     for name, value in environment.get("variables", {}).items():
         os.environ[name] = value
     folder = environment.get("folder")
@@ -210,8 +211,11 @@ def enter(environment: dict[str, Any]) -> None:
         sys.path.insert(0, code)
     # The descriptors lead to the agent now. Lines appear there as they are printed, and survive
     # a crash.
-    sys.stdout = open(1, "w", buffering=1, errors="backslashreplace", closefd=False)
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    sys.stdout, sys.stderr = _line_by_line(1), _line_by_line(2)
+
+
+def _line_by_line(descriptor: int) -> TextIO:
+    return os.fdopen(descriptor, "w", buffering=1, errors="backslashreplace", closefd=False)
 
 
 def main(sock: socket.socket, cells: Cells, results: Path, environment: dict[str, Any]) -> None:

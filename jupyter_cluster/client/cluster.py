@@ -20,7 +20,6 @@ from jupyter_cluster.client.job import Job
 from jupyter_cluster.client.refs import Ref
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.remote import (
-    IN_TASK,
     RemoteFunction,
     TaskOptions,
     checked_options,
@@ -28,6 +27,7 @@ from jupyter_cluster.client.remote import (
 )
 from jupyter_cluster.codec import dumps
 from jupyter_cluster.errors import UsageError
+from jupyter_cluster.wire import IN_TASK
 
 # Calls of one function share a job; a new one is begun now and then, so that old ones can go.
 MAX_CALLS = 100_000

@@ -20,7 +20,7 @@ from jupyter_cluster.client.outcomes import Outcomes
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.errors import ClusterError, ConnectionLostError, GetTimeoutError
 from jupyter_cluster.trust import Role, dask_security, require_role
-from jupyter_cluster.wire import PROTOCOL, Block, Status
+from jupyter_cluster.wire import PROTOCOL, Block, Status, spans
 
 RECONNECT_SECONDS = 0.2
 # How long the head may be away before calls that wait for it give up.
@@ -130,7 +130,7 @@ class Connection:
             # Woken at least twice a second, to notice a head that does not come back.
             pause = 0.5 if deadline is None else min(0.5, deadline - time.monotonic())
             if pause <= 0:
-                raise GetTimeoutError(f"{what} after {timeout:g} s; the work goes on")
+                raise GetTimeoutError(f"{what} after {timeout:.3g} s; the work goes on")
             self.changed.wait(pause)
 
     def raise_if_lost(self) -> None:
@@ -279,7 +279,7 @@ class Connection:
             for job, indexes in released.items():
                 if channel := self.channels.get(job):
                     freed += sum(channel.outcomes.drop(index) for index in indexes)
-                    ranges = [[index, index + 1] for index in sorted(indexes)]
+                    ranges = [list(span) for span in spans(sorted(indexes))]
                     self._queue.append({"op": "release", "job": job, "ranges": ranges})
         if freed:
             self._queue.append({"op": "credit", "size": freed})

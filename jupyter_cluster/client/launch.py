@@ -24,6 +24,9 @@ START_SECONDS = 60.0
 END_SECONDS = 20.0
 _POLL_SECONDS = 0.02
 
+# Hosts that this process has started: they outlive it, but while it lives it must reap them.
+_hosts: list[subprocess.Popen[bytes]] = []
+
 
 def start(config: ClusterConfig, progress: Callable[[str], None] = lambda _step: None) -> Entry:
     """Start the cluster that a configuration describes; one that runs already is left as it is.
@@ -86,7 +89,7 @@ def _prepare(place: Entry, config: str) -> None:
 def _spawn_host(place: Entry) -> subprocess.Popen[bytes]:
     log = os.open(place.folder / "logs" / "host.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        return subprocess.Popen(
+        host = subprocess.Popen(
             [sys.executable, "-m", "jupyter_cluster.providers.local_host", str(place.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -95,6 +98,8 @@ def _spawn_host(place: Entry) -> subprocess.Popen[bytes]:
         )
     finally:
         os.close(log)
+    _hosts.append(host)
+    return host
 
 
 def _wait_for_head(place: Entry, process: subprocess.Popen[bytes] | None) -> None:
@@ -164,10 +169,15 @@ def _signal(pid: int | None, number: int) -> None:
 def _ends(place: Entry, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while place.is_alive:
+        _reap()
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)
     return True
+
+
+def _reap() -> None:
+    _hosts[:] = [host for host in _hosts if host.poll() is None]
 
 
 def _kill_left(place: Entry) -> list[int]:
@@ -175,7 +185,9 @@ def _kill_left(place: Entry) -> list[int]:
     found = [process for process in psutil.process_iter() if _belongs(process, place.folder)]
     for process in found:
         process.kill()
+    _reap()
     _gone, alive = psutil.wait_procs(found, timeout=5)
+    _reap()
     return [process.pid for process in alive]
 
 

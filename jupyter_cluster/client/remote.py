@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 from jupyter_cluster.client.refs import Ref
 from jupyter_cluster.errors import UsageError
 from jupyter_cluster.model import CPU, GPU, MEMORY, Resources
+from jupyter_cluster.wire import IN_TASK
 
 if TYPE_CHECKING:
     from jupyter_cluster.client.cluster import Cluster
-
-# Set in slots: a task cannot start tasks.
-IN_TASK = "JUPYTER_CLUSTER_TASK"
 
 
 @dataclass(frozen=True)

@@ -246,6 +246,11 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             link.draining = True
             link.send({"op": "jc-recall"})
 
+    def drop_stored(self, node: str, name: str) -> None:
+        """A large result on a node will not be read again."""
+        if (link := self.nodes.get(node)) and link.lost_since is None:
+            link.send({"op": "jc-forget", "stored": [name], "values": []})
+
     def call(self, node: str, **message: Any) -> Awaitable[Any]:
         """Call a handler of a node's own port."""
         link = self.nodes[node]

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from jupyter_cluster.codec import dump_error
 from jupyter_cluster.errors import (
+    InfeasibleError,
     JobError,
     ResultLostError,
     TaskCrashedError,
@@ -21,7 +22,7 @@ from jupyter_cluster.errors import (
     TaskMemoryError,
     TaskTimeoutError,
 )
-from jupyter_cluster.model import JobState
+from jupyter_cluster.model import JobState, Resources
 from jupyter_cluster.wire import Block, Status
 
 from .inputs import InputStore
@@ -64,6 +65,7 @@ class Jobs:
         results: ResultStore,
         on_demand: Callable[[], None],
         on_cancel: Callable[[str, list[tuple[int, int]]], None],
+        on_drop: Callable[[str, str], None],
         log: Callable[[str, str], None],
     ) -> None:
         self.by_id: dict[str, Job] = {}
@@ -76,6 +78,7 @@ class Jobs:
         self._journal = journal
         self._on_demand = on_demand
         self._on_cancel = on_cancel
+        self._on_drop = on_drop
         self._log = log
         self._followers: dict[str, set[Follower]] = {}
         self._waiting_for: dict[str, list[tuple[str, int]]] = {}
@@ -176,6 +179,8 @@ class Jobs:
         self.deleted.add(job.id)
         self.ready.pop(job.id, None)
         self._followers.pop(job.id, None)
+        for node, name in self.results.drop(job.id, 0, len(job.states)):
+            self._on_drop(node, name)
         self.inputs.forget(job.id)
         self.results.forget(job.id)
         self._journal.write(
@@ -385,6 +390,25 @@ class Jobs:
                 job.reopen(index)
                 self._has_work(job)
         return len(lost)
+
+    def fail_queued(self, shape: Resources, reason: str) -> None:
+        """No node can ever hold tasks of this shape: they end, with the reason."""
+        for job in [job for job in self.ready.values() if job.shape == shape]:
+            for start, stop in job.open_ranges(0, len(job.states)):
+                error = InfeasibleError(reason, job.spec.name, start)
+                block = Block.of(start, [dump_error(error)] * (stop - start))
+                results = Results(job.id, "", bytes([Status.ERROR]) * (stop - start), block)
+                self._journal.write(self._end(job, results), self._safe(None))
+            self.ready.pop(job.id)
+
+    def release(self, job: Job, ranges: Iterable[tuple[int, int]]) -> None:
+        """Refs were dropped: their results go, and the job with its last one."""
+        for start, stop in ranges:
+            job.released += stop - start
+            for node, name in self.results.drop(job.id, start, stop):
+                self._on_drop(node, name)
+        if job.sealed and job.released >= len(job.states):
+            self.delete(job)
 
     def cancel(self, job: Job, ranges: list[tuple[int, int]] | None) -> None:
         """End tasks that have not ended; all, and the job with them, where no ranges are given."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -151,16 +150,27 @@ class ResultStore:
         self.stored.pop((job, position), None)
         self._journal.execute("DELETE FROM stored WHERE job = ? AND position = ?", job, position)
 
+    def drop(self, job: str, start: int, stop: int) -> list[tuple[str, str]]:
+        """Nobody will read these again; returns node and file name of what lies on nodes."""
+        self._journal.execute(
+            "DELETE FROM results WHERE job = ? AND start >= ? AND start + count <= ?",
+            job,
+            start,
+            stop,
+        )
+        on_nodes = []
+        for key in [key for key in self.stored if key[0] == job and start <= key[1] < stop]:
+            node, _size = self.stored.pop(key)
+            path = self.path(*key)
+            self._journal.execute("DELETE FROM stored WHERE job = ? AND position = ?", *key)
+            if node == ON_HEAD:
+                path.unlink(missing_ok=True)
+            else:
+                on_nodes.append((node, path.name))
+        return on_nodes
+
     def forget(self, job: str) -> None:
         """Delete all results of a job."""
         self._journal.execute("DELETE FROM results WHERE job = ?", job)
-        self._journal.execute("DELETE FROM stored WHERE job = ?", job)
-        for key in [key for key in self.stored if key[0] == job]:
-            self.path(*key).unlink(missing_ok=True)
-            del self.stored[key]
         for number in [n for n, results in self._writing.items() if results.job == job]:
             del self._writing[number]
-
-    def close(self) -> None:
-        """Remove what was moved here."""
-        shutil.rmtree(self._folder, ignore_errors=True)

@@ -14,7 +14,17 @@ from dataclasses import dataclass, field
 
 from jupyter_cluster.autoscaler import decide
 from jupyter_cluster.errors import CapacityError, ProviderError, QuotaError
-from jupyter_cluster.model import Demand, End, Launch, Limits, NodeState, Resources, Snapshot
+from jupyter_cluster.model import (
+    Decision,
+    Demand,
+    End,
+    Infeasible,
+    Launch,
+    Limits,
+    NodeState,
+    Resources,
+    Snapshot,
+)
 from jupyter_cluster.providers.base import Provider
 
 from .dispatcher import Dispatcher
@@ -33,6 +43,9 @@ CAPACITY_COOLDOWN, QUOTA_COOLDOWN = 60.0, 600.0
 # How long a node may be out of contact before its work is given to others, unless its provider
 # says at once that it is gone. Ray allows 30 s as well.
 LOST_SECONDS = 30.0
+# A node on its way is only given up when nothing has needed it for this long: between two batches
+# of a notebook the queue is empty for a moment.
+UNNEEDED_SECONDS = 10.0
 # How long a node may take from the request to ready, as Ray's launcher allows.
 BOOT_SECONDS = 900.0
 MOVE_PART = 4_000_000
@@ -63,6 +76,7 @@ class Scaling:
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _actions: set[asyncio.Task[None]] = field(default_factory=set)
     _budget_warned: bool = False
+    _unneeded: dict[str, float] = field(default_factory=dict)
 
     def wake(self) -> None:
         """Demand has changed: decide soon."""
@@ -92,11 +106,17 @@ class Scaling:
         except Exception:
             logger.exception("a scaling round failed; the next one follows")
             return
-        self._report_infeasible(tuple(found.reason for found in decision.infeasible))
+        self._report_infeasible(decision.infeasible)
         for launch in decision.launches:
             self._launch(launch)
         for end in decision.ends:
             self._end(end)
+        self._forget_needed(decision)
+
+    def _forget_needed(self, decision: Decision) -> None:
+        """Nodes on their way that are needed after all start anew to count as not needed."""
+        named = {name for end in decision.ends for name in end.nodes}
+        self._unneeded = {name: at for name, at in self._unneeded.items() if name in named}
 
     def snapshot(self) -> Snapshot:
         """All that a decision depends on, at this moment."""
@@ -130,11 +150,16 @@ class Scaling:
                 mean = seconds / measured if measured else None
                 yield Demand(shape, int(queued), int(running), mean)
 
-    def _report_infeasible(self, reasons: tuple[str, ...]) -> None:
+    def _report_infeasible(self, infeasible: tuple[Infeasible, ...]) -> None:
+        reasons = tuple(found.reason for found in infeasible)
         for reason in reasons:
             if reason not in self.infeasible:
                 self.log("error", reason)
         self.infeasible = reasons
+        for found in infeasible:
+            # Limits can be raised while the cluster runs; node types cannot be added.
+            if not any(found.shape.fits(t.resources) for t in self.fleet.node_types.values()):
+                self.jobs.fail_queued(found.shape, found.reason)
 
     def _check_budget(self) -> None:
         budget, spent = self.targets.budget, self.fleet.cost()["so_far"]
@@ -195,14 +220,22 @@ class Scaling:
     # -- ending -------------------------------------------------------------------------------
 
     def _end(self, end: End) -> None:
-        self.log("scale-down", end.reason)
-        for name in end.nodes:
+        names = [name for name in end.nodes if self._may_end(self.fleet.members[name])]
+        if names:
+            self.log("scale-down", end.reason)
+        for name in names:
             member = self.fleet.members[name]
             if name in self.dispatcher.nodes:
                 self.fleet.move(member, NodeState.DRAINING, end.reason)
                 self._start(self._drain(member))
             else:
                 self._start(self._terminate(member, NodeState.TERMINATED, end.reason))
+
+    def _may_end(self, member: Member) -> bool:
+        if not member.state.is_pending:
+            return True
+        now = time.time()
+        return now - self._unneeded.setdefault(member.id, now) > UNNEEDED_SECONDS
 
     async def _drain(self, member: Member) -> None:
         """Let it finish what it has started, move its results off, end it."""

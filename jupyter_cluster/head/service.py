@@ -67,6 +67,7 @@ class Head:
             ResultStore(journal, folder / "results"),
             on_demand=self._on_demand,
             on_cancel=self.dispatcher.cancel,
+            on_drop=self.dispatcher.drop_stored,
             log=self.diary.add,
         )
         self.sessions = Sessions(identity["id"], self.jobs, self.read_stored)

@@ -142,9 +142,7 @@ class Session:
         """Refs were dropped; a job all of whose refs are gone is deleted."""
         account = self._jobs.by_id.get(job)
         if account is not None:
-            account.released += sum(stop - start for start, stop in ranges)
-            if account.sealed and account.released >= len(account.states):
-                self._jobs.delete(account)
+            self._jobs.release(account, [(start, stop) for start, stop in ranges])
 
     def _on_delete(self, job: str) -> None:
         self._jobs.delete(self._jobs.get(job))
