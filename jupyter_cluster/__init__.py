@@ -65,3 +65,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext jupyter_cluster``: the magic `%cluster`."""
+    from jupyter_cluster.notebook.magics import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext jupyter_cluster``."""
+    from jupyter_cluster.notebook.magics import unload
+
+    unload(shell)

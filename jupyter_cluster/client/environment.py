@@ -1,7 +1,8 @@
 """What a function needs besides itself: the folder it was written in, and the modules there.
 
-Modules beside the notebook travel with the job by content, so that an edit is seen by the next
-job and every node, however late it comes, has the same.
+Modules that are not installed (those beside the notebook, and those imported from elsewhere, e.g.
+a checkout) travel with the job by content, so that an edit is seen by the next job and every node,
+however late it comes, has the same.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import sys
 import time
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -50,11 +52,11 @@ class Environment:
 
 
 class Surroundings:
-    """Finds the modules beside the notebook or script, and notices when they change."""
+    """Finds the modules that are not installed, and notices when they change."""
 
     def __init__(self) -> None:
         self._checked = 0.0
-        self._signature: tuple[tuple[str, int, int], ...] | None = None
+        self._signature: object = None
         self._environment = Environment("", "", b"")
 
     def now(self) -> Environment:
@@ -66,73 +68,82 @@ class Surroundings:
             They are too large to travel with every job.
         """
         if time.monotonic() - self._checked > _FRESH_SECONDS:
-            root = _root()
-            files = _sources(root)
-            signature = tuple((str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in files)
-            if signature != self._signature or self._environment.folder != os.getcwd():
-                self._environment = _pack(root, files)
+            members = dict(_members())
+            stats = ((name, path.stat()) for name, path in members.items())
+            signature = (os.getcwd(), [(name, s.st_mtime_ns, s.st_size) for name, s in stats])
+            if signature != self._signature:
+                self._environment = _pack(members)
                 self._signature = signature
             self._checked = time.monotonic()
         return self._environment
 
 
+def _members() -> Iterator[tuple[str, Path]]:
+    """Files to send: what can be imported beside the notebook, then what was from elsewhere."""
+    root = _root()
+    for child in sorted(root.iterdir()):
+        if child.suffix == ".py" or _is_package(child):
+            yield from _tree(child)
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and "." not in name and name != "__main__" and _is_local(Path(file), root):
+            path = Path(file)
+            yield from _tree(path.parent if path.name == "__init__.py" else path)
+
+
 def _root() -> Path:
     """The folder whose modules `import` finds first: the script's, or the notebook's."""
     main = getattr(sys.modules.get("__main__"), "__file__", None)
-    if main and "ipykernel" not in main and Path(main).is_file():
-        folder = Path(main).resolve().parent
-        # A script that a package installed, e.g. pytest: its folder holds no modules of the user.
-        if not (folder / "python").exists() and "site-packages" not in folder.parts:
-            return folder
+    if main and not _is_installed(Path(main)):
+        return Path(main).resolve().parent
     return Path.cwd()
 
 
-def _sources(root: Path) -> list[Path]:
-    """Modules and packages that can be imported from a folder."""
-    found: list[Path] = []
-    try:
-        children = sorted(root.iterdir())
-    except OSError:
-        return []
-    for child in children:
-        if child.suffix == ".py" and child.is_file():
-            found.append(child)
-        elif (child / "__init__.py").is_file() and child.name not in _SKIPPED:
-            found += _package(child)
-        if len(found) > MAX_FILES:
-            raise SerializationError(
-                f"more than {MAX_FILES} modules lie in {root}; start the notebook in a folder of"
-                " its own, or install them as a package"
-            )
-    return found
+def _is_installed(path: Path) -> bool:
+    """Whether a file came with Python or with a package: the nodes have it, or get it as such."""
+    return path.is_relative_to(sys.prefix) or path.is_relative_to(sys.base_prefix)
 
 
-def _package(folder: Path) -> list[Path]:
-    files = sorted(folder.rglob("*"))
-    return [
-        path
-        for path in files
-        if path.is_file()
-        and path.suffix != ".pyc"
-        and not _SKIPPED & set(path.relative_to(folder).parts)
-    ]
+def _is_local(path: Path, root: Path) -> bool:
+    return (
+        path.suffix == ".py"
+        and not _is_installed(path)
+        and not _SKIPPED & set(path.parts)
+        and not path.is_relative_to(root)
+        and path.is_file()
+    )
 
 
-def _pack(root: Path, files: list[Path]) -> Environment:
-    size = sum(path.stat().st_size for path in files)
-    if size > MAX_BYTES:
-        largest = max(files, key=lambda path: path.stat().st_size)
+def _is_package(path: Path) -> bool:
+    return path.name not in _SKIPPED and (path / "__init__.py").is_file()
+
+
+def _tree(path: Path) -> Iterator[tuple[str, Path]]:
+    """A module, or all files of a package, each with its name within the archive."""
+    if path.is_file():
+        yield path.name, path
+        return
+    for file in sorted(path.rglob("*")):
+        inside = file.relative_to(path.parent)
+        if file.is_file() and file.suffix != ".pyc" and not _SKIPPED & set(inside.parts):
+            yield str(inside), file
+
+
+def _pack(members: dict[str, Path]) -> Environment:
+    size = sum(path.stat().st_size for path in members.values())
+    if size > MAX_BYTES or len(members) > MAX_FILES:
+        largest = max(members.values(), key=lambda path: path.stat().st_size)
         raise SerializationError(
-            f"the modules in {root} have {size / 1e6:.0f} MB, more than the {MAX_BYTES / 1e6:.0f}"
-            f" MB that travel with a job; the largest file is {largest}"
+            f"the modules beside the notebook are {len(members)} files of {size / 1e6:.0f} MB; at"
+            f" most {MAX_FILES} files of {MAX_BYTES / 1e6:.0f} MB travel with a job. The largest is"
+            f" {largest}; start in a folder of its own, or install them as a package"
         )
-    if not files:
+    if not members:
         return Environment(os.getcwd(), "", b"")
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in files:
+        for name, path in members.items():
             # A fixed date: the same content has the same digest.
-            member = zipfile.ZipInfo(str(path.relative_to(root)), (1980, 1, 1, 0, 0, 0))
-            archive.writestr(member, path.read_bytes())
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), path.read_bytes())
     content = buffer.getvalue()
     return Environment(os.getcwd(), hashlib.sha256(content).hexdigest(), content)

@@ -1,0 +1,53 @@
+"""The terminal: ``jupyter-cluster VERB …``, which is also ``jupyter cluster VERB …``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+FAILED, WRONG_USAGE = 1, 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a line; returns the exit code.
+
+    Parameters
+    ----------
+    words
+        The line without the program's name; by default that of this process.
+
+    Returns
+    -------
+    int
+        0; 1 where it failed; 2 where the line cannot be; 130 where Ctrl-C ended it.
+    """
+    try:
+        return _run(sys.argv[1:] if words is None else words)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Who reads has had enough, e.g. `| head`; the flush at exit must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _run(words: Sequence[str]) -> int:
+    from jupyter_cluster.commands import TextRequested, parse, run
+    from jupyter_cluster.commands.terminal import Terminal
+    from jupyter_cluster.errors import ClusterError, UsageError
+
+    try:
+        answer = run(parse(words), Terminal())
+        return answer if isinstance(answer, int) else 0
+    except TextRequested as text:
+        print(text)
+        return 0
+    except ClusterError as error:
+        print(f"jupyter-cluster: {error}", file=sys.stderr)
+        return WRONG_USAGE if isinstance(error, UsageError) else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

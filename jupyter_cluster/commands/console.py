@@ -1,0 +1,73 @@
+"""What a verb sees of the place where it was typed, and the tables that it shows there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under headings.
+
+    Attributes
+    ----------
+    numbers : tuple of str
+        Headings of the columns whose values stand to the right.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    numbers: tuple[str, ...] = ()
+
+    def is_number(self, heading: str) -> bool:
+        """Whether the values of a column stand to the right."""
+        return heading in self.numbers
+
+
+class Step(Protocol):
+    """Something under way that takes a while."""
+
+    def update(self, text: str, done: int = 0, total: int = 0) -> None:
+        """Say what happens now; with a `total`, how far it is."""
+
+
+class Console(Protocol):
+    """A terminal or a notebook.
+
+    Attributes
+    ----------
+    program : str
+        How a line begins here: ``jupyter-cluster`` or ``%cluster``.
+    """
+
+    program: str
+
+    def show(self, *parts: str | Table) -> None:
+        """Show lines of text and tables."""
+
+    def json(self, value: Any) -> None:
+        """Show a value as JSON, for a script."""
+
+    def notice(self, text: str) -> None:
+        """Show a line that is not part of the answer."""
+
+    def step(self, text: str) -> AbstractContextManager[Step]:
+        """Show that something is under way; a line of text is left when it has ended."""
+
+    def ask(self, question: str) -> bool:
+        """Ask for yes or no.
+
+        Raises
+        ------
+        UsageError
+            Nobody can be asked here.
+        """
+
+
+def cannot_ask(question: str) -> str:
+    """The message where nobody can be asked."""
+    return f"{question} Nobody can be asked here: add -y to say yes"

@@ -1,0 +1,84 @@
+"""The verbs that show what happens, and go on with what comes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from jupyter_cluster.client.endpoint import Endpoint
+from jupyter_cluster.client.registry import Entry
+from jupyter_cluster.commands.console import Console
+from jupyter_cluster.commands.naming import running
+from jupyter_cluster.commands.views import clock
+from jupyter_cluster.errors import ConnectionLostError
+
+Row = dict[str, Any]
+
+# How long one request waits for news; the head allows 30 s.
+_NEWS_SECONDS = 25.0
+_RETRY_SECONDS = 0.2
+
+
+def monitor(options: argparse.Namespace, console: Console) -> None:
+    """The cluster's diary: scaling decisions with their reasons, nodes, jobs, problems."""
+    _show("events", options, console, _event_line, lambda _row: True)
+
+
+def logs(options: argparse.Namespace, console: Console) -> None:
+    """What tasks have printed."""
+    job = _job_id(running(options), options.job)
+
+    def is_wanted(row: Row) -> bool:
+        return options.node in (None, row["node"]) and job in (None, row["job"])
+
+    _show("logs", options, console, _output_line, is_wanted)
+
+
+def _job_id(place: Entry, name: str | None) -> str | None:
+    if name is None:
+        return None
+    head = Endpoint(place)
+    return str(head.get(head.job(name))["id"])
+
+
+def _event_line(event: Row) -> str:
+    return f"{clock(event['time'])}  {event['kind']:<10}  {event['text']}"
+
+
+def _output_line(line: Row) -> str:
+    return f"{line['node']}/{line['slot']}  {line['text']}"
+
+
+def _show(
+    what: str,
+    options: argparse.Namespace,
+    console: Console,
+    as_line: Callable[[Row], str],
+    is_wanted: Callable[[Row], bool],
+) -> None:
+    place = running(options)
+    rows = _following(place, what) if options.follow else iter(Endpoint(place).get(what))
+    for row in rows:
+        if is_wanted(row):
+            console.show(json.dumps(row) if options.json else as_line(row))
+    if options.follow:
+        console.notice(f"Cluster {place.name!r} has ended.")
+
+
+def _following(place: Entry, what: str) -> Iterator[Row]:
+    """Rows as they come, until the cluster ends; a head that is started again is followed too."""
+    head, since, seen = Endpoint(place), 0, None
+    while place.is_alive:
+        try:
+            started = head.get("status")["started"]
+            if started != seen and what == "logs":
+                since = 0  # a new head counts the lines of output from 1 again
+            seen = started
+            for row in head.get(what, since=since, wait=_NEWS_SECONDS):
+                since = row["number"]
+                yield row
+        except ConnectionLostError:
+            time.sleep(_RETRY_SECONDS)

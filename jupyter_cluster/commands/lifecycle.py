@@ -1,0 +1,128 @@
+"""The verbs that start, take and end clusters."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from jupyter_cluster.client import launch
+from jupyter_cluster.client.endpoint import Endpoint
+from jupyter_cluster.client.registry import Entry, entry
+from jupyter_cluster.commands.console import Console, Step
+from jupyter_cluster.commands.naming import known, running
+from jupyter_cluster.commands.plan import plan_parts
+from jupyter_cluster.commands.views import counted, headline, status_parts
+from jupyter_cluster.config import ClusterConfig, load, local_config
+from jupyter_cluster.errors import ConnectionLostError, UsageError
+from jupyter_cluster.model import JobState, NodeState
+
+# How long the head lets one request wait for news before we look again.
+_NEWS_SECONDS = 5.0
+
+
+def up(options: argparse.Namespace, console: Console) -> Entry | None:
+    """Show the plan, start the cluster, and say what one does next."""
+    config = _configuration(options)
+    for notice in config.notices:
+        console.notice(notice)
+    place = entry(config.cluster_name)
+    is_new = not place.is_alive
+    if is_new and not _agreed(config, options, console):
+        console.show("Nothing was started.")
+        return None
+    with console.step(f"cluster {config.cluster_name!r}") as step:
+        launch.start(config, step.update)
+        problem = _await_nodes(Endpoint(place), config, step) if is_new else ""
+        if not problem:
+            step.update("it is up" if is_new else "it was running already")
+    if problem:
+        console.notice(problem)
+    console.show(headline(Endpoint(place).get("status")), *_next_lines(place, console))
+    return place
+
+
+def _configuration(options: argparse.Namespace) -> ClusterConfig:
+    given = {"cluster_name": options.name, "cpus": options.cpus}
+    given = {**given, "max_workers": options.max_workers}
+    sizes = {key: value for key, value in given.items() if value is not None}
+    if options.file is None:
+        return local_config(**sizes)
+    if sizes:
+        raise UsageError(
+            "--name, --cpus and --max-workers are for a cluster without a file; write them into"
+            f" {options.file}"
+        )
+    return load(options.file)
+
+
+def _agreed(config: ClusterConfig, options: argparse.Namespace, console: Console) -> bool:
+    console.show(*plan_parts(config))
+    is_free = config.provider.type == "local"
+    return is_free or options.yes or console.ask(f"Start cluster {config.cluster_name!r}?")
+
+
+def _await_nodes(endpoint: Endpoint, config: ClusterConfig, step: Step) -> str:
+    """Wait for the nodes that are always kept; returns what prevents them, if something does."""
+    wanted = sum(node_type.min_workers for node_type in config.node_types().values())
+    since = 0
+    while wanted:
+        ready = sum(node["state"] == NodeState.READY for node in endpoint.get("nodes"))
+        step.update("nodes", ready, wanted)
+        if ready >= wanted:
+            break
+        events = endpoint.get("events", since=since, wait=_NEWS_SECONDS)
+        since = events[-1]["number"] if events else since
+        problems = [event["text"] for event in events if event["kind"] in ("warning", "error")]
+        if problems:
+            return str(problems[-1])
+    return ""
+
+
+def _next_lines(place: Entry, console: Console) -> list[str]:
+    lines = {
+        "use it": f'import jupyter_cluster as jc; cluster = jc.connect("{place.name}")',
+        "watch it": f"{console.program} monitor {place.name} -f",
+        "end it": f"{console.program} down {place.name}",
+    }
+    return [f"  {what:<9} {line}" for what, line in lines.items()]
+
+
+def down(options: argparse.Namespace, console: Console) -> None:
+    """End a cluster, running or stopped, with all it has kept."""
+    place = known(options)
+    lost = "" if options.yes else _would_be_lost(place)
+    if lost and not console.ask(f"{lost} End it all the same?"):
+        console.show("Nothing was ended.")
+        return
+    with console.step(f"cluster {place.name!r}") as step:
+        launch.end(place, step.update)
+        step.update("it has ended, nothing of it is left")
+
+
+def _would_be_lost(place: Entry) -> str:
+    """Work that ends with a cluster, as a sentence; empty where there is none."""
+    if not place.is_alive:
+        return f"Cluster {place.name!r} has stopped and keeps its results until it is taken down."
+    try:
+        jobs = Endpoint(place).get("jobs")
+    except ConnectionLostError:
+        return f"The head of cluster {place.name!r} does not say whether it works."
+    open_jobs = [job["name"] for job in jobs if _is_working(job)]
+    if not open_jobs:
+        return ""
+    jobs_text = counted(len(open_jobs), "job")
+    return f"Cluster {place.name!r} works on {jobs_text}: {', '.join(open_jobs)}."
+
+
+def _is_working(job: dict[str, Any]) -> bool:
+    """Whether tasks are to be run: a job of calls stays open when all of its calls have ended."""
+    has_tasks = job["kind"] == "map" or job["queued"] or job["running"]
+    return job["state"] == JobState.RUNNING and bool(has_tasks)
+
+
+def connect(options: argparse.Namespace, console: Console) -> Entry:
+    """Check that a cluster answers; in a notebook it becomes the cluster at hand."""
+    place = running(options)
+    console.show(*status_parts(Endpoint(place).get("status")))
+    console.show(*_next_lines(place, console))
+    return place

@@ -1,0 +1,63 @@
+"""What `up` is about to do, and what it will cost. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jupyter_cluster.commands.console import Table
+from jupyter_cluster.commands.views import counted, money, place_text, resources_text
+from jupyter_cluster.config import ClusterConfig
+from jupyter_cluster.model import NodeType, format_seconds
+
+
+def plan_parts(config: ClusterConfig) -> list[str | Table]:
+    """What `up` is about to do."""
+    rows = [_type_row(node_type) for node_type in config.node_types().values()]
+    headings = ("node type", "resources of each", "at least", "at most", "USD per hour")
+    table = Table("plan", headings, rows, headings[2:])
+    minutes = config.cluster_idle_timeout_minutes
+    ends = (
+        f"It ends itself after {format_seconds(minutes * 60)} without a task and a client"
+        if minutes
+        else "It runs until it is taken down"
+    )
+    return [
+        f"Cluster {config.cluster_name!r} on {place_text(config.provider.type)}: at most"
+        f" {counted(config.max_workers, 'worker node')}",
+        f"It costs {price_text(config)}. {ends}.",
+        table,
+    ]
+
+
+def _type_row(node_type: NodeType) -> tuple[str, ...]:
+    return (
+        node_type.name,
+        resources_text(node_type.resources.as_dict()) or "those of the machine",
+        str(node_type.min_workers),
+        str(node_type.max_workers),
+        "unknown" if node_type.price is None else f"{node_type.price:.4g}",
+    )
+
+
+def price_text(config: ClusterConfig) -> str:
+    """What the cluster costs per hour, at its smallest and its largest."""
+    if config.provider.type == "local":
+        return "nothing"
+    types = config.node_types()
+    head = types[config.head_node_type].price
+    if head is None or any(one.price is None for one in types.values()):
+        return "an unknown price per hour"
+    least = head + sum(one.min_workers * (one.price or 0.0) for one in types.values())
+    most = head + most_expensive(list(types.values()), config.max_workers)
+    if config.max_hourly_cost is not None:
+        most = min(most, head + config.max_hourly_cost)
+    return f"{money(least)} per hour at the least and {money(most)} at the most"
+
+
+def most_expensive(types: Sequence[NodeType], max_workers: int) -> float:
+    """USD per hour of `max_workers` workers, the dearest types first."""
+    left, total = max_workers, 0.0
+    for one in sorted(types, key=lambda one: -(one.price or 0.0)):
+        count = min(left, one.max_workers)
+        left, total = left - count, total + count * (one.price or 0.0)
+    return total

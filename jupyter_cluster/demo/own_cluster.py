@@ -1,0 +1,114 @@
+"""The demo's cluster, which ends with the demo whatever happens."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+from jupyter_cluster.client import launch
+from jupyter_cluster.client.cluster import Cluster
+from jupyter_cluster.client.registry import Entry, entry
+from jupyter_cluster.config import ClusterConfig
+from jupyter_cluster.errors import UsageError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def own_cluster(config: ClusterConfig) -> Iterator[Cluster]:
+    """A cluster that nobody else has; on the way out all its processes end.
+
+    One that a killed demo left behind is ended first.
+
+    Raises
+    ------
+    UsageError
+        The name is in use, by another demo or by a cluster that is not a demo's.
+    ClusterError
+        It did not start, or could not be ended.
+    """
+    place = entry(config.cluster_name)
+    cluster = None
+    with _claim(place):
+        try:
+            cluster = Cluster(launch.start(config))
+            yield cluster
+        finally:
+            with _uninterrupted():
+                _end(place, cluster)
+
+
+@contextmanager
+def _claim(place: Entry) -> Iterator[None]:
+    """Hold the name: a lock ends with its process, so it tells a running demo from a killed one."""
+    path = place.folder / "demo.lock"
+    if place.exists and not path.exists():
+        raise UsageError(
+            f"there is a cluster {place.name!r} that is not the demo's; end it with"
+            f" `jupyter cluster down {place.name}` to run the demo"
+        )
+    with ExitStack() as stack:
+        stack.enter_context(_locked(place))
+        if place.exists:
+            launch.end(place)
+            stack.enter_context(_locked(place))  # its folder, and the lock with it, was deleted
+        yield
+
+
+@contextmanager
+def _locked(place: Entry) -> Iterator[None]:
+    place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (place.folder / "demo.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                "a demo is running already; wait for it, or end it with Ctrl-C where it runs"
+            ) from None
+        yield
+
+
+def _end(place: Entry, cluster: Cluster | None) -> None:
+    if cluster is not None:
+        cluster.disconnect()
+    if place.exists:
+        launch.end(place)
+    else:
+        place.remove()  # it was interrupted before there was a cluster
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM and a terminal that is closed raise KeyboardInterrupt, as Ctrl-C does."""
+    with _handled(_interrupt):
+        yield
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """No signal stops what ends the cluster."""
+    with _handled(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is interrupted
+        return
+    # What is ignored, e.g. by nohup, stays ignored.
+    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,144 @@
+"""Modules beside the notebook, devices, resources: what a task finds where it runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from conftest import eventually
+
+import jupyter_cluster as jc
+
+pytestmark = pytest.mark.local
+
+
+def run_script(folder: Path, text: str) -> str:
+    """Run a script as a user would, from its own folder; returns what it printed."""
+    script = folder / "script.py"
+    script.write_text(textwrap.dedent(text))
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_module_beside_the_script_travels_and_an_edit_is_seen(
+    cluster: jc.Cluster, tmp_path: Path
+) -> None:
+    (tmp_path / "helper.py").write_text("def value(x):\n    return x + 1\n")
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "__init__.py").write_text("from .inner import name\n")
+    (tmp_path / "pack" / "inner.py").write_text("name = 'inside'\n")
+    printed = run_script(
+        tmp_path,
+        f"""
+        import pathlib, time
+        import helper
+        import jupyter_cluster as jc
+        cluster = jc.connect({cluster.name!r})
+        def work(x):
+            import pack
+            return helper.value(x), pack.name
+        print(cluster.map(helper.value, [1]).results(), cluster.map(work, [1]).results())
+        pathlib.Path("helper.py").write_text("def value(x):\\n    return x + 100\\n")
+        cluster._surroundings._checked = 0.0
+        print(cluster.map(work, [1]).results())
+        """,
+    )
+    assert printed == "[2] [(2, 'inside')]\n[(101, 'inside')]\n"
+
+
+def test_tasks_run_in_the_folder_of_the_caller(cluster: jc.Cluster) -> None:
+    assert jc.get(cluster.remote(os.getcwd).remote()) == os.getcwd()
+
+
+def test_what_runs_on_a_node_never_exceeds_it(home: Path, tmp_path: Path) -> None:
+    cluster = jc.up(name="shares", cpus=1)
+
+    def work(x: int) -> int:
+        mark = tmp_path / f"{os.getpid()}-{x}"
+        mark.touch()
+        together = len(list(tmp_path.iterdir()))
+        time.sleep(0.05)
+        mark.unlink()
+        return together
+
+    halves = cluster.map(work, range(20), num_cpus=0.5).results()
+    assert 1 < max(halves) <= 2
+    wholes = cluster.map(work, range(10), num_cpus=1).results()
+    assert max(wholes) == 1
+    cluster.down()
+
+
+GPU_CLUSTER = """
+cluster_name: devices
+max_workers: 1
+provider: {type: local}
+available_node_types:
+  gpu: {resources: {CPU: 4, GPU: 2, licence: 1}}
+head_node_type: gpu
+"""
+
+
+def test_gpus_are_bound_and_a_slot_keeps_its_binding(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(GPU_CLUSTER)
+    cluster = jc.up(path)
+
+    def visible(_: int) -> tuple[str, int]:
+        time.sleep(0.05)
+        return os.environ["CUDA_VISIBLE_DEVICES"], os.getpid()
+
+    whole = cluster.map(visible, range(12), num_gpus=1).results(timeout=30)
+    assert {devices for devices, _pid in whole} == {"0", "1"}
+    bindings: dict[int, set[str]] = {}
+    for devices, pid in [
+        *whole,
+        *cluster.map(visible, range(6), num_gpus=2).results(timeout=30),
+        *cluster.map(visible, range(6), num_gpus=0.5).results(timeout=30),
+        *cluster.map(visible, range(6)).results(timeout=30),
+    ]:
+        bindings.setdefault(pid, set()).add(devices)
+    assert all(len(seen) == 1 for seen in bindings.values())
+    assert {"0,1", ""} <= {devices for seen in bindings.values() for devices in seen}
+    cluster.down()
+
+
+def test_a_custom_resource_limits_what_runs_together(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(GPU_CLUSTER)
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    cluster = jc.up(path)
+
+    def work(x: int) -> int:
+        mark = folder / str(x)
+        mark.touch()
+        together = len(list(folder.iterdir()))
+        time.sleep(0.02)
+        mark.unlink()
+        return together
+
+    licensed = cluster.map(work, range(8), num_cpus=0, resources={"licence": 1})
+    assert max(licensed.results(timeout=30)) == 1
+    cluster.down()
+
+
+def test_what_tasks_print_is_in_the_log(cluster: jc.Cluster) -> None:
+    @cluster.remote
+    def talk() -> None:
+        print("hello from the node")
+
+    jc.get(talk.remote())
+
+    def found() -> bool:
+        lines = cluster.endpoint.get("logs")
+        return any(line["text"] == "hello from the node" for line in lines)
+
+    eventually(found)
