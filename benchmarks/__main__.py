@@ -122,7 +122,7 @@ def _machine(plan: Plan) -> dict[str, Any]:
 def _sentence(plan: Plan, machine: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     return (
-        f"{plan.rounds} rounds on {plan.cores} cores, load {machine['load_before']:.2f} before;"
+        f"rounds: {plan.rounds}, cores: {plan.cores}, load before: {machine['load_before']:.2f};"
         f" Python {machine['python']}, {versions}"
     )
 

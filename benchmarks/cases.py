@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 OURS = "jupyter_cluster"
-ONE_PROCESS = "one process"
+ONE_PROCESS = "one-process"
 
 
 @dataclass(frozen=True)

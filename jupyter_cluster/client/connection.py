@@ -28,6 +28,9 @@ AWAY_SECONDS = 60.0
 # Bytes of inputs that may be on their way to the head's journal.
 MAX_UNTAKEN = 64_000_000
 RELEASE_SECONDS = 0.2
+# Messages that may arrive twice. Submissions are repeated from what is kept of them; a fetch by
+# who waits for it.
+_REPEATABLE = {"cancel", "delete", "leave"}
 
 
 class JobChannel:
@@ -79,6 +82,7 @@ class Connection:
         self._closed = False
         self._failure: ClusterError | None = None
         self._connected = False
+        self._connections = 0
         self._away_since = time.monotonic()
         self._wake: asyncio.Event
         self._loop: asyncio.AbstractEventLoop
@@ -255,7 +259,11 @@ class Connection:
             while self._queue:
                 batch.append(self._queue.popleft())
             if batch:
-                await comm.write(batch, serializers=("msgpack",))
+                try:
+                    await comm.write(batch, serializers=("msgpack",))
+                except BaseException:
+                    self._queue.extendleft(m for m in reversed(batch) if m["op"] in _REPEATABLE)
+                    raise
             if self._closed and not self._queue:
                 await comm.close()
                 return
@@ -296,6 +304,7 @@ class Connection:
 
     def _on_welcome(self, cluster: str) -> None:
         self._connected = True
+        self._connections += 1
 
     def _on_refused(self, text: str) -> None:
         self._failure = ConnectionLostError(text)
@@ -344,8 +353,13 @@ class Connection:
         """Have these results here; with the condition held."""
         deadline = None if timeout is None else time.monotonic() + timeout
         asked: set[tuple[str, int]] = set()
+        connections = self._connections
 
         def ended() -> bool:
+            nonlocal connections
+            if connections != self._connections:  # what was asked for went with the old one
+                connections = self._connections
+                asked.clear()
             missing = [
                 (job, index)
                 for job, indexes in wanted.items()
@@ -371,9 +385,14 @@ class Connection:
     def read_stored(self, job: str, index: int, size: int, timeout: float | None) -> bytes:
         """A large result, in full; with the condition held."""
         channel = self.channels[job]
-        self.send(op="fetch_stored", job=job, index=index)
+        connections = 0
 
         def complete() -> bool:
+            nonlocal connections
+            if connections != self._connections:
+                connections = self._connections
+                channel.parts.pop(index, None)
+                self.send(op="fetch_stored", job=job, index=index)
             if index in channel.gone:
                 raise ConnectionLostError(f"result {index} of job {job} was dropped")
             return len(channel.parts.get(index, b"")) >= size or not channel.outcomes.is_here(index)

@@ -86,9 +86,11 @@ def _members() -> Iterator[tuple[str, Path]]:
             yield from _tree(child)
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file and "." not in name and name != "__main__" and _is_local(Path(file), root):
+        if file and "." not in name and name != "__main__":
             path = Path(file)
-            yield from _tree(path.parent if path.name == "__init__.py" else path)
+            top = path.parent if path.name == "__init__.py" else path
+            if top.parent != root and _is_local(path):
+                yield from _tree(top)
 
 
 def _root() -> Path:
@@ -104,12 +106,11 @@ def _is_installed(path: Path) -> bool:
     return path.is_relative_to(sys.prefix) or path.is_relative_to(sys.base_prefix)
 
 
-def _is_local(path: Path, root: Path) -> bool:
+def _is_local(path: Path) -> bool:
     return (
         path.suffix == ".py"
         and not _is_installed(path)
         and not _SKIPPED & set(path.parts)
-        and not path.is_relative_to(root)
         and path.is_file()
     )
 

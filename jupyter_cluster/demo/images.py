@@ -51,7 +51,12 @@ def images_by_id(paths: Sequence[Path]) -> dict[str, Path]:
         stem = image_id(path)
         return stem if stems[stem] == 1 and stem not in names else path.name
 
-    return {unique_id(path): path for path in paths}
+    return {readable(unique_id(path)): path for path in paths}
+
+
+def readable(text: str) -> str:
+    """Text that can be written as UTF-8: bytes of a file's name that cannot are shown as such."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def make_missing_posters(folder: Path, count: int, processes: int) -> Iterator[Path]:

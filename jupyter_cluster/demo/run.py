@@ -23,6 +23,7 @@ from jupyter_cluster.demo.images import (
     images_of,
     make_missing_posters,
     measure_one_process,
+    readable,
     spread,
 )
 from jupyter_cluster.demo.options import COUNT
@@ -51,10 +52,13 @@ class Progress:
         Images by id, in the order of the job's tasks.
     earlier : dict
         Palettes of earlier runs.
+    note : str
+        A sentence for the report.
     """
 
     todo: dict[str, Path]
     earlier: dict[str, Palette]
+    note: str = ""
     made: dict[str, Palette] = field(default_factory=dict)
     failed: list[tuple[str, str]] = field(default_factory=list)
     interrupted: bool = False
@@ -72,7 +76,7 @@ class Progress:
         if outcome.error is None:
             self.made[name] = outcome.result
         else:
-            self.failed.append((self.todo[name].name, _sentence(outcome.error)))
+            self.failed.append((readable(self.todo[name].name), _sentence(outcome.error)))
 
 
 def main(options: Namespace) -> int:
@@ -116,9 +120,9 @@ def _run(options: Namespace, console: Console) -> int:
         console.print(f"All {len(images):,} palettes are in {output.palettes} already.")
         return 0
     if earlier:
-        console.print(f"{len(images) - len(todo):,} palettes were done before.")
+        console.print(_kept(images, todo))
     one_process_rate = _measure(list(todo.values()), console)
-    progress = Progress(todo, earlier)
+    progress = Progress(todo, earlier, note=_kept(images, todo) if earlier else "")
     try:
         _work(config, progress, output, console)
     except ClusterError:
@@ -131,6 +135,10 @@ def _run(options: Namespace, console: Console) -> int:
     if progress.interrupted:
         console.print(_how_to_resume(options), soft_wrap=True)
     return INTERRUPTED if progress.interrupted else 0
+
+
+def _kept(images: Mapping[str, Path], todo: Mapping[str, Path]) -> str:
+    return f"Palettes kept from earlier runs: {len(images) - len(todo):,}."
 
 
 def _cores(config: ClusterConfig) -> int:
@@ -228,7 +236,6 @@ def _whole_series(job: Job, total: int) -> list[dict[str, Any]]:
 
 
 def _report(progress: Progress, one_process_rate: float | None, cores: int) -> Report:
-    before = len(progress.earlier)
     return Report(
         title="Palettes of movie posters",
         images=len(progress.made),
@@ -243,7 +250,7 @@ def _report(progress: Progress, one_process_rate: float | None, cores: int) -> R
             for name in spread(sorted(progress.made), PICTURED)
         ],
         interrupted=progress.interrupted,
-        note=f"{before:,} more were made by earlier runs." if before else "",
+        note=progress.note,
     )
 
 
@@ -255,11 +262,12 @@ def _tell(progress: Progress, report: Report, output: Output, console: Console) 
         console.print(f"[red]failed[/red] {escape(name)}: {escape(message.splitlines()[0])}")
     if len(report.failed) > NAMED:
         console.print(f"and {len(report.failed) - NAMED:,} more, which the report names")
-    console.print(f"\nThe cluster has ended. Written: {escape(str(output.report))}")
+    written = escape(str(output.report))
+    console.print(f"\nThe cluster has ended. Written: {written}", soft_wrap=True)
 
 
 def _sentence(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    return readable(str(error)) or type(error).__name__
 
 
 def _how_to_resume(options: Namespace) -> str:

@@ -113,7 +113,7 @@ class ResultStore:
         earliest = start - self._longest.get(job, 0)
         rows = self._journal.read(
             "SELECT start, node, statuses, base, ends, data FROM results WHERE job = ?"
-            " AND start > ? AND start < ? ORDER BY number",
+            " AND start > ? AND start < ? AND ends != x'' ORDER BY number",
             job,
             earliest,
             stop,
@@ -151,9 +151,13 @@ class ResultStore:
         self._journal.execute("DELETE FROM stored WHERE job = ? AND position = ?", job, position)
 
     def drop(self, job: str, start: int, stop: int) -> list[tuple[str, str]]:
-        """Nobody will read these again; returns node and file name of what lies on nodes."""
+        """Nobody will read these again; returns node and file name of what lies on nodes.
+
+        That the tasks have ended stays in the journal: a restarted head must not run them again.
+        """
         self._journal.execute(
-            "DELETE FROM results WHERE job = ? AND start >= ? AND start + count <= ?",
+            "UPDATE results SET base = 0, ends = x'', data = x''"
+            " WHERE job = ? AND start >= ? AND start + count <= ?",
             job,
             start,
             stop,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 
 import pytest
+from rich.console import Console
+from rich.table import Table
+
 from benchmarks.cases import AIMS, CASES, ONE_PROCESS, OURS, Aim, count_for
 from benchmarks.peers import PEERS
 from benchmarks.report import (
@@ -20,8 +23,6 @@ from benchmarks.report import (
     show,
 )
 from benchmarks.rounds import Sample
-from rich.console import Console
-from rich.table import Table
 
 pytestmark = pytest.mark.unit
 

@@ -34,6 +34,10 @@ def test_no_id_is_given_twice_even_where_a_whole_name_is_the_stem_of_another() -
     assert set(ids(*names).values()) == set(names)
 
 
+def test_a_name_that_is_not_utf8_has_an_id_that_can_be_written() -> None:
+    assert ids("a\udcff.jpg") == {"a\\xff": "a\udcff.jpg"}
+
+
 @pytest.mark.parametrize(("length", "count"), [(0, 4), (3, 4), (5, 4), (300, 20), (7, 1)])
 def test_spread_takes_different_items_in_order_with_both_ends(length: int, count: int) -> None:
     taken = spread(range(length), count)

@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Image.Image.getdata:DeprecationWarning"),
 ]
 
-COUNT = 40
+COUNT = 30
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def posters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def registry_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A registry for one test; in the end no process has it in its environment."""
     folder = tmp_path / "registry"
@@ -201,7 +201,7 @@ def test_resumed_it_works_on_the_images_that_are_missing_only(
     (out / "palettes.json").write_text(json.dumps(known))
     assert main(namespace(images=images, out=out, resume=True)) == 0
     assert palettes_in(out) == known | {path.stem: expected(path) for path in paths[1:]}
-    assert "1 more were made" in (out / "report.html").read_text()
+    assert "kept from earlier runs: 1." in (out / "report.html").read_text()
 
 
 def test_with_nothing_left_to_do_it_starts_no_cluster(
@@ -229,7 +229,7 @@ def test_killed_it_loses_little_and_resumes_though_its_cluster_was_left(
     assert left.is_alive
     code, text, errors = finish(start("--images", posters, "--out", out, "--resume"))
     assert (code, errors) == (0, "")
-    assert f"{len(kept)} palettes were done before" in text
+    assert f"kept from earlier runs: {len(kept)}." in text
     assert palettes_in(out) == {path.stem: expected(path) for path in posters.iterdir()}
     assert not registry.entries()
 
@@ -303,3 +303,17 @@ def test_palettes_that_cannot_be_read_are_not_resumed_from(
         with pytest.raises(UsageError, match="leave --resume out"):
             main(namespace(images=posters, out=out, resume=True))
         assert (out / "palettes.json").read_text() == content
+
+
+def test_odd_names_are_shown_as_they_are(registry_home: Path, tmp_path: Path) -> None:
+    images, out = tmp_path / "images", tmp_path / "out"
+    [first, second] = make_posters(images, 2, size=(200, 300))
+    first.rename(images / "[red]<b>&.jpg")
+    os.rename(second, os.fsencode(images) + b"/b\xff.jpg")
+    (images / "<i>.txt").write_text("not an image")
+    code, text, errors = finish(start("--images", images, "--out", out))
+    assert (code, errors) == (0, "")
+    assert set(palettes_in(out)) == {"[red]<b>&", "b\\xff"}
+    assert "[red]<b>& " in text
+    assert "failed <i>.txt: " in text
+    assert "&lt;i&gt;.txt" in (out / "report.html").read_text()
