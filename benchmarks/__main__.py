@@ -56,9 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", type=_names_of(CASES), default=tuple(CASES), metavar="CASES")
     parser.add_argument("--peers", type=_names_of(PEERS), default=tuple(PEERS), metavar="PEERS")
     parser.add_argument("--rounds", type=_positive, help=f"repeats; default {ROUNDS}")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="JPEG files to work on")
+    parser.add_argument("--images", type=_folder, metavar="DIR", help="JPEG files to work on")
     parser.add_argument("--limit", type=_positive, default=180, help="seconds per measurement")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write all figures as JSON")
+    parser.add_argument("--out", type=_new_file, metavar="FILE", help="write all figures as JSON")
     parser.epilog = f"CASES: {', '.join(CASES)}. PEERS: {', '.join(PEERS)}."
     return parser
 
@@ -81,6 +81,21 @@ def _positive(text: str) -> int:
     if not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return int(text)
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir() or not any(path.iterdir()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder with files in it")
+    return path
+
+
+def _new_file(text: str) -> Path:
+    """Looked at before minutes of measuring, not after them."""
+    path = Path(text)
+    if not path.parent.is_dir() or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written: give a file in a folder")
+    return path
 
 
 def _installed(console: Console, peers: tuple[str, ...]) -> tuple[str, ...]:

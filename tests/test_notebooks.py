@@ -54,7 +54,9 @@ def test_a_tutorial_runs_and_its_checked_outputs_are_those_that_were_saved(
 
 def test_a_saved_output_that_is_not_what_comes_is_noticed(tmp_path: Path) -> None:
     """The check above would be worth nothing if nbval compared nothing."""
-    cell = nbformat.v4.new_code_cell("# NBVAL_CHECK_OUTPUT\nprint('3 palettes')")
+    cell = nbformat.v4.new_code_cell("print('3 palettes')")
+    cell.metadata.tags = ["nbval-check-output"]
+    cell.execution_count = 1
     cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text="4 palettes\n")]
     notebook = nbformat.v4.new_notebook(cells=[cell])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "", "language": "python"}

@@ -33,11 +33,9 @@ def up(options: argparse.Namespace, console: Console) -> Entry | None:
     with console.step(f"cluster {config.cluster_name!r}") as step:
         launch.start(config, step.update)
         problem = _await_nodes(Endpoint(place), config, step) if is_new else ""
-        if not problem:
-            step.update("it is up" if is_new else "it was running already")
-    if problem:
-        console.notice(problem)
-    console.show(headline(Endpoint(place).get("status")), *_next_lines(place, console))
+        status = Endpoint(place).get("status")
+        step.update(problem or ("it is up" if is_new else "it was running already"))
+    console.show(headline(status), *_next_lines(place, console))
     return place
 
 

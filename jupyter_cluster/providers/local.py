@@ -51,19 +51,26 @@ class LocalProvider(Provider):
     def create(self, node_type: str, node_ids: Sequence[str]) -> None:
         """Fork an agent for each id."""
         for node in node_ids:
-            folder = self._folder / "nodes" / node
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            options = {
-                "node": node,
-                "node_type": node_type,
-                "resources": self._resources(node_type).as_dict(),
-                "head": self._head,
-                "folder": str(folder),
-                "credentials": str(self._folder / "credentials"),
-            }
-            path = folder / "agent.json"
-            path.write_text(json.dumps(options))
+            try:
+                path = self._write_options(node_type, node)
+            except OSError as error:
+                raise ProviderError(f"{node} cannot be set up: {error}", node_type) from error
             self._ask(do="start", name=node, module="jupyter_cluster.agent", argv=[str(path)])
+
+    def _write_options(self, node_type: str, node: str) -> Path:
+        folder = self._folder / "nodes" / node
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        options = {
+            "node": node,
+            "node_type": node_type,
+            "resources": self._resources(node_type).as_dict(),
+            "head": self._head,
+            "folder": str(folder),
+            "credentials": str(self._folder / "credentials"),
+        }
+        path = folder / "agent.json"
+        path.write_text(json.dumps(options))
+        return path
 
     def _resources(self, node_type: str) -> Resources:
         try:

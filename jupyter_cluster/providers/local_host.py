@@ -153,8 +153,11 @@ class LocalHost:
         """For people and for `down`, should this process be killed."""
         pids = {child.name: child.pid for child in self._running()}
         path = self._folder / "processes.json"
-        path.with_suffix(".part").write_text(json.dumps({"host": os.getpid(), **pids}))
-        path.with_suffix(".part").replace(path)
+        try:
+            path.with_suffix(".part").write_text(json.dumps({"host": os.getpid(), **pids}))
+            path.with_suffix(".part").replace(path)
+        except OSError as error:  # a full disk must not end the cluster
+            print(f"{path} cannot be written: {error}", flush=True)
 
     def _reap(self) -> None:
         while self._running():

@@ -241,7 +241,7 @@ def test_slots_go_on_while_the_head_is_away(cluster: jc.Cluster, tmp_path: Path)
         return x
 
     job = cluster.map(work, range(2))
-    eventually(lambda: sum(n["slots_busy"] for n in cluster.nodes()) == 2)
+    eventually(lambda: sum(n["slots_busy"] for n in cluster.nodes()) >= 1)
     os.kill(pid_of(cluster, "head"), signal.SIGKILL)
     assert job.results(timeout=30) == [0, 1]
     assert len(list(tmp_path.iterdir())) == 2  # each was run once

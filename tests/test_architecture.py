@@ -1,0 +1,105 @@
+"""Which room may know which, and the names that are public."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jupyter_cluster
+
+pytestmark = pytest.mark.unit
+
+PACKAGE = Path(jupyter_cluster.__file__).parent
+# Every room, and the rooms it may import. What is not named here may import nothing of ours.
+BASE = {"errors", "model", "wire", "codec", "trust", "dask_settings", "_version"}
+ALLOWED: dict[str, set[str]] = {
+    "_version": set(),
+    "errors": set(),
+    "model": set(),
+    "wire": set(),
+    "dask_settings": set(),
+    "codec": {"errors"},
+    "trust": set(),
+    "config": {"errors", "model"},
+    "autoscaler": {"errors", "model"},
+    "providers": {"errors", "model", "config"},
+    "agent": BASE,
+    "head": BASE | {"config", "autoscaler", "providers"},
+    "client": BASE | {"config"},
+    "commands": BASE | {"config", "client", "demo"},
+    "cli": BASE | {"commands"},
+    "demo": BASE | {"config", "client", "notebook"},
+    "notebook": BASE | {"config", "client", "commands"},
+    "__init__": {"_version", "client", "notebook"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """The rooms that a module imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [node.module]
+            if node.module == "jupyter_cluster":
+                names = [f"jupyter_cluster.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("jupyter_cluster.")}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.name))
+def test_a_room_knows_only_the_rooms_below_it(path: Path) -> None:
+    inside = path.relative_to(PACKAGE)
+    room = inside.parts[0].removesuffix(".py")
+    assert room in ALLOWED, f"{inside}: a new room; say here what it may know"
+    forbidden = imports(path) - ALLOWED[room] - {room}
+    assert not forbidden, f"{inside} must not import {', '.join(sorted(forbidden))}"
+
+
+def test_the_pure_rooms_import_no_input_or_output() -> None:
+    for path in (PACKAGE / "autoscaler").glob("*.py"):
+        used = set(re.findall(r"^(?:import|from) (\w+)", path.read_text(), re.MULTILINE))
+        assert not used & {"time", "os", "asyncio", "threading", "socket", "distributed", "boto3"}
+
+
+def test_the_public_names_are_these_and_each_can_be_had() -> None:
+    assert set(jupyter_cluster.__all__) == {
+        "Cluster",
+        "Job",
+        "Outcome",
+        "Ref",
+        "__version__",
+        "cancel",
+        "connect",
+        "down",
+        "get",
+        "init",
+        "put",
+        "remote",
+        "shutdown",
+        "up",
+        "wait",
+    }
+    for name in jupyter_cluster.__all__:
+        assert getattr(jupyter_cluster, name) is not None
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    script = "import sys, jupyter_cluster; print(*sorted(sys.modules))"
+    printed = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+    heavy = {"distributed", "dask", "plotly", "IPython", "ipywidgets", "pydantic", "rich", "yaml"}
+    assert not heavy & set(printed)
+
+
+def test_the_changelog_has_the_version() -> None:
+    changelog = PACKAGE.parent / "CHANGELOG.md"
+    assert f"## {jupyter_cluster.__version__}" in changelog.read_text()
