@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 
 import pytest
@@ -40,7 +41,7 @@ def test_blocks_are_cut_across_their_borders() -> None:
 def test_spans_are_the_shortest_list_of_ranges(indexes: set[int]) -> None:
     found = spans(sorted(indexes))
     assert {i for start, stop in found for i in range(start, stop)} == indexes
-    assert all(stop < start for (_, stop), (start, _) in zip(found, found[1:], strict=False))
+    assert all(stop < start for (_, stop), (start, _) in itertools.pairwise(found))
 
 
 def test_system_failures_are_those_without_the_functions_doing() -> None:

@@ -172,8 +172,9 @@ def test_a_generator_is_read_only_so_far_ahead_of_the_work(cluster: jc.Cluster) 
 
     def numbers() -> object:
         nonlocal taken
-        for taken in itertools.count():
-            yield taken
+        while True:
+            taken += 1
+            yield taken - 1
 
     def slow(x: int) -> int:
         time.sleep(0.05)

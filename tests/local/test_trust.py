@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import socket
 import ssl
 import stat
-import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -18,6 +19,22 @@ from jupyter_cluster.client import registry
 from jupyter_cluster.trust import Role, client_context, dask_security, make_certificates, role_of
 
 pytestmark = pytest.mark.local
+
+# What Dask lets every caller do by itself.
+DASK_OPERATIONS = [
+    "run_function",
+    "feed",
+    "register_scheduler_plugin",
+    "broadcast",
+    "proxy",
+    "terminate",
+    "register-client",
+    "gather",
+    "scatter",
+    "restart",
+    "get_logs",
+    "identity",
+]
 
 
 def folder(cluster: jc.Cluster) -> Path:
@@ -51,50 +68,62 @@ async def ask(address: str, credentials: Path, role: Role, message: dict[str, An
         comm.abort()
 
 
+def is_refused(address: str, credentials: Path, role: Role, message: dict[str, Any]) -> bool:
+    """Whether a Dask server closes the connection or answers that it will not."""
+    try:
+        answer = asyncio.run(asyncio.wait_for(ask(address, credentials, role, message), 5))
+    except OSError:
+        return True
+    return isinstance(answer, dict) and answer.get("status") == "uncaught-error"
+
+
+def answers_without_certificate(address: str, port: int) -> bytes:
+    """What a server says to a TLS caller that has no certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((address, port), timeout=5) as plain,
+            context.wrap_socket(plain) as secure,
+        ):
+            secure.sendall(b"GET /v1/status HTTP/1.0\r\n\r\n")
+            return secure.recv(1)
+    except OSError:
+        return b""
+
+
+def answers_in_plain(address: str, port: int) -> bytes:
+    """What a server says to somebody who speaks HTTP without TLS."""
+    try:
+        with socket.create_connection((address, port), timeout=5) as plain:
+            plain.sendall(b"GET /info/main/workers.html HTTP/1.0\r\n\r\n")
+            return plain.recv(1)
+    except OSError:
+        return b""
+
+
 def test_every_port_is_on_loopback_and_asks_for_a_certificate(cluster: jc.Cluster) -> None:
     cluster.map(lambda x: x, range(10)).results()
     ports = listening(cluster)
     assert len(ports) >= 3  # the head's two and each node's one
     for address, port in ports:
         assert address == "127.0.0.1"
-        with pytest.raises(OSError, match=r"(?i)eof|reset|closed|disconnect|timed out"):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/info/main/workers.html", timeout=5)
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with (
-            socket.create_connection((address, port), timeout=5) as plain,
-            pytest.raises(OSError, match=r"(?i)certificate|eof|reset|alert"),
-            context.wrap_socket(plain) as secure,
-        ):
-            secure.sendall(b"GET /v1/status HTTP/1.0\r\n\r\n")
-            assert secure.recv(1) == b""
-            raise ConnectionResetError("closed without a word")
+        assert answers_without_certificate(address, port) == b""
+        assert answers_in_plain(address, port) in (b"", b"\x15")  # a TLS alert
 
 
 def test_a_certificate_of_another_cluster_is_refused(cluster: jc.Cluster, tmp_path: Path) -> None:
     make_certificates(tmp_path, "stranger")
-    with pytest.raises(OSError, match="(?i)certificate|handshake|tls|ssl"):
-        asyncio.run(ask(head_address(cluster), tmp_path, Role.CLIENT, {"op": "identity"}))
+    assert is_refused(head_address(cluster), tmp_path, Role.CLIENT, {"op": "identity"})
 
 
-@pytest.mark.parametrize(
-    "operation",
-    ["run_function", "feed", "register_scheduler_plugin", "broadcast", "proxy", "terminate",
-     "register-client", "gather", "scatter", "restart", "get_logs", "identity"],
-)  # fmt: skip
+@pytest.mark.parametrize("operation", DASK_OPERATIONS)
 @pytest.mark.parametrize("role", list(Role))
 def test_the_schedulers_own_handlers_are_closed_to_every_role(
     cluster: jc.Cluster, role: Role, operation: str
 ) -> None:
-    answer: Any = None
-    with pytest.raises(OSError):  # noqa: PT011 - closed, or an answer that says no
-        answer = asyncio.run(
-            asyncio.wait_for(
-                ask(head_address(cluster), folder(cluster) / "credentials", role,
-                    {"op": operation, "reply": True}), 5)
-        )  # fmt: skip
-        if answer is None or answer.get("status") == "uncaught-error":
-            raise ConnectionResetError
+    credentials = folder(cluster) / "credentials"
+    assert is_refused(head_address(cluster), credentials, role, {"op": operation, "reply": True})
 
 
 def test_an_agent_cannot_be_a_client_nor_a_client_an_agent(cluster: jc.Cluster) -> None:
@@ -111,12 +140,13 @@ def test_the_endpoint_asks_for_a_clients_role(cluster: jc.Cluster) -> None:
     address = registry.entry(cluster.name).read("head.json")["endpoint"]
     for role, status in ((Role.CLIENT, 200), (Role.AGENT, 403)):
         context = client_context(folder(cluster) / "credentials", role)
-        try:
-            with urllib.request.urlopen(f"{address}/v1/status", context=context) as answer:
-                assert answer.status == status
-        except urllib.error.HTTPError as error:
-            assert error.code == status
-            error.close()
+        place = urlsplit(address)
+        connection = http.client.HTTPSConnection(place.netloc, context=context, timeout=5)
+        connection.request("GET", "/v1/status")
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == status
+        connection.close()
 
 
 def test_secrets_are_for_their_owner_alone(cluster: jc.Cluster) -> None:
