@@ -69,12 +69,12 @@ async def ask(address: str, credentials: Path, role: Role, message: dict[str, An
 
 
 def is_refused(address: str, credentials: Path, role: Role, message: dict[str, Any]) -> bool:
-    """Whether a Dask server closes the connection or answers that it will not."""
+    """Whether a Dask server closes the connection, knows no such thing, or says that it will not."""
     try:
         answer = asyncio.run(asyncio.wait_for(ask(address, credentials, role, message), 5))
     except OSError:
         return True
-    return isinstance(answer, dict) and answer.get("status") == "uncaught-error"
+    return answer is None or answer.get("status") == "uncaught-error"
 
 
 def answers_without_certificate(address: str, port: int) -> bytes:
