@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.cases import AIMS, CASES, ONE_PROCESS, OURS, Aim
+from benchmarks.peers import PEERS
 from benchmarks.rounds import Sample
 
 MISSED, MET, OPEN = "missed", "met", "not measured"
@@ -80,16 +81,15 @@ def odd_palettes(samples: Sequence[Sample]) -> list[str]:
 
 
 def figures_table(samples: Sequence[Sample]) -> Table:
-    """A row for each case, a column for each peer: the median, and how far the figures spread."""
-    peers = list(dict.fromkeys(sample.peer for sample in samples))
+    """A row for each peer, a column for each case: the median, and how far the figures spread."""
+    cases = list(dict.fromkeys(sample.case for sample in samples))
     table = Table(title="Medians (least to most)", title_justify="left")
     table.add_column("")
-    for peer in peers:
-        table.add_column(peer, justify="right")
-    for case in dict.fromkeys(sample.case for sample in samples):
-        title = f"{CASES[case].title}, {CASES[case].unit}"
-        cells = (_figure(list(values(samples, case, peer).values())) for peer in peers)
-        table.add_row(title, *cells)
+    for case in cases:
+        table.add_column(f"{CASES[case].title}\n{CASES[case].unit}", justify="right")
+    for peer in sorted({sample.peer for sample in samples}, key=list(PEERS).index):
+        cells = (_figure(list(values(samples, case, peer).values())) for case in cases)
+        table.add_row(peer, *cells)
     return table
 
 
@@ -98,7 +98,7 @@ def _figure(numbers: Sequence[float]) -> str:
         return "–"
     if len(numbers) == 1:
         return show(numbers[0])
-    return f"{show(median(numbers))}\n({show(min(numbers))} to {show(max(numbers))})"
+    return f"{show(median(numbers))} ({show(min(numbers))} to {show(max(numbers))})"
 
 
 def show(number: float) -> str:

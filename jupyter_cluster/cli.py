@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ def main(words: Sequence[str] | None = None) -> int:
     int
         0; 1 where it failed; 2 where the line cannot be; 130 where Ctrl-C ended it.
     """
+    _print_what_can_be_printed()
     try:
         return _run(sys.argv[1:] if words is None else words)
     except KeyboardInterrupt:
@@ -31,6 +33,13 @@ def main(words: Sequence[str] | None = None) -> int:
         # Who reads has had enough, e.g. `| head`; the flush at exit must not complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _print_what_can_be_printed() -> None:
+    """A terminal that has no × shows a question mark, which is no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _run(words: Sequence[str]) -> int:

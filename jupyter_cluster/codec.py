@@ -20,6 +20,9 @@ from .errors import RemoteTraceback, SerializationError, TaskError
 
 _local = threading.local()
 
+# Types that plain pickle writes just as cloudpickle would, in a third of the time.
+PLAIN = frozenset({int, float, complex, str, bytes, bool, type(None)})
+
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """Writes many values, one pickle each, into the same file.

@@ -14,6 +14,17 @@ import jupyter_cluster as jc
 from jupyter_cluster.client import launch, registry
 
 
+PARTS = ("unit", "local", "notebooks")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast parts first; a test without a part would run in none of them."""
+    for item in items:
+        if not any(item.get_closest_marker(part) for part in PARTS):
+            raise pytest.UsageError(f"{item.nodeid} is marked with none of {', '.join(PARTS)}")
+    items.sort(key=lambda item: next(i for i, p in enumerate(PARTS) if item.get_closest_marker(p)))
+
+
 def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
     """Await a condition."""
     deadline = time.monotonic() + seconds

@@ -176,6 +176,14 @@ def test_jobs_are_cancelled_and_deleted(cluster: jc.Cluster, say: Callable[..., 
     assert "sleepers" not in say("jobs")
 
 
+def test_a_terminal_without_unicode_is_no_error(spoken: jc.Cluster) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    with running("monitor", env=environment) as process:
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert "launch 2 ? local" in out
+
+
 # -- going wrong ----------------------------------------------------------------------------------
 
 
@@ -400,11 +408,11 @@ def test_a_verb_that_waits_is_interrupted_quietly(cluster: jc.Cluster, line: str
 
 @pytest.mark.parametrize("moment", ["lock", "processes.json"])
 def test_up_that_is_interrupted_leaves_nothing_running(home: Path, moment: str) -> None:
-    folder = home / "clusters" / "midway"
-    (folder / moment).unlink(missing_ok=True)
-    with running("up", "--name", "midway", "--cpus", "1") as process:
+    name = f"midway-{moment.partition('.')[0]}"
+    folder = home / "clusters" / name
+    with running("up", "--name", name, "--cpus", "1") as process:
         eventually((folder / moment).exists)
         code, said = interrupted(process)
     assert (code, said) == (130, "")
     eventually(lambda: not processes_of(folder))
-    assert not registry.entry("midway").is_alive
+    assert not registry.entry(name).is_alive

@@ -177,11 +177,11 @@ class Pool:
         bundle: Bundle | None = slot.bundle
         if bundle is None:
             return
-        if message["op"] == "results":
+        if "block" in message:
             block = Block.unpack(message["block"])
             bundle.reported(block.stop)
             self._listener.on_results(bundle, message["statuses"], block, message["seconds"])
-        elif message["op"] == "finished":
+        if message["finished"]:
             self._release(slot)
             self._after(bundle)
 

@@ -1,7 +1,7 @@
 """What runs in a slot's process: user code, and nothing else of ours than this loop.
 
-The loop takes bundles from the agent, calls the function for each task and sends the results back
-in batches. It imports neither Dask nor the agent.
+The loop takes bundles from the agent, calls the function for each task and hands the results to
+the outbox. It imports neither Dask nor the agent.
 """
 
 from __future__ import annotations
@@ -14,22 +14,16 @@ import signal
 import socket
 import sys
 import time
-from array import array
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from jupyter_cluster.codec import Pickler, dump_error, resolving
-from jupyter_cluster.wire import IN_TASK, LARGE_RESULT, MAX_ITEM, Block, Status
-
-from .cells import IDLE, Cells
-from .frames import pack, receive
-
-# Results of tasks shorter than this travel together: one message costs about 50 microseconds.
-FLUSH_SECONDS = 0.02
-_HERE = os.path.dirname(__file__)
+from jupyter_cluster.agent.cells import IDLE, Cells
+from jupyter_cluster.agent.frames import receive
+from jupyter_cluster.agent.outbox import Outbox
+from jupyter_cluster.codec import resolving
+from jupyter_cluster.wire import IN_TASK, Block, Status
 
 
 class Interrupted(KeyboardInterrupt):
@@ -42,7 +36,7 @@ class Runner:
     def __init__(self, sock: socket.socket, cells: Cells, results: Path) -> None:
         self._sock = sock
         self._cells = cells
-        self.results = results
+        self._outbox = Outbox(sock, results)
         self._function: Callable[..., Any] | None = None
         self._function_id = ""
         self._in_task = False
@@ -51,138 +45,75 @@ class Runner:
     def serve(self) -> None:
         """Until the agent is gone."""
         while (message := receive(self._sock)) is not None:
-            self._run(message)
-            self._send({"op": "finished"})
+            call = self._load(message)
+            if message["kind"] == "calls":
+                call = _spread(call)
+            for packed in message["blocks"]:
+                block = Block.unpack(packed)
+                self._outbox.begin(message["job"], block.start)
+                with resolving(message["refs"]):
+                    self._run(call, block)
+                self._outbox.flush()
+            self._outbox.finish()
 
     def _on_interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         if self._in_task:  # otherwise it came too late: the task has just ended
             raise Interrupted
 
-    def _send(self, message: dict[str, Any]) -> None:
-        self._sock.sendall(pack(message))
-
-    def _run(self, bundle: dict[str, Any]) -> None:
-        call, is_map = self._load(bundle), bundle["kind"] == "map"
-        for packed in bundle["blocks"]:
-            block = Block.unpack(packed)
-            batch = _Batch(self, bundle["job"], block.start)
-            with resolving(bundle["refs"]):
-                for index, item in enumerate(block.items(), block.start):
-                    if self._cells.view[2]:
-                        break
-                    batch.add(*self._call(call, is_map, index, item))
-            batch.flush()
-
     def _load(self, bundle: dict[str, Any]) -> Callable[..., Any]:
         """The bundle's function; where it cannot be loaded, one that says so for every task."""
         if bundle["fn"] != self._function_id or self._function is None:
             try:
-                self._function = pickle.loads(bundle["code"])
-                self._function_id = bundle["fn"]
+                function = pickle.loads(bundle["code"])
             except BaseException as error:
                 self._function = None
                 return _raiser(error)
+            is_async = inspect.iscoroutinefunction(function)
+            self._function = _to_its_end(function) if is_async else function
+            self._function_id = bundle["fn"]
         return self._function
 
-    def _call(
-        self, call: Callable[..., Any], is_map: bool, index: int, item: memoryview
-    ) -> tuple[Status, Any]:
-        view = self._cells.view
-        view[1] = time.monotonic()
-        view[0] = index
-        try:
-            self._in_task = True
-            if is_map:
-                value = call(pickle.loads(item))
-            else:
-                args, kwargs = pickle.loads(item)
-                value = call(*args, **kwargs)
-            if inspect.iscoroutine(value):
-                value = asyncio.run(value)
-            self._in_task = False
-            return Status.OK, value
-        except Interrupted:
-            self._in_task = False
-            return Status.CANCELLED, None
-        except BaseException as error:
-            self._in_task = False
-            return Status.ERROR, error
-        finally:
-            view[0] = IDLE
-
-
-class _Batch:
-    """Results of consecutive tasks on their way to the agent."""
-
-    def __init__(self, runner: Runner, job: str, start: int) -> None:
-        self._runner, self._job, self._next = runner, job, start
-        self._buffer = BytesIO()
-        self._pickler = Pickler(self._buffer)
-        self._clear(start)
-
-    def _clear(self, start: int) -> None:
-        self._start = start
-        self._began = time.monotonic()
-        self._statuses = bytearray()
-        self._ends = array("Q")
-        self._buffer.seek(0)
-        self._buffer.truncate()
-
-    def add(self, status: Status, value: Any) -> None:
-        """Take one result; send what is there when it is large or old enough."""
-        buffer, before = self._buffer, self._buffer.tell()
-        if status is Status.OK:
+    def _run(self, call: Callable[[Any], Any], block: Block) -> None:
+        """Run consecutive tasks; what is done for each costs as much as a short task itself."""
+        view, add = self._cells.view, self._outbox.add
+        loads, now = pickle.loads, time.monotonic
+        for index, item in enumerate(block.items(), block.start):
+            if view[2]:
+                break
+            view[1] = now()
+            view[0] = index
+            status = Status.OK
             try:
-                self._pickler.dump_one(value)
+                self._in_task = True
+                value = call(loads(item))
+                self._in_task = False
+            except Interrupted:
+                self._in_task = False
+                status, value = Status.CANCELLED, None
             except BaseException as error:
-                buffer.seek(before)
-                buffer.truncate()
-                status, value = Status.ERROR, _unsendable(value, error)
-        if status is Status.ERROR:
-            buffer.write(dump_error(value, _HERE))
-        size = buffer.tell() - before
-        if size > LARGE_RESULT and status is Status.OK:
-            status = self._store(before, size)
-        self._statuses.append(status)
-        self._ends.append(buffer.tell())
-        self._next += 1
-        if time.monotonic() - self._began > FLUSH_SECONDS or buffer.tell() > LARGE_RESULT:
-            self.flush()
+                self._in_task = False
+                status, value = Status.ERROR, error
+            add(status, value)
+        view[0] = IDLE
 
-    def _store(self, before: int, size: int) -> Status:
-        """Leave a large value on this node, as a file of its own."""
-        buffer, status = self._buffer, Status.STORED
-        try:
-            if size > MAX_ITEM:
-                raise OverflowError(f"the result has {size} bytes; at most {MAX_ITEM} can be kept")
-            path = self._runner.results / f"{self._job}-{self._next}"
-            partial = path.with_suffix(".part")
-            partial.write_bytes(buffer.getbuffer()[before : before + size])
-            partial.replace(path)
-        except (OSError, OverflowError) as error:
-            status = Status.ERROR
-            buffer.seek(before)
-            buffer.truncate()
-            buffer.write(dump_error(error, _HERE))
-            return status
-        buffer.seek(before)
-        buffer.truncate()
-        buffer.write(str(size).encode())
-        return status
 
-    def flush(self) -> None:
-        """Send what has been collected."""
-        if self._statuses:
-            self._runner._send(
-                {
-                    "op": "results",
-                    "job": self._job,
-                    "statuses": bytes(self._statuses),
-                    "block": Block(self._start, 0, self._ends, self._buffer.getvalue()).pack(),
-                    "seconds": time.monotonic() - self._began,
-                }
-            )
-        self._clear(self._next)
+def _spread(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    """A call's arguments travel as one item."""
+
+    def call(item: tuple[tuple[Any, ...], dict[str, Any]]) -> Any:
+        args, kwargs = item
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _to_its_end(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A coroutine function as one that returns when the coroutine has ended."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return asyncio.run(function(*args, **kwargs))
+
+    return call
 
 
 def _raiser(error: BaseException) -> Callable[..., Any]:
@@ -190,12 +121,6 @@ def _raiser(error: BaseException) -> Callable[..., Any]:
         raise error
 
     return fail
-
-
-def _unsendable(value: Any, error: BaseException) -> BaseException:
-    return TypeError(
-        f"the task returned a {type(value).__name__} that cannot be sent back: {error}"
-    )
 
 
 def enter(environment: dict[str, Any]) -> None:

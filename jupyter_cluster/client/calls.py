@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from array import array
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
 
 from jupyter_cluster.client.connection import Connection, JobChannel
-from jupyter_cluster.codec import Pickler, collecting, unpicklable
+from jupyter_cluster.codec import PLAIN, Pickler, collecting, unpicklable
 from jupyter_cluster.errors import SerializationError
 from jupyter_cluster.wire import MAX_ITEM, Block
 
@@ -38,41 +40,58 @@ class CallStream:
         """How many items were added so far."""
         return self._next
 
-    def add(self, item: Any, what: str) -> int:
-        """Append one item; returns its position in the job.
+    def add(self, items: Sequence[Any], what: Callable[[int], str]) -> int:
+        """Append items; returns the position of the first in the job.
+
+        Parameters
+        ----------
+        what
+            Names the item at a position, for a message.
 
         Raises
         ------
         SerializationError
-            It cannot be pickled, or is too large.
+            One cannot be pickled, or is too large; those before it were appended.
         """
-        with self._lock:
-            before = self._buffer.tell()
-            try:
-                with collecting() as refs:
-                    self._pickler.dump_one(item)
-                self._check(self._buffer.tell() - before, what)
-            except Exception as error:
-                self._buffer.seek(before)
-                self._buffer.truncate()
-                if isinstance(error, SerializationError):
-                    raise
-                raise unpicklable(item, what, error) from error
-            index = self._next
-            if refs:
-                self._refs.append((index, refs))
-            self._ends.append(self._buffer.tell())
-            self._next += 1
-            is_first = len(self._ends) == 1
+        with self._lock, collecting() as refs:
+            first, is_first = self._next, not self._ends
+            for item in items:
+                self._append(item, what)
+                if refs:
+                    self._refs.append((self._next - 1, list(refs)))
+                    refs.clear()
         if is_first:
             self._connection.wake()
-        return index
+        return first
 
-    def _check(self, size: int, what: str) -> None:
-        if size > MAX_ITEM:
+    def _append(self, item: Any, what: Callable[[int], str]) -> None:
+        buffer = self._buffer
+        if type(item) in PLAIN:
+            buffer.write(pickle.dumps(item, pickle.HIGHEST_PROTOCOL))
+        else:
+            before = buffer.tell()
+            try:
+                self._pickler.dump_one(item)
+            except Exception as error:
+                buffer.seek(before)
+                buffer.truncate()
+                if isinstance(error, SerializationError):
+                    raise
+                raise unpicklable(item, what(self._next), error) from error
+        end = buffer.tell()
+        if end > MAX_ITEM:
+            self._refuse_too_large(end, what)
+        self._ends.append(end)
+        self._next += 1
+
+    def _refuse_too_large(self, end: int, what: Callable[[int], str]) -> None:
+        before = self._ends[-1] if self._ends else 0
+        if (size := end - before) > MAX_ITEM:
+            self._buffer.seek(before)
+            self._buffer.truncate()
             raise SerializationError(
-                f"{what} takes {size / 1e9:.1f} GB; at most {MAX_ITEM / 1e9:.1f} GB can be sent:"
-                " write it to a file that the nodes can read, and pass the path"
+                f"{what(self._next)} takes {size / 1e9:.1f} GB; at most {MAX_ITEM / 1e9:.1f} GB can"
+                " be sent: write it to a file that the nodes can read, and pass the path"
             )
 
     @property

@@ -125,7 +125,7 @@ class Cluster:
         """One call of a remote function; what `.remote()` does."""
         channel, calls = self._stream(remote)
         name = remote.function.__name__
-        index = calls.add((args, kwargs), f"an argument of {name}")
+        index = calls.add([(args, kwargs)], lambda _index: f"an argument of {name}")
         held = (args, kwargs) if _has_refs(args, kwargs) else None
         return Ref(self.connection, channel.job, index, name, held)
 
@@ -135,7 +135,9 @@ class Cluster:
             channel = self._open_raw({"kind": "put", "name": "put"}, [])
             self._puts = (channel, CallStream(self.connection, channel))
         channel, calls = self._puts
-        return Ref(self.connection, channel.job, calls.add(value, "the value"), "put")
+        return Ref(
+            self.connection, channel.job, calls.add([value], lambda _index: "the value"), "put"
+        )
 
     def _stream(self, remote: RemoteFunction) -> tuple[JobChannel, CallStream]:
         environment = self._surroundings.now()
@@ -218,7 +220,7 @@ class Cluster:
         row = self.endpoint.get(self.endpoint.job(name))
         channel = self.connection.channels.get(row["id"])
         if channel is None:
-            channel = JobChannel(row["id"], [], is_known=True)
+            channel = JobChannel(row["id"], [])
             self.connection.open(channel)
             self.connection.send(op="follow", job=row["id"])
         return Job(self, channel, row["name"])

@@ -44,10 +44,9 @@ class JobChannel:
         Why the job cannot go on as it is, e.g. no node type can hold its tasks.
     """
 
-    def __init__(self, job: str, opening: list[dict[str, Any]], is_known: bool = False) -> None:
+    def __init__(self, job: str, opening: list[dict[str, Any]]) -> None:
         self.job = job
         self.opening = opening
-        self.is_known = is_known  # to the head: it is followed, not submitted
         self.outcomes = Outcomes()
         self.info: dict[str, Any] = {}
         self.problem = ""
@@ -309,10 +308,6 @@ class Connection:
     def _on_refused(self, text: str) -> None:
         self._failure = ConnectionLostError(text)
 
-    def _on_accepted(self, job: str) -> None:
-        if channel := self.channels.get(job):
-            channel.is_known = True
-
     def _on_taken(self, job: str, stop: int) -> None:
         if channel := self.channels.get(job):
             while channel.untaken and channel.untaken[0][0] <= stop:
@@ -349,38 +344,36 @@ class Connection:
 
     # -- reading results ----------------------------------------------------------------------
 
-    def fetch(self, wanted: dict[str, list[int]], timeout: float | None) -> None:
-        """Have these results here; with the condition held."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        asked: set[tuple[str, int]] = set()
+    def fetch(self, job: str, start: int, stop: int, timeout: float | None) -> None:
+        """Have the results of a range here; with the condition held.
+
+        Raises
+        ------
+        GetTimeoutError
+            They were not there in time.
+        """
+        channel = self.channels[job]
+        asked: set[int] = set()
         connections = self._connections
 
-        def ended() -> bool:
+        def are_here() -> bool:
             nonlocal connections
             if connections != self._connections:  # what was asked for went with the old one
                 connections = self._connections
                 asked.clear()
-            missing = [
-                (job, index)
-                for job, indexes in wanted.items()
-                for index in indexes
-                if not self.channels[job].outcomes.is_here(index)
-            ]
-            self._ask(missing, asked)
+            missing = channel.outcomes.not_here(start, stop)
+            self._ask(channel, [i for i in missing if i not in asked], asked)
             return not missing
 
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        self.wait_until(ended, left, "not all results are there")
+        self.wait_until(are_here, timeout, "not all results are there")
 
-    def _ask(self, missing: list[tuple[str, int]], asked: set[tuple[str, int]]) -> None:
+    def _ask(self, channel: JobChannel, missing: list[int], asked: set[int]) -> None:
         """Ask for results that have ended and were not pushed, once each."""
-        by_job: dict[str, list[list[int]]] = {}
-        for job, index in missing:
-            if (job, index) not in asked and self.channels[job].outcomes.has_ended(index):
-                asked.add((job, index))
-                by_job.setdefault(job, []).append([index, index + 1])
-        for job, ranges in by_job.items():
-            self.send(op="fetch", job=job, ranges=ranges)
+        ended = [index for index in missing if channel.outcomes.has_ended(index)]
+        if ended:
+            asked.update(ended)
+            ranges = [list(span) for span in spans(ended)]
+            self.send(op="fetch", job=channel.job, ranges=ranges)
 
     def read_stored(self, job: str, index: int, size: int, timeout: float | None) -> bytes:
         """A large result, in full; with the condition held."""
@@ -399,9 +392,9 @@ class Connection:
 
         self.wait_until(complete, timeout, "a large result is not there")
         if index not in channel.parts:  # lost with its node: computed again
-            self.fetch({job: [index]}, timeout)
-            status, data, _node = channel.outcomes.find(index)
-            if status != Status.STORED:
-                return bytes(data)
-            return self.read_stored(job, index, int(bytes(data)), timeout)
+            self.fetch(job, index, index + 1, timeout)
+            ((statuses, block, _node),) = channel.outcomes.find(index, index + 1)
+            if statuses[0] != Status.STORED:
+                return block.data
+            return self.read_stored(job, index, int(block.data), timeout)
         return bytes(channel.parts.pop(index))

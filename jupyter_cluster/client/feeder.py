@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,7 +15,8 @@ from jupyter_cluster.errors import ClusterError
 # How far ahead of the work a generator is read. A list is sent as a whole: it is there anyway,
 # and then the job no longer needs this process.
 AHEAD = 10_000
-_LOOK_EVERY = 256
+_AT_ONCE = 1000
+_MOMENT_SECONDS = 0.01
 
 
 class Feeder:
@@ -30,19 +33,20 @@ class Feeder:
         self._channel = channel
         self._items = iter(items)
         self._is_sized = hasattr(items, "__len__")
+        self._is_empty = False
         self._on_error = on_error
         self._calls = CallStream(connection, channel)
 
     def start(self) -> None:
         """Send the first items at once, so that what cannot be sent is said at once."""
-        if self._feed(_LOOK_EVERY):
+        if self._feed():
             self._seal()
         else:
             threading.Thread(target=self._run, name="jupyter_cluster feeder", daemon=True).start()
 
     def _run(self) -> None:
         try:
-            while not self._feed(_LOOK_EVERY):
+            while not self._feed():
                 self._wait_for_room()
         except BaseException as error:
             self._on_error(error)
@@ -51,16 +55,25 @@ class Feeder:
         except ClusterError as error:
             self._on_error(error)
 
-    def _feed(self, count: int) -> bool:
+    def _feed(self) -> bool:
         """Send some items; whether there are no more."""
-        add, items = self._calls.add, self._items
-        for _ in range(count):
-            try:
-                item = next(items)
-            except StopIteration:
-                return True
-            add(item, f"item {self._calls.count}")
-        return False
+        items = self._next_items()
+        self._calls.add(items, lambda index: f"item {index}")
+        return self._is_empty
+
+    def _next_items(self) -> list[Any]:
+        """The next items: as many as there are at once, or those that came in a moment."""
+        if self._is_sized:
+            items = list(itertools.islice(self._items, _AT_ONCE))
+            self._is_empty = len(items) < _AT_ONCE
+            return items
+        items, until = [], time.monotonic() + _MOMENT_SECONDS
+        for item in self._items:
+            items.append(item)
+            if len(items) == _AT_ONCE or time.monotonic() > until:
+                return items
+        self._is_empty = True
+        return items
 
     def _wait_for_room(self) -> None:
         channel = self._channel

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_cluster.client.connection import JobChannel
-from jupyter_cluster.client.refs import Failure, outcome_of
+from jupyter_cluster.client.refs import Failure, values_of
 from jupyter_cluster.errors import JobError
 from jupyter_cluster.model import JobInfo, JobState
 
 if TYPE_CHECKING:
     from jupyter_cluster.client.cluster import Cluster
+
+
+# How many results an iteration loads at a time.
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Job:
     @property
     def info(self) -> JobInfo:
         """Counts, state and times, asked from the head now."""
-        row = self._cluster.endpoint.get(self._cluster.endpoint.job(self.id))
+        row = self._ask()
         known = {name: row[name] for name in JobInfo.__dataclass_fields__}
         return JobInfo(**{**known, "state": JobState(row["state"])})
 
@@ -75,13 +79,13 @@ class Job:
     # -- results ------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Any]:
-        index = 0
-        while self._wait_for(index):
-            outcome = self._outcome(index)
-            if outcome.error is not None:
-                raise outcome.error
-            yield outcome.result
-            index += 1
+        at = 0
+        while (stop := self._ended_from(at)) > at:
+            for value in self._values(at, stop):
+                if isinstance(value, Failure):
+                    raise value.error
+                yield value
+            at = stop
 
     def as_completed(self) -> Iterator[Outcome]:
         """How each task ended, in the order in which they end."""
@@ -89,8 +93,7 @@ class Job:
         while ready := self._arrived_since(at):
             at += len(ready)
             for start, stop in ready:
-                for index in range(start, stop):
-                    yield self._outcome(index)
+                yield from self._outcomes(start, stop)
 
     def _arrived_since(self, at: int) -> list[tuple[int, int]]:
         """Ranges that ended after the first `at` of them, waited for; empty at the job's end."""
@@ -122,10 +125,13 @@ class Job:
             It did not end in time; it goes on.
         """
         self.wait(timeout)
-        outcomes = [self._outcome(index) for index in range(self._known_total())]
-        if errors == "raise":
-            return [outcome.value for outcome in outcomes]
-        return [outcome.result if o is None else o for outcome in outcomes for o in [outcome.error]]
+        values = self._values(0, self.done)
+        failures = [value for value in values if isinstance(value, Failure)]
+        if failures and errors == "raise":
+            raise failures[0].error
+        if failures:
+            return [value.error if isinstance(value, Failure) else value for value in values]
+        return values
 
     def wait(self, timeout: float | None = None) -> Job:
         """Wait until every task has ended.
@@ -145,27 +151,27 @@ class Job:
     def __await__(self) -> Generator[Any, None, list[Any]]:
         return asyncio.to_thread(self.results).__await__()
 
-    def _outcome(self, index: int) -> Outcome:
-        found = outcome_of(self._connection, self.id, index, self.name)
-        if isinstance(found, Failure):
-            return Outcome(index, error=found.error)
-        return Outcome(index, found)
+    def _values(self, start: int, stop: int) -> list[Any]:
+        return values_of(self._connection, self.id, start, stop, self.name)
 
-    def _wait_for(self, index: int) -> bool:
-        """Wait for a task to end; False where the job has no such task."""
+    def _outcomes(self, start: int, stop: int) -> Iterator[Outcome]:
+        for index, value in enumerate(self._values(start, stop), start):
+            if isinstance(value, Failure):
+                yield Outcome(index, error=value.error)
+            else:
+                yield Outcome(index, value)
+
+    def _ended_from(self, start: int) -> int:
+        """Up to which task from `start` on all have ended, at least one; `start` at the end."""
         outcomes = self._channel.outcomes
-
-        def there() -> bool:
-            return outcomes.has_ended(index) or self._all_ended()
-
         with self._connection.changed:
-            self._connection.wait_until(there, None, "")
-            if not outcomes.has_ended(index):
+            self._connection.wait_until(
+                lambda: outcomes.has_ended(start) or self._all_ended(), None, ""
+            )
+            if not outcomes.has_ended(start):
                 self._raise_feed_error()
-            return outcomes.has_ended(index)
-
-    def _known_total(self) -> int:
-        return len(self._channel.outcomes.states)
+                return start
+            return outcomes.ended_until(start, _AT_ONCE)
 
     def _all_ended(self) -> bool:
         if self._channel.problem and not self._channel.info:
@@ -186,12 +192,25 @@ class Job:
         """How many tasks have ended, as far as is known here."""
         return self._channel.outcomes.ended
 
+    def _ask(self, *what: str) -> Any:
+        """What the head says of the job, which has been told of it by then."""
+        with self._connection.changed:
+            self._connection.wait_until(lambda: bool(self._channel.info), 30, "the head is silent")
+        return self._cluster.endpoint.get(self._cluster.endpoint.job(self.id, *what))
+
+    def events(self) -> list[dict[str, Any]]:
+        """The diary since the job began: ``t`` (seconds since then), ``kind`` and ``text``."""
+        began = self.info.submitted
+        return [
+            {"t": event["time"] - began, "kind": event["kind"], "text": event["text"]}
+            for event in self._cluster.events()
+            if event["time"] >= began
+        ]
+
     def throughput(self) -> list[dict[str, Any]]:
         """One row a second: ``t`` (seconds since the job began), ``<unit>s_per_second``, ``done``,
         ``queued``, ``nodes``, ``slots``."""
-        series: list[dict[str, Any]] = self._cluster.endpoint.get(
-            self._cluster.endpoint.job(self.id, "series")
-        )
+        series: list[dict[str, Any]] = self._ask("series")
         return series
 
     # -- ending -------------------------------------------------------------------------------

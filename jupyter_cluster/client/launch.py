@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -52,6 +53,8 @@ def start(config: ClusterConfig, progress: Callable[[str], None] = lambda _step:
         _wait_for_head(place, None)
         return place
     progress("starting its head")
+    # Connecting needs the engine too: import it here while the host imports it there.
+    threading.Thread(target=_import_engine, daemon=True).start()
     _prepare(place, written)
     process = _spawn_host(place)
     try:
@@ -60,6 +63,10 @@ def start(config: ClusterConfig, progress: Callable[[str], None] = lambda _step:
         process.terminate()  # the host ends all it has started
         raise
     return place
+
+
+def _import_engine() -> None:
+    import distributed.comm  # noqa: F401
 
 
 def _check_same(place: Entry, written: str) -> None:
@@ -185,10 +192,19 @@ def _kill_left(place: Entry) -> list[int]:
     found = [process for process in psutil.process_iter() if _belongs(process, place.folder)]
     for process in found:
         process.kill()
+    deadline = time.monotonic() + 5
+    while (left := [p.pid for p in found if _runs(p)]) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
     _reap()
-    _gone, alive = psutil.wait_procs(found, timeout=5)
-    _reap()
-    return [process.pid for process in alive]
+    return left
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it is more than a zombie that another process has not yet reaped."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _belongs(process: psutil.Process, folder: Path) -> bool:

@@ -101,10 +101,27 @@ class Outcomes:
         """Whether its result is here."""
         return index < len(self.states) and self.states[index] == HERE
 
-    def find(self, index: int) -> tuple[int, memoryview, str]:
-        """Status, data and node of a result that is here."""
-        batch = self._batches[self._starts[bisect_right(self._starts, index) - 1]]
-        return batch.statuses[index - batch.block.start], batch.block.item(index), batch.node
+    def find(self, start: int, stop: int) -> Iterator[tuple[bytes, Block, str]]:
+        """Statuses, data and node of a range of results that are here, batch by batch."""
+        at = start
+        while at < stop:
+            batch = self._batches[self._starts[bisect_right(self._starts, at) - 1]]
+            end = min(stop, batch.block.stop)
+            i, j = at - batch.block.start, end - batch.block.start
+            yield batch.statuses[i:j], batch.block.cut(at, end), batch.node
+            at = end
+
+    def not_here(self, start: int, stop: int) -> list[int]:
+        """Positions of a range whose results are not here."""
+        self._grow(stop)
+        if self.states.count(HERE, start, stop) == stop - start:
+            return []
+        return [i for i in range(start, stop) if self.states[i] != HERE]
+
+    def ended_until(self, start: int, limit: int) -> int:
+        """Up to which task from `start` on all have ended, looking at most `limit` far."""
+        found = self.states.find(OPEN, start, start + limit)
+        return found if found >= 0 else min(start + limit, len(self.states))
 
     def drop(self, index: int) -> int:
         """Nobody will read this result again; returns how many bytes that frees."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 from jupyter_cluster.client import launch
 from jupyter_cluster.client.cluster import Cluster
-from jupyter_cluster.client.refs import Failure, Ref, outcome_of, value_of
+from jupyter_cluster.client.refs import Failure, Ref, value_of, values_of
 from jupyter_cluster.client.registry import Entry, entries, find
 from jupyter_cluster.client.remote import make_remote
 from jupyter_cluster.config import ClusterConfig, load, local_config
-from jupyter_cluster.errors import RegistryError, UsageError
+from jupyter_cluster.errors import GetTimeoutError, RegistryError, UsageError
 
 _current: Cluster | None = None
 
@@ -71,6 +73,11 @@ def use(cluster: Cluster) -> Cluster:
 def _is_same(one: Cluster, other: Cluster) -> bool:
     """Whether both stand for the same start of a cluster, not only the same name."""
     return one.started == other.started
+
+
+def at_hand() -> Cluster | None:
+    """The cluster at hand, if there is one; starts none."""
+    return _current
 
 
 def current() -> Cluster:
@@ -153,18 +160,30 @@ def get(refs: Ref | Sequence[Ref], timeout: float | None = None) -> Any:
     for ref in listed:
         if not isinstance(ref, Ref):
             raise UsageError(f"get takes refs, not a {type(ref).__name__}")
-    by_connection: dict[Any, dict[str, list[int]]] = {}
-    for ref in listed:
-        wanted = by_connection.setdefault(ref._connection, {})
-        wanted.setdefault(ref.job, []).append(ref.index)
-    for connection, wanted in by_connection.items():
-        with connection.changed:
-            connection.fetch(wanted, timeout)
-    values = [outcome_of(ref._connection, ref.job, ref.index, ref.name) for ref in listed]
+    deadline = None if timeout is None else time.monotonic() + timeout
+    values: list[Any] = []
+    for first, count in _runs(listed):
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        values += values_of(
+            first._connection, first.job, first.index, first.index + count, first.name, left
+        )
     for value in values:
         if isinstance(value, Failure):
             raise value.error
     return values
+
+
+def _runs(refs: list[Ref]) -> Iterator[tuple[Ref, int]]:
+    """Refs of one job that follow one another, as the first and how many: read at once."""
+    at = 0
+    while at < len(refs):
+        first, count = refs[at], 1
+        for ref in itertools.islice(refs, at + 1, None):
+            if ref.index != first.index + count or ref.job != first.job:
+                break
+            count += 1
+        yield first, count
+        at += count
 
 
 def wait(
@@ -193,8 +212,6 @@ def wait(
 
 
 def _wait(refs: list[Ref], count: int, timeout: float | None) -> tuple[list[Ref], list[Ref]]:
-    from jupyter_cluster.errors import GetTimeoutError
-
     connection = refs[0]._connection
     found: list[int] = []
 

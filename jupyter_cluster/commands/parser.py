@@ -237,14 +237,14 @@ def verb(name: str) -> Verb:
     """
     if name not in _BY_NAME:
         raise UsageError(
-            f"there is no verb {name!r}{_meant(name, _BY_NAME)}; there are: {', '.join(_BY_NAME)}"
+            f"there is no verb {name!r}; {_meant(name, _BY_NAME)}there are: {', '.join(_BY_NAME)}"
         )
     return _BY_NAME[name]
 
 
 def _meant(word: str, known: Iterable[str]) -> str:
     found = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    return f"did you mean {found[0]!r}? " if found else ""
 
 
 @cache
@@ -303,9 +303,11 @@ def parse(words: Sequence[str], program: str = "jupyter-cluster") -> argparse.Na
 
 
 def _cannot_be(word: str, parser: Parser) -> str:
-    hint = _meant(word.partition("=")[0], _options(parser)) if word.startswith("-") else ""
-    what = "there is no option" if word.startswith("-") else "one word too many:"
-    return f"{what} {word!r}{hint}; `{parser.prog} --help` shows what there is"
+    where = f"`{parser.prog} --help` shows what there is"
+    if not word.startswith("-"):
+        return f"one word too many: {word!r}; {where}"
+    hint = _meant(word.partition("=")[0], _options(parser))
+    return f"there is no option {word!r}; {hint}{where}"
 
 
 def completions(line: str) -> list[str]:

@@ -80,7 +80,7 @@ def _make_whole_poster(work: tuple[Path, int]) -> Path:
     from jupyter_cluster.demo.posters import make_poster
 
     path, index = work
-    part = path.with_name(f".{path.name}")  # a poster is there whole or not at all
+    part = path.with_name(f".{path.name}.part")  # a poster is there whole or not at all
     make_poster(part, index)
     part.replace(path)
     return path

@@ -6,12 +6,14 @@ import fcntl
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 from jupyter_cluster.client import launch
 from jupyter_cluster.client.cluster import Cluster
-from jupyter_cluster.client.registry import Entry, entry
+from jupyter_cluster.client.registry import Entry, entry, home
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import UsageError
 
@@ -19,57 +21,75 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def own_cluster(config: ClusterConfig) -> Iterator[Cluster]:
-    """A cluster that nobody else has; on the way out all its processes end.
+def claimed(name: str) -> Iterator[TextIO]:
+    """Have the name of the demo's cluster to oneself; one that a killed demo left is ended.
 
-    One that a killed demo left behind is ended first.
+    Yields
+    ------
+    file
+        Where the demo's cluster is noted, so that the next demo knows it. It is locked: a lock
+        ends with its process, so it tells a demo that runs from one that was killed.
 
     Raises
     ------
     UsageError
         The name is in use, by another demo or by a cluster that is not a demo's.
+    """
+    place = entry(name)
+    with _locked(home() / "demo.lock") as note:
+        if place.exists and note.read() != _identity(place):
+            raise UsageError(
+                f"there is a cluster {name!r} that is not the demo's; end it with"
+                f" `jupyter cluster down {name}` to run the demo"
+            )
+        if place.exists:
+            launch.end(place)
+        yield note
+
+
+@contextmanager
+def own_cluster(config: ClusterConfig, note: TextIO) -> Iterator[Cluster]:
+    """A cluster that nobody else has; on the way out all its processes end.
+
+    Parameters
+    ----------
+    note
+        From `claimed`.
+
+    Raises
+    ------
     ClusterError
         It did not start, or could not be ended.
     """
     place = entry(config.cluster_name)
     cluster = None
-    with _claim(place):
-        try:
-            cluster = Cluster(launch.start(config))
-            yield cluster
-        finally:
-            with _uninterrupted():
-                _end(place, cluster)
+    try:
+        cluster = Cluster(launch.start(config))
+        note.truncate(0)
+        note.write(_identity(place))
+        note.flush()
+        yield cluster
+    finally:
+        with _uninterrupted():
+            _end(place, cluster)
 
 
 @contextmanager
-def _claim(place: Entry) -> Iterator[None]:
-    """Hold the name: a lock ends with its process, so it tells a running demo from a killed one."""
-    path = place.folder / "demo.lock"
-    if place.exists and not path.exists():
-        raise UsageError(
-            f"there is a cluster {place.name!r} that is not the demo's; end it with"
-            f" `jupyter cluster down {place.name}` to run the demo"
-        )
-    with ExitStack() as stack:
-        stack.enter_context(_locked(place))
-        if place.exists:
-            launch.end(place)
-            stack.enter_context(_locked(place))  # its folder, and the lock with it, was deleted
-        yield
-
-
-@contextmanager
-def _locked(place: Entry) -> Iterator[None]:
-    place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (place.folder / "demo.lock").open("a") as file:
+def _locked(path: Path) -> Iterator[TextIO]:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UsageError(
                 "a demo is running already; wait for it, or end it with Ctrl-C where it runs"
             ) from None
-        yield
+        file.seek(0)
+        yield file
+
+
+def _identity(place: Entry) -> str:
+    return str(place.read("cluster.json").get("id"))
 
 
 def _end(place: Entry, cluster: Cluster | None) -> None:

@@ -6,9 +6,10 @@ import shlex
 import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -28,7 +29,7 @@ from jupyter_cluster.demo.images import (
 )
 from jupyter_cluster.demo.options import COUNT
 from jupyter_cluster.demo.output import Output
-from jupyter_cluster.demo.own_cluster import ended_by_signals, own_cluster
+from jupyter_cluster.demo.own_cluster import claimed, ended_by_signals, own_cluster
 from jupyter_cluster.demo.palettes import Palette, get_palette
 from jupyter_cluster.demo.report import Report, summarise
 from jupyter_cluster.errors import ClusterError, UsageError
@@ -103,13 +104,14 @@ def main(options: Namespace) -> int:
     console = Console(highlight=False)
     with ended_by_signals():
         try:
-            return _run(options, console)
+            with claimed(NAME) as note:
+                return _run(options, console, note)
         except KeyboardInterrupt:
             console.print("\nInterrupted.", _how_to_resume(options), soft_wrap=True)
             return INTERRUPTED
 
 
-def _run(options: Namespace, console: Console) -> int:
+def _run(options: Namespace, console: Console, note: TextIO) -> int:
     config = local_config(NAME)
     cores = _cores(config)
     output = Output(options.out)
@@ -124,7 +126,7 @@ def _run(options: Namespace, console: Console) -> int:
     one_process_rate = _measure(list(todo.values()), console)
     progress = Progress(todo, earlier, note=_kept(images, todo) if earlier else "")
     try:
-        _work(config, progress, output, console)
+        _work(own_cluster(config, note), progress, output, console)
     except ClusterError:
         console.print(_how_to_resume(options), soft_wrap=True)
         raise
@@ -165,7 +167,16 @@ def _posters(count: int, output: Output, processes: int, console: Console) -> li
     making = make_missing_posters(folder, count, processes)
     title = f"Making {count:,} posters"
     try:
-        return sorted(track(making, title, count, console=console, transient=True))
+        return sorted(
+            track(
+                making,
+                title,
+                count,
+                console=console,
+                transient=True,
+                disable=not console.is_terminal,
+            )
+        )
     except OSError as error:
         raise UsageError(f"{folder}: no posters can be written there ({error.strerror})") from None
 
@@ -181,11 +192,13 @@ def _measure(paths: Sequence[Path], console: Console) -> float | None:
     return done / seconds
 
 
-def _work(config: ClusterConfig, progress: Progress, output: Output, console: Console) -> None:
+def _work(
+    started: AbstractContextManager[Cluster], progress: Progress, output: Output, console: Console
+) -> None:
     """Run the job on a cluster of its own; fills in the progress."""
     output.save_palettes(progress.palettes)
     try:
-        with own_cluster(config) as cluster:
+        with started as cluster:
             job = cluster.map(
                 get_palette, list(progress.todo.values()), unit="image", name="palettes"
             )

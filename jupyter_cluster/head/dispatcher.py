@@ -34,6 +34,8 @@ MAX_BUNDLE = 5000
 GROWTH = 8
 # A task that found no room for this long gets a node reserved.
 RESERVE_SECONDS = 0.5
+# Acknowledgements are in no hurry: many travel in one message.
+ACK_SECONDS = 0.02
 # How many bytes of inputs travel in one bundle, unless a single task has more.
 MAX_BUNDLE_BYTES = 16_000_000
 
@@ -204,7 +206,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
     def _acknowledge(self, link: NodeLink, seq: int) -> None:
         link.acks.append(seq)
         if len(link.acks) == 1:
-            asyncio.get_running_loop().call_soon(self._send_acks, link)
+            asyncio.get_running_loop().call_later(ACK_SECONDS, self._send_acks, link)
 
     def _send_acks(self, link: NodeLink) -> None:
         acks, link.acks = link.acks, []
@@ -280,6 +282,9 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
     def _dispatch(self) -> None:
         self._planned = False
         ready, nodes = self.jobs.ready, [n for n in self.nodes.values() if n.accepts]
+        for node in nodes:
+            if node.reserved_for not in ready:  # that job has ended, or needs it no more
+                node.reserved_for = ""
         open_jobs = list(ready.values()) if nodes else []
         outbox: dict[str, list[dict[str, Any]]] = {}
         while open_jobs:
@@ -289,10 +294,10 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
                 sent = link is not None and self._send_bundle(job, link, outbox)
                 if not sent:
                     open_jobs.remove(job)
-                if not job.queue:
+                if not job.queued:
                     ready.pop(job.id, None)
-        for node, bundles in outbox.items():
-            self.nodes[node].send({"op": "jc-run", "bundles": bundles})
+        for name, bundles in outbox.items():
+            self.nodes[name].send({"op": "jc-run", "bundles": bundles})
         self._serve_next_first()
 
     def _serve_next_first(self) -> None:

@@ -56,11 +56,15 @@ class InputStore:
     def _remember(self, key: tuple[str, int], block: Block) -> None:
         self._blocks[key] = block
         self._size += len(block.data) + 8 * len(block)
-        for old in list(self._blocks):
+        if self._size > self._limit:
+            self._make_room(key)
+
+    def _make_room(self, newest: tuple[str, int]) -> None:
+        for key in list(self._blocks):
             if self._size <= self._limit:
                 return
-            if old not in self._writing and old != key:
-                gone = self._blocks.pop(old)
+            if key not in self._writing and key != newest:
+                gone = self._blocks.pop(key)
                 self._size -= len(gone.data) + 8 * len(gone)
 
     def forget(self, job: str) -> None:

@@ -35,6 +35,7 @@ logger = logging.getLogger("jupyter_cluster.head")
 # A range that was lost with this many nodes is not sent to another one.
 MAX_ATTEMPTS = 10
 _STATE_OF = bytes([DONE, FAILED, DONE, CANCELLED, FAILED, FAILED, FAILED]) + bytes(249)
+_RETURNED = bytes([Status.OK, Status.STORED])
 _FAILURES: dict[Status, type[TaskError]] = {
     Status.CRASHED: TaskCrashedError,
     Status.MEMORY: TaskMemoryError,
@@ -66,6 +67,7 @@ class Jobs:
         on_demand: Callable[[], None],
         on_cancel: Callable[[str, list[tuple[int, int]]], None],
         on_drop: Callable[[str, str], None],
+        on_turn: Callable[[Job], None],
         log: Callable[[str, str], None],
     ) -> None:
         self.by_id: dict[str, Job] = {}
@@ -79,6 +81,7 @@ class Jobs:
         self._on_demand = on_demand
         self._on_cancel = on_cancel
         self._on_drop = on_drop
+        self._on_turn = on_turn
         self._log = log
         self._followers: dict[str, set[Follower]] = {}
         self._waiting_for: dict[str, list[tuple[str, int]]] = {}
@@ -98,10 +101,11 @@ class Jobs:
         except KeyError:
             raise JobError(f"there is no job {job!r}, or it was deleted") from None
 
-    def submit(self, spec: JobSpec, done: Callable[[], None] | None = None) -> Job:
+    def submit(self, spec: JobSpec) -> Job:
         """Take a job in; known ones are left as they are."""
         if (job := self.by_id.get(spec.id)) is None:
             job = self.by_id[spec.id] = Job(spec, time.time())
+            self._on_turn(job)
             if spec.kind == "map":
                 self._log("job", f"job {spec.name!r} was submitted")
         self._journal.execute(
@@ -109,7 +113,6 @@ class Jobs:
             spec.id,
             spec.to_json(),
             job.submitted,
-            done=done,
         )
         return job
 
@@ -153,12 +156,12 @@ class Jobs:
         """Take values in as they are: results without a task."""
         if job.add(block.start, len(block), QUEUED):
             results = Results(job.id, "", bytes(len(block)), block)
-            self._journal.write(self._end(job, results), self._safe(done))
+            self._write_results(job, [results], done)
         elif done:
             self._journal.write([], done)
 
     def _has_work(self, job: Job) -> None:
-        if job.queue and not job.cancelled:
+        if job.queued and not job.cancelled:
             self.ready[job.id] = job
             self._on_demand()
 
@@ -248,7 +251,7 @@ class Jobs:
             found = self.results.find(other.id, position, position + 1)[-1]
             status, data = Status.ERROR, bytes(found.block.item(position))
         results = Results(job.id, "", bytes([status]), Block.of(index, [data]))
-        self._journal.write(self._end(job, results), self._safe(None))
+        self._write_results(job, [results])
 
     # -- results ------------------------------------------------------------------------------
 
@@ -259,27 +262,34 @@ class Jobs:
         ran = len(results.statuses) - results.statuses.count(Status.CANCELLED)
         if seconds and ran:
             job.note_duration(ran, seconds)
-        statements: list[Statement] = []
+        final: list[Results] = []
         for start, stop in job.open_ranges(results.block.start, results.block.stop):
-            for part in self._without_retries(job, results.cut(start, stop), attempt):
-                statements += self._end(job, part)
-        self._journal.write(statements, self._safe(done))
+            final += self._without_retries(job, results.cut(start, stop), attempt)
+        self._write_results(job, final, done)
 
-    def _safe(self, done: Callable[[], None] | None) -> Callable[[], None]:
-        number = self.results.last_number
+    def _write_results(
+        self, job: Job, parts: Iterable[Results], done: Callable[[], None] | None = None
+    ) -> None:
+        """These tasks have ended; `done` is called when the journal has it."""
+        statements: list[Statement] = []
+        numbers: list[int] = []
+        for part in parts:
+            number, more = self._end(job, part)
+            numbers.append(number)
+            statements += more
 
         def safe() -> None:
-            self.results.written(number)
+            self.results.written(numbers)
             if done:
                 done()
 
-        return safe
+        self._journal.write(statements, safe)
 
     def _without_retries(self, job: Job, results: Results, attempt: int) -> Iterable[Results]:
         """What of these results is final; the rest is queued again."""
-        failed = [i for i, s in enumerate(results.statuses) if s not in (Status.OK, Status.STORED)]
-        if not failed:
+        if not results.statuses.strip(_RETURNED):
             return [results]
+        failed = [i for i, status in enumerate(results.statuses) if status not in _RETURNED]
         parts, at, first = [], results.block.start, results.block.start
         for position in (first + i for i in failed):
             if position > at:
@@ -331,10 +341,10 @@ class Jobs:
         block = Block.of(index, [dump_error(error)])
         return Results(job.id, result.node, bytes([Status.ERROR]), block)
 
-    def _end(self, job: Job, results: Results) -> list[Statement]:
+    def _end(self, job: Job, results: Results) -> tuple[int, list[Statement]]:
         """These tasks have ended: remember, tell, and wake what waited for them."""
         block = results.block
-        statements = self.results.add(results)
+        number, statements = self.results.add(results)
         job.set_each(block.start, results.statuses.translate(_STATE_OF))
         if job.refs:
             for index in range(block.start, block.stop):
@@ -343,11 +353,12 @@ class Jobs:
             follower.on_results(results)
         self._wake(job, block.start, block.stop)
         self._check_finished(job)
-        return statements
+        return number, statements
 
     def _check_finished(self, job: Job) -> None:
         if job.sealed and not job.unfinished and job.finished is None:
             job.finished = time.time()
+            self._on_turn(job)
             self._journal.execute("UPDATE jobs SET finished = ? WHERE id = ?", job.finished, job.id)
             if job.spec.kind == "map":
                 info = job.info()
@@ -374,7 +385,7 @@ class Jobs:
                 data = dump_error(error)
                 block = Block.of(a, [data] * (b - a))
                 results = Results(job.id, "", bytes([Status.ERROR]) * (b - a), block)
-                self._journal.write(self._end(job, results), self._safe(None))
+                self._write_results(job, [results])
             return
         job.requeue(start, stop, attempt + 1)
         self._has_work(job)
@@ -398,7 +409,7 @@ class Jobs:
                 error = InfeasibleError(reason, job.spec.name, start)
                 block = Block.of(start, [dump_error(error)] * (stop - start))
                 results = Results(job.id, "", bytes([Status.ERROR]) * (stop - start), block)
-                self._journal.write(self._end(job, results), self._safe(None))
+                self._write_results(job, [results])
             self.ready.pop(job.id)
 
     def release(self, job: Job, ranges: Iterable[tuple[int, int]]) -> None:
@@ -426,7 +437,7 @@ class Jobs:
                 count = stop - start
                 block = Block(start, 0, array("Q", bytes(8 * count)), b"")
                 results = Results(job.id, "", bytes([Status.CANCELLED]) * count, block)
-                self._journal.write(self._end(job, results), self._safe(None))
+                self._write_results(job, [results])
                 self._on_cancel(job.id, [(start, stop)])
         self._check_finished(job)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from .dispatcher import Dispatcher
@@ -37,51 +37,42 @@ class Metrics:
         rows = journal.read("SELECT job, time, done, queued, nodes, slots FROM samples")
         for job, *values in rows:
             self._samples.setdefault(job, deque()).append(Sample(*values))
-        self._ended: set[str] = set()
 
     def take(self, jobs: Jobs, dispatcher: Dispatcher) -> None:
-        """Sample all jobs that are under way, and once more those that have just ended."""
-        ready = [link for link in dispatcher.nodes.values() if link.lost_since is None]
+        """Sample all jobs that are under way."""
         for job in jobs.by_id.values():
-            if job.spec.kind == "put" or job.id in self._ended:
-                continue
-            slots = sum(link.slots_for(job.shape) for link in ready if job.shape)
-            self._add(job, len(ready), slots or len(ready))
-            if job.finished is not None:
-                self._ended.add(job.id)
+            if job.finished is None:
+                self.sample(job, dispatcher)
         for gone in self._samples.keys() - jobs.by_id.keys():
             del self._samples[gone]
 
-    def _add(self, job: Job, nodes: int, slots: int) -> None:
+    def sample(self, job: Job, dispatcher: Dispatcher) -> None:
+        """Sample one job: every second, and when it begins and ends."""
+        if job.spec.kind == "put":
+            return
+        ready = [link for link in dispatcher.nodes.values() if link.lost_since is None]
+        slots = sum(link.slots_for(job.shape) for link in ready)
         info = job.info()
         done = info.done + info.failed
-        at = job.finished or time.time()
-        sample = Sample(at, done, info.queued, nodes, slots)
+        sample = Sample(job.finished or time.time(), done, info.queued, len(ready), slots)
         samples = self._samples.setdefault(job.id, deque())
         if len(samples) > 1 and samples[-1].done == samples[-2].done == done == info.total:
             return  # an open job of calls that rests
         samples.append(sample)
         self._journal.execute(
-            "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)",
-            job.id,
-            at,
-            done,
-            info.queued,
-            nodes,
-            slots,
+            "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)", job.id, *astuple(sample)
         )
 
     def series(self, job: Job) -> list[dict[str, Any]]:
         """Rate over seconds since the job was submitted, with nodes and slots."""
         samples = self._samples.get(job.id, deque())
-        start = Sample(job.submitted, 0, 0, 0, 0)
-        window: deque[Sample] = deque([start])
+        window: deque[Sample] = deque()
         rows = []
         for sample in samples:
             window.append(sample)
             while len(window) > 2 and sample.time - window[1].time >= WINDOW_SECONDS:
                 window.popleft()
-            elapsed = sample.time - window[0].time
+            elapsed = sample.time - window[0].time  # 0 where the job begins
             rate = (sample.done - window[0].done) / elapsed if elapsed > 0 else 0.0
             rows.append(
                 {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +64,8 @@ class ResultStore:
         for job, position, size, node in journal.read("SELECT * FROM stored"):
             self.stored[job, position] = (node, size)
 
-    def add(self, results: Results) -> list[Statement]:
-        """Take results in; returns what is to be written so that they are safe."""
+    def add(self, results: Results) -> tuple[int, list[Statement]]:
+        """Take results in; returns their number, for `written`, and what is to be written."""
         self._number += 1
         number, job = self._number, results.job
         self._writing[number] = results
@@ -97,16 +97,12 @@ class ResultStore:
                     (job, position, size, results.node),
                 )
             )
-        return statements
+        return number, statements
 
-    @property
-    def last_number(self) -> int:
-        """Of what was added last; `written` takes it."""
-        return self._number
-
-    def written(self, number: int) -> None:
+    def written(self, numbers: Iterable[int]) -> None:
         """These are in the journal now."""
-        self._writing.pop(number, None)
+        for number in numbers:
+            self._writing.pop(number, None)
 
     def find(self, job: str, start: int, stop: int) -> list[Results]:
         """Results of a range, older before newer where a task was run again."""

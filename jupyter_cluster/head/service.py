@@ -68,6 +68,7 @@ class Head:
             on_demand=self._on_demand,
             on_cancel=self.dispatcher.cancel,
             on_drop=self.dispatcher.drop_stored,
+            on_turn=lambda job: self.metrics.sample(job, self.dispatcher),
             log=self.diary.add,
         )
         self.sessions = Sessions(identity["id"], self.jobs, self.read_stored)

@@ -28,6 +28,7 @@ logger = logging.getLogger("jupyter_cluster.head")
 # Bytes of results that a client may have unread.
 CREDIT = 64_000_000
 PART = 4_000_000
+ACK_SECONDS = 0.02
 # A client that has not come back after this is gone: what it fed is sealed.
 SEAL_SECONDS = 30.0
 # A client that has not come back after this is gone for good: its refs are dropped.
@@ -75,6 +76,8 @@ class Session:
                 await self._wake.wait()
                 self._wake.clear()
                 outbox, self._outbox = self._outbox, []
+                if not outbox:
+                    continue
                 await self._comm.write(outbox, serializers=("msgpack",))
         except (CommClosedError, OSError):
             self._comm.abort()
@@ -83,6 +86,11 @@ class Session:
         """Queue a message to the client."""
         self._outbox.append(message)
         self._wake.set()
+
+    def _tell_later(self, **message: Any) -> None:
+        """Queue a message that is in no hurry: it travels with the next one."""
+        self._outbox.append(message)
+        asyncio.get_running_loop().call_later(ACK_SECONDS, self._wake.set)
 
     async def _handle(self, message: dict[str, Any]) -> None:
         operation = message.pop("op")
@@ -103,8 +111,9 @@ class Session:
         self._jobs.add_modules(digest, archive)
 
     def _on_job(self, spec: dict[str, Any]) -> None:
-        job = self._jobs.submit(JobSpec(**spec), lambda: self.tell(op="accepted", job=spec["id"]))
+        job = self._jobs.submit(JobSpec(**spec))
         self._jobs.follow(job, self)
+        self._tell_later(op="job", info=job.info().as_dict())
 
     def _on_tasks(self, job: str, block: list[Any], refs: list[tuple[int, list[str]]]) -> None:
         unpacked = Block.unpack(block)
@@ -116,7 +125,7 @@ class Session:
             self._jobs.add_tasks(account, unpacked, {i: list(keys) for i, keys in refs}, safe)
 
     def _acknowledging(self, job: str, block: Block) -> Callable[[], None]:
-        return lambda: self.tell(op="taken", job=job, stop=block.stop)
+        return lambda: self._tell_later(op="taken", job=job, stop=block.stop)
 
     def _on_seal(self, job: str) -> None:
         self._jobs.seal(self._jobs.get(job))

@@ -88,7 +88,7 @@ def _session() -> Any:
 
 def _name_at_hand() -> str | None:
     session = _session()
-    held = session._current if session else None
+    held = session.at_hand() if session else None
     return held.name if held is not None and held.is_alive else None
 
 
@@ -99,7 +99,8 @@ def _after(verb: str, answer: Any) -> None:
 
         use(Cluster(answer))
     session = _session()
-    if verb == "down" and session and session._current and not session._current.is_alive:
+    held = session.at_hand() if session else None
+    if verb == "down" and held is not None and not held.is_alive:
         session.shutdown()  # what waits for its results must not wait for ever
 
 

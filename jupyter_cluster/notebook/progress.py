@@ -26,7 +26,9 @@ class NotebookConsole:
 
     def show(self, *parts: str | Table) -> None:
         if all(isinstance(part, str) for part in parts):
-            print(*parts, sep="\n", flush=True)
+            print(
+                *parts, sep="\n"
+            )  # not flushed: the kernel sends lines together, 5 times a second
         else:
             display(bundle(*parts), raw=True)
 
@@ -34,7 +36,7 @@ class NotebookConsole:
         print(json.dumps(value, indent=1))
 
     def notice(self, text: str) -> None:
-        print(text, flush=True)
+        print(text)
 
     @contextmanager
     def step(self, text: str) -> Iterator[Step]:

@@ -60,7 +60,7 @@ def table_html(table: Table) -> str:
         f'<th style="{_align(table, heading)}">{escape(heading)}</th>' for heading in table.headings
     )
     return (
-        f"<table><caption>{escape(table.title)}</caption>"
+        f'<table><caption style="text-align: left">{escape(table.title)}</caption>'
         f"<thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table>"
     )
 

@@ -28,6 +28,7 @@ _PRELOADED = ("jupyter_cluster.agent.service", "jupyter_cluster.head.service")
 # A head that dies this often within a minute is not started again.
 MAX_RESTARTS = 5
 END_SECONDS = 5.0
+_SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ class LocalHost:
 
     def run(self) -> None:
         """Until the head ends in peace, or a signal says so."""
-        for number in (signal.SIGCHLD, signal.SIGTERM):
+        for number in _SIGNALS:
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
@@ -75,7 +76,8 @@ class LocalHost:
             importlib.import_module(module)
         gc.collect()
         gc.freeze()  # the collector then leaves shared memory pages untouched after a fork
-        self._start_head()
+        if not self._ending:  # told to end while it was importing
+            self._start_head()
         while not self._ending or self._running():
             self._wait()
             self._reap()
@@ -118,10 +120,14 @@ class LocalHost:
     def _fork(
         self, name: str, module: str, argv: list[str], keep: socket.socket | None = None
     ) -> None:
+        # Blocked, so that no signal comes between the fork and the note of it, nor to a child that
+        # still has our handlers.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
         if pid == 0:
             self._become(name, module, argv)
         self._children[name] = Child(name, pid)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         self._write_children()
 
     def _become(self, name: str, module: str, argv: list[str]) -> NoReturn:
@@ -129,8 +135,9 @@ class LocalHost:
         try:
             os.setsid()
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            for number in (*_SIGNALS, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             for descriptor in (self._lifeline_end, self._woken, self._wake):
                 os.close(descriptor)
             self._lock.close()

@@ -24,7 +24,9 @@ def test_the_first_copy_counts_and_each_arrival_is_told_once(parts: list[tuple[i
         outcomes.take(bytes(count), block(start, start + count, mark), "node")
         for i in range(start, start + count):
             first.setdefault(i, b"%d%s" % (i, mark))
-    assert {i: bytes(outcomes.find(i)[1]) for i in first} == first
+    for i in first:
+        ((_statuses, found, _node),) = outcomes.find(i, i + 1)
+        assert found.data == first[i]
     arrived = [i for start, stop in outcomes.arrivals for i in range(start, stop)]
     assert sorted(arrived) == sorted(first)
     assert outcomes.ended == len(first)
