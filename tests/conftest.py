@@ -13,7 +13,6 @@ import pytest
 import jupyter_cluster as jc
 from jupyter_cluster.client import launch, registry
 
-
 PARTS = ("unit", "local", "notebooks")
 
 

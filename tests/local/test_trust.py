@@ -69,7 +69,7 @@ async def ask(address: str, credentials: Path, role: Role, message: dict[str, An
 
 
 def is_refused(address: str, credentials: Path, role: Role, message: dict[str, Any]) -> bool:
-    """Whether a Dask server closes the connection, knows no such thing, or says that it will not."""
+    """Whether a Dask server closes the connection, knows no such thing, or refuses."""
     try:
         answer = asyncio.run(asyncio.wait_for(ask(address, credentials, role, message), 5))
     except OSError:
