@@ -18,7 +18,7 @@ from typing import Any
 
 from jupyter_cluster.client.outcomes import Outcomes
 from jupyter_cluster.client.registry import Entry
-from jupyter_cluster.errors import ClusterError, ConnectionLostError, GetTimeoutError
+from jupyter_cluster.errors import ClusterError, ConnectionLostError, GetTimeoutError, JobError
 from jupyter_cluster.trust import Role, dask_security, require_role
 from jupyter_cluster.wire import PROTOCOL, Block, Status, spans
 
@@ -361,6 +361,8 @@ class Connection:
             if connections != self._connections:  # what was asked for went with the old one
                 connections = self._connections
                 asked.clear()
+            if channel.problem:
+                raise JobError(channel.problem)
             missing = channel.outcomes.not_here(start, stop)
             self._ask(channel, [i for i in missing if i not in asked], asked)
             return not missing

@@ -67,14 +67,20 @@ class Job:
     @property
     def info(self) -> JobInfo:
         """Counts, state and times, asked from the head now."""
-        row = self._ask()
+        row = self.row()
         known = {name: row[name] for name in JobInfo.__dataclass_fields__}
         return JobInfo(**{**known, "state": JobState(row["state"])})
 
     def __repr__(self) -> str:
-        info = self.info
-        failed = f", {info.failed} failed" if info.failed else ""
-        return f"<Job {self.name!r} {info.state}: {info.done} of {info.total} done{failed}>"
+        # From what is known here: a repr must not fail because a head is away.
+        known = self._channel.info.get("total", 0)
+        total = max(known, len(self._channel.outcomes.states))
+        return f"<Job {self.name!r}: {self.done} of {total} tasks have ended>"
+
+    def row(self) -> dict[str, Any]:
+        """The job as the status has it, asked from the head now."""
+        row: dict[str, Any] = self._ask()
+        return row
 
     # -- results ------------------------------------------------------------------------------
 
@@ -174,7 +180,7 @@ class Job:
             return outcomes.ended_until(start, _AT_ONCE)
 
     def _all_ended(self) -> bool:
-        if self._channel.problem and not self._channel.info:
+        if self._channel.problem:
             raise JobError(self._channel.problem)
         info = self._channel.info
         if self.feed_error is not None:

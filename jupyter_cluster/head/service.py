@@ -235,12 +235,14 @@ class Head:
     async def _end_when_idle(self) -> None:
         """Nobody works here any more: end, and keep the results."""
         allowed = self.config.cluster_idle_timeout_minutes * 60
+        last_task = time.time()
         while allowed:
-            await asyncio.sleep(min(5.0, allowed))
-            if self.sessions.count or any(job.unfinished for job in self.jobs.by_id.values()):
-                self.sessions.last_activity = time.time()
-            elif time.time() - self.sessions.last_activity > allowed:
-                self.end(f"no task and no client for {format_seconds(allowed)}")
+            await asyncio.sleep(min(5.0, allowed / 4))
+            if any(job.unfinished for job in self.jobs.by_id.values()):
+                last_task = time.time()
+            if time.time() - max(last_task, self.sessions.last_activity) > allowed:
+                self.end(f"no task and no active client for {format_seconds(allowed)}")
+                return
 
     # -- status and control -------------------------------------------------------------------
 

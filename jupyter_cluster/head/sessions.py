@@ -42,6 +42,7 @@ class Session:
 
     def __init__(self, comm: Any, client: str, jobs: Jobs, read_stored: ReadStored) -> None:
         self.client = client
+        self.last_activity = time.time()
         self._comm = comm
         self._jobs = jobs
         self._read_stored = read_stored
@@ -94,6 +95,7 @@ class Session:
 
     async def _handle(self, message: dict[str, Any]) -> None:
         operation = message.pop("op")
+        self.last_activity = time.time()
         try:
             getattr(self, f"_on_{operation}")(**message)
         except (ClusterError, ValueError) as error:
@@ -226,10 +228,8 @@ class Session:
 class Sessions:
     """All clients that are connected, and those that were.
 
-    Attributes
-    ----------
-    last_activity : float
-        When a client last did something (Unix time).
+    A client that is connected and does nothing is not active: an open notebook that nobody looks
+    at does not keep a cluster alive.
     """
 
     def __init__(self, cluster_id: str, jobs: Jobs, read_stored: ReadStored) -> None:
@@ -238,7 +238,7 @@ class Sessions:
         self._read_stored = read_stored
         self._connected: dict[str, Session] = {}
         self._timers: dict[str, list[asyncio.TimerHandle]] = {}
-        self.last_activity = time.time()
+        self._last_activity = time.time()
 
     async def on_client(self, comm: Any, client: str, protocol: int, python: str) -> Any:
         """A client has connected (a handler of the scheduler); returns when it goes."""
@@ -257,7 +257,7 @@ class Sessions:
         session = self._connected[client] = Session(comm, client, self._jobs, self._read_stored)
         session.tell(op="welcome", cluster=self._cluster_id)
         left = await session.serve()
-        self.last_activity = time.time()
+        self._last_activity = self.last_activity
         if self._connected.get(client) is session:
             del self._connected[client]
             self._on_gone(client, left)
@@ -278,6 +278,12 @@ class Sessions:
         for client in {job.spec.client for job in self._jobs.by_id.values()}:
             if client not in self._connected:
                 self._on_gone(client, left=False)
+
+    @property
+    def last_activity(self) -> float:
+        """When a client last did something (Unix time)."""
+        times = [session.last_activity for session in self._connected.values()]
+        return max(times, default=self._last_activity)
 
     @property
     def count(self) -> int:

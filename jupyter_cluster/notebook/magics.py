@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from jupyter_cluster.commands import TextRequested, completions, overview, parse
 from jupyter_cluster.commands.console import Console
 from jupyter_cluster.errors import ClusterError, UsageError
 from jupyter_cluster.notebook.progress import PROGRAM, NotebookConsole
+from jupyter_cluster.notebook.reprs import cluster_bundle, job_bundle
 
 MAGIC = PROGRAM.removeprefix("%")
 # A cluster need not be named to these, since the one at hand is meant.
@@ -130,6 +132,30 @@ def load(shell: Any) -> None:
     """Give a shell the magic and its completion."""
     shell.register_magics(ClusterMagics)
     shell.set_hook("complete_command", _complete, str_key=PROGRAM)
+    if (formatter := getattr(shell, "display_formatter", None)) is not None:
+        for (module, name), shown in _SHOWN.items():
+            formatter.mimebundle_formatter.for_type_by_name(module, name, shown)
+
+
+def _show_cluster(cluster: Any, **_ignored: Any) -> dict[str, str] | None:
+    try:
+        return cluster_bundle(cluster.status())
+    except ClusterError:
+        return None  # its plain repr will do: it has ended, or its head is away
+
+
+def _show_job(job: Any, **_ignored: Any) -> dict[str, str] | None:
+    try:
+        return job_bundle(job.row())
+    except ClusterError:
+        return None
+
+
+# By name: the client's modules are not imported before somebody uses them.
+_SHOWN: dict[tuple[str, str], Callable[..., dict[str, str] | None]] = {
+    ("jupyter_cluster.client.cluster", "Cluster"): _show_cluster,
+    ("jupyter_cluster.client.job", "Job"): _show_job,
+}
 
 
 def unload(shell: Any) -> None:
