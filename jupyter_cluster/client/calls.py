@@ -25,13 +25,15 @@ class CallStream:
         self._channel = channel
         self._lock = threading.Lock()
         self._next = 0
+        self._buffer = BytesIO()
+        self._pickler = Pickler(self._buffer)
         self._clear()
         channel.outbox = self._take
 
     def _clear(self) -> None:
         self._start = self._next
-        self._buffer = BytesIO()
-        self._pickler = Pickler(self._buffer)
+        self._buffer.seek(0)
+        self._buffer.truncate()
         self._ends = array("Q")
         self._refs: list[tuple[int, list[str]]] = []
 

@@ -68,6 +68,13 @@ class Cluster:
         return self._entry.is_alive
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it cannot be used any more; asked before each call, so it is cheap."""
+        if self._connection is not None:
+            return self._connection.is_lost
+        return not self.is_alive
+
+    @property
     def started(self) -> float:
         """When it was created (Unix time): two of one name differ in it."""
         return float(self._entry.read("cluster.json").get("created", 0))

@@ -136,6 +136,11 @@ class Connection:
                 raise GetTimeoutError(f"{what} after {timeout:.3g} s; the work goes on")
             self.changed.wait(pause)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was closed or the cluster has ended; a head that is away may come back."""
+        return self._closed or self._failure is not None
+
     def raise_if_lost(self) -> None:
         """Say it where the connection is of no use any more."""
         if self._failure is not None:

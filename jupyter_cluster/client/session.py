@@ -83,7 +83,7 @@ def at_hand() -> Cluster | None:
 def current() -> Cluster:
     """The cluster at hand; where there is none, the only one that runs, or a new local one."""
     global _current
-    if _current is None or not _current.is_alive:
+    if _current is None or _current.has_ended:
         _current = Cluster(_found_or_started())
     return _current
 

@@ -19,6 +19,9 @@ from typing import Any
 logger = logging.getLogger("jupyter_cluster.head")
 
 RETRY_SECONDS = 0.5
+# How long writes gather before they are committed together. Nobody waits for it: results are
+# delivered before, and acknowledged to their nodes after.
+GATHER_SECONDS = 0.01
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS functions (id TEXT PRIMARY KEY, code BLOB) WITHOUT ROWID;
@@ -113,6 +116,7 @@ class Journal:
         connection = self._connect()
         while True:
             item = self._queue.get()
+            self._closing.wait(GATHER_SECONDS)
             batch = []
             while item is not None:
                 batch.append(item)

@@ -187,6 +187,7 @@ class Head:
     def _on_node(self, link: Any) -> None:
         if self._scaling:
             self._scaling.on_node(link)
+        self.metrics.take(self.jobs, self.dispatcher)
 
     def _on_demand(self) -> None:
         self.dispatcher.plan()
