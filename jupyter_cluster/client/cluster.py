@@ -8,7 +8,7 @@ import os
 import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_cluster.client import launch
 from jupyter_cluster.client.calls import CallStream
@@ -28,6 +28,9 @@ from jupyter_cluster.client.remote import (
 from jupyter_cluster.codec import dumps
 from jupyter_cluster.errors import UsageError
 from jupyter_cluster.wire import IN_TASK
+
+if TYPE_CHECKING:
+    from jupyter_cluster.client.dask_lease import LeaseClient
 
 # Calls of one function share a job; a new one is begun now and then, so that old ones can go.
 MAX_CALLS = 100_000
@@ -127,6 +130,44 @@ class Cluster:
         job = Job(self, channel, title)
         Feeder(self.connection, channel, items, lambda error: _set_error(job, error)).start()
         return job
+
+    def dask_client(
+        self,
+        num_cpus: int = 4,
+        *,
+        threads_per_worker: int = 1,
+        memory: float | None = None,
+        wait: bool = True,
+        timeout: float | None = 300,
+    ) -> LeaseClient:
+        """Lease slots for Dask: a client of a private Dask cluster; closing it ends the lease.
+
+        Parameters
+        ----------
+        num_cpus
+            CPUs of all workers together; a multiple of `threads_per_worker`.
+        threads_per_worker
+            Threads of a worker, and the CPUs it takes on its node.
+        memory
+            Bytes of each worker: Dask spills to disk below them, and a worker that takes more is
+            ended. None for no limit.
+        wait
+            Whether to wait until all workers have joined.
+        timeout
+            Seconds to wait for them.
+
+        Raises
+        ------
+        UsageError
+            The numbers do not fit, or the cluster is not on this machine.
+        GetTimeoutError
+            Not all workers have joined in time; the lease has ended again.
+        InfeasibleError
+            No node of the cluster can ever hold one of the workers.
+        """
+        from jupyter_cluster.client import dask_lease  # a second of imports: only who needs it pays
+
+        return dask_lease.dask_client(self, num_cpus, threads_per_worker, memory, wait, timeout)
 
     def call(self, remote: RemoteFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref:
         """One call of a remote function; what `.remote()` does."""
