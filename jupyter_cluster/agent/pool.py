@@ -15,14 +15,13 @@ from typing import Any, Protocol
 
 import psutil
 
+from jupyter_cluster.agent.bundle import Bundle
+from jupyter_cluster.agent.devices import Devices
+from jupyter_cluster.agent.frames import Reader, pack
+from jupyter_cluster.agent.slot import Slot, describe_end
 from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.model import GPU, MEMORY, UNITS, Resources, format_bytes, format_seconds
 from jupyter_cluster.wire import Block, Status
-
-from .bundle import Bundle
-from .devices import Devices
-from .frames import Reader, pack
-from .slot import Slot, describe_end
 
 WATCH_SECONDS = 0.2
 

@@ -18,15 +18,14 @@ from typing import Any
 
 from distributed.comm import connect
 
+from jupyter_cluster.agent.bundle import Bundle
+from jupyter_cluster.agent.pool import Pool
+from jupyter_cluster.agent.spool import Spool
+from jupyter_cluster.agent.worker import AgentPlugin, AgentWorker
 from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.model import Resources
 from jupyter_cluster.trust import Role, dask_security
 from jupyter_cluster.wire import PROTOCOL, Block
-
-from .bundle import Bundle
-from .pool import Pool
-from .spool import Spool
-from .worker import AgentPlugin, AgentWorker
 
 logger = logging.getLogger("jupyter_cluster.agent")
 

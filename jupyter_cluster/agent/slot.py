@@ -11,11 +11,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from jupyter_cluster.agent.cells import IDLE, Cells
+from jupyter_cluster.agent.frames import Reader, pack
+from jupyter_cluster.agent.zygote import kill_group
 from jupyter_cluster.wire import Status
-
-from .cells import IDLE, Cells
-from .frames import Reader, pack
-from .zygote import kill_group
 
 TAIL_LINES = 20
 # How long an interrupted task may take to end before its process is killed.

@@ -17,9 +17,9 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import runner
-from .cells import Cells
-from .frames import pack, receive
+from jupyter_cluster.agent import runner
+from jupyter_cluster.agent.cells import Cells
+from jupyter_cluster.agent.frames import pack, receive
 
 _PR_SET_PDEATHSIG = 1
 _DESCRIPTORS = 4  # connection, cells, stdout, stderr

@@ -8,7 +8,9 @@ and go with this process, whatever becomes of it.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import logging
 import tempfile
 import time
 from pathlib import Path
@@ -16,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from distributed import Client, Scheduler
 from distributed.security import Security
-from distributed.utils import LoopRunner, sync
+from distributed.utils import LoopRunner, silence_logging_cmgr, sync
 
 from jupyter_cluster.client.dask_worker import WorkerSpec, run_worker
 from jupyter_cluster.errors import ClusterError, GetTimeoutError, UsageError
-from jupyter_cluster.trust import Role, make_certificates
+from jupyter_cluster.trust import make_certificates
 
 if TYPE_CHECKING:
     from jupyter_cluster.client.cluster import Cluster
@@ -47,6 +49,10 @@ class LeaseClient(Client):  # type: ignore[misc]
         self.lease = lease
         super().__init__(lease.address, security=lease.security, loop=lease.loop)
 
+    @property
+    def dashboard_link(self) -> None:
+        """There is no dashboard; Dask's own property fails then, and with it the client's HTML."""
+
     def close(self, *args: Any, **kwargs: Any) -> None:
         """Close the client and end the lease: its workers' slots are free within a second."""
         try:
@@ -72,24 +78,16 @@ class Lease:
         self, cluster: Cluster, workers: int, threads_per_worker: int, memory: float | None
     ) -> None:
         self._workers = workers
-        self._runner = LoopRunner()
-        self._runner.start()
-        self.loop = self._runner.loop
-        authority, identities = _certificates(cluster.name)
-        self.security = _security(authority, identities)
-        self._scheduler = sync(self.loop, _start_scheduler, self.security)
-        self.address = str(self._scheduler.address)
-        certificate, key = identities[Role.AGENT]
-        spec = WorkerSpec(
-            scheduler=self.address,
-            host=HOST,
-            nthreads=threads_per_worker,
-            memory_limit=int(memory or 0),
-            authority=authority,
-            certificate=certificate,
-            key=key,
-        )
-        try:
+        self.security, identity = _make_security(cluster.name)
+        with contextlib.ExitStack() as stack:
+            self._start_scheduler(stack)
+            spec = WorkerSpec(
+                scheduler=self.address,
+                host=HOST,
+                nthreads=threads_per_worker,
+                memory_limit=int(memory or 0),
+                **identity,
+            )
             self._job = cluster.map(
                 run_worker,
                 [spec] * workers,
@@ -98,9 +96,22 @@ class Lease:
                 num_cpus=threads_per_worker,
                 memory=memory,
             )
-        except BaseException:
-            self._stop_scheduler()
-            raise
+            stack.callback(self._end_workers)
+            # At the program's end the connection goes before Dask closes its clients.
+            atexit.register(self._end_workers)
+            stack.callback(atexit.unregister, self._end_workers)
+            self._ending = stack.pop_all()
+
+    def _start_scheduler(self, stack: contextlib.ExitStack) -> None:
+        # As Dask's own local cluster does: its scheduler would tell of each connection.
+        stack.enter_context(silence_logging_cmgr(logging.WARNING))
+        runner = LoopRunner()
+        runner.start()
+        stack.callback(runner.stop)
+        self.loop = runner.loop
+        self._scheduler = sync(self.loop, _scheduler, self.security)
+        stack.callback(sync, self.loop, self._scheduler.close)
+        self.address = str(self._scheduler.address)
 
     def wait_for_workers(self, timeout: float | None) -> None:
         """Wait until all workers have joined.
@@ -119,22 +130,18 @@ class Lease:
             if deadline is not None and time.monotonic() > deadline:
                 raise GetTimeoutError(
                     f"{joined} of {self._workers} Dask workers have joined after {timeout:.3g} s:"
-                    " ask for fewer CPUs, wait longer, or use wait=False to start with those that"
-                    " are there"
+                    " ask for fewer CPUs, close other Dask clients, wait longer, or use wait=False"
+                    " to start with those that are there"
                 )
             time.sleep(_LOOK_SECONDS)
 
     def end(self) -> None:
         """End the workers and the scheduler; does nothing the second time."""
-        if not self._runner.is_started():
-            return
+        self._ending.close()
+
+    def _end_workers(self) -> None:
         with contextlib.suppress(ClusterError):  # without a cluster there are no workers either
             self._job.delete()
-        self._stop_scheduler()
-
-    def _stop_scheduler(self) -> None:
-        sync(self.loop, self._scheduler.close)
-        self._runner.stop()
 
 
 def dask_client(
@@ -148,13 +155,15 @@ def dask_client(
     """What `Cluster.dask_client` does."""
     workers = _count_workers(num_cpus, threads_per_worker)
     _require_local(cluster)
-    client = LeaseClient(Lease(cluster, workers, threads_per_worker, memory))
-    try:
+    with contextlib.ExitStack() as stack:
+        lease = Lease(cluster, workers, threads_per_worker, memory)
+        stack.callback(lease.end)
+        client = LeaseClient(lease)
+        stack.callback(client.close)
         if wait:
-            client.lease.wait_for_workers(timeout)
-    except BaseException:
-        client.close()
-        raise
+            lease.wait_for_workers(timeout)
+            client.scheduler_info()  # its repr counts the workers that it last heard of
+        stack.pop_all()
     return client
 
 
@@ -180,33 +189,31 @@ def _require_local(cluster: Cluster) -> None:
         )
 
 
-def _certificates(cluster: str) -> tuple[str, dict[Role, tuple[str, str]]]:
-    """A new authority's certificate, and a certificate and key for each role, as PEM texts.
+def _make_security(cluster: str) -> tuple[Any, dict[str, str]]:
+    """What the scheduler and the client show of themselves, and the PEM texts for the workers.
 
-    The authority's own key is forgotten at once: nobody else can ever join.
+    All are of a new certificate authority, whose key is forgotten at once: nobody else can ever
+    join.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_certificates(folder, f"{cluster} dask lease")
-        identities = {
-            role: ((folder / f"{role}.pem").read_text(), (folder / f"{role}.key").read_text())
-            for role in Role
-        }
-        return (folder / "ca.pem").read_text(), identities
-
-
-def _security(authority: str, identities: dict[Role, tuple[str, str]]) -> Any:
-    """For the scheduler and the client, which are both in this process."""
-    scheduler, client = identities[Role.HEAD], identities[Role.CLIENT]
-    return Security(
+        pem = {path.name: path.read_text() for path in folder.iterdir()}
+    security = Security(
         require_encryption=True,
-        tls_ca_file=authority,
-        tls_scheduler_cert=scheduler[0],
-        tls_scheduler_key=scheduler[1],
-        tls_client_cert=client[0],
-        tls_client_key=client[1],
+        tls_ca_file=pem["ca.pem"],
+        tls_scheduler_cert=pem["head.pem"],
+        tls_scheduler_key=pem["head.key"],
+        tls_client_cert=pem["client.pem"],
+        tls_client_key=pem["client.key"],
     )
+    workers = {
+        "authority": pem["ca.pem"],
+        "certificate": pem["agent.pem"],
+        "key": pem["agent.key"],
+    }
+    return security, workers
 
 
-async def _start_scheduler(security: Any) -> Any:
+async def _scheduler(security: Any) -> Any:
     return await LeaseScheduler(host=HOST, port=0, security=security, dashboard=False)

@@ -12,8 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from jupyter_cluster.errors import ConnectionLostError
@@ -47,9 +46,9 @@ class WorkerSpec:
     host: str
     nthreads: int
     memory_limit: int
-    authority: str
-    certificate: str
-    key: str
+    authority: str = field(repr=False)
+    certificate: str = field(repr=False)
+    key: str = field(repr=False)
 
 
 def run_worker(spec: WorkerSpec) -> None:
@@ -77,18 +76,17 @@ def run_worker(spec: WorkerSpec) -> None:
 
 def _run_once(spec: WorkerSpec) -> int:
     """One life of the worker's process; returns its exit code, or minus its signal."""
-    with tempfile.TemporaryDirectory(prefix="dask-lease-") as folder:
-        process = subprocess.Popen(
-            [sys.executable, "-m", __name__, folder],
-            stdin=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-        try:
-            _tell(process, spec)
-            return process.wait()
-        finally:  # also when the task is cancelled
-            process.kill()
-            process.wait()
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    try:
+        _tell(process, spec)
+        return process.wait()
+    finally:  # also when the task is cancelled
+        process.kill()
+        process.wait()
 
 
 def _tell(process: subprocess.Popen[bytes], spec: WorkerSpec) -> None:
@@ -101,20 +99,28 @@ def _tell(process: subprocess.Popen[bytes], spec: WorkerSpec) -> None:
         pass  # it has ended already; its exit code says how
 
 
-async def _serve(spec: WorkerSpec, folder: str) -> int:
-    """Be a Dask Worker until it is closed; returns the exit code."""
+def _worker_class() -> Any:
+    """The Worker of a lease; made where it is run, since only there Dask is needed."""
     from distributed import Worker
+
+    class LeaseWorker(Worker):  # type: ignore[misc]
+        def start_http_server(self, *_args: Any, **_kwargs: Any) -> None:
+            """Dask would serve plain HTTP on all interfaces, even without a dashboard."""
+
+        async def close(self, *args: Any, **kwargs: Any) -> Any:
+            """Without waiting for what still computes: it ends with the process."""
+            return await super().close(*args, **{**kwargs, "executor_wait": False})
+
+    return LeaseWorker
+
+
+async def _serve(spec: WorkerSpec) -> int:
+    """Be a Dask Worker until it is closed; returns the exit code."""
     from distributed.comm import connect
-    from distributed.security import Security
 
     # The pipe stays open for as long as the slot lives: its end is ours.
     asyncio.get_running_loop().add_reader(0, os._exit, 1)
-    security = Security(
-        require_encryption=True,
-        tls_ca_file=spec.authority,
-        tls_worker_cert=spec.certificate,
-        tls_worker_key=spec.key,
-    )
+    security = _security(spec)
     try:
         # Asked first: a Worker that finds no scheduler goes on trying by itself for ever.
         arguments = security.get_connection_args("worker")
@@ -122,29 +128,37 @@ async def _serve(spec: WorkerSpec, folder: str) -> int:
     except OSError:
         return _NO_SCHEDULER
     await comm.close()
-    worker: Any = Worker(
+    worker = _worker_class()(
         spec.scheduler,
         nthreads=spec.nthreads,
         memory_limit=spec.memory_limit,
         host=spec.host,
-        local_directory=folder,
         security=security,
         dashboard=False,
     )
-    # Dask would serve plain HTTP on all interfaces, even without a dashboard.
-    worker.start_http_server = lambda *_args, **_kwargs: None
     async with worker:
         await worker.finished()
     return 0
 
 
+def _security(spec: WorkerSpec) -> Any:
+    from distributed.security import Security
+
+    return Security(
+        require_encryption=True,
+        tls_ca_file=spec.authority,
+        tls_worker_cert=spec.certificate,
+        tls_worker_key=spec.key,
+    )
+
+
 def main() -> None:
     """The worker's process: the spec is the first line of its standard input."""
     spec = WorkerSpec(**json.loads(sys.stdin.buffer.readline()))
-    code = asyncio.run(_serve(spec, sys.argv[1]))
+    code = asyncio.run(_serve(spec))
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # without waiting for what still computes in the worker's threads
+    os._exit(code)  # Python would wait for what still computes in the worker's threads
 
 
 if __name__ == "__main__":

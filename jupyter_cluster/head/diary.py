@@ -6,9 +6,8 @@ import asyncio
 import time
 from collections import deque
 
+from jupyter_cluster.head.journal import Journal
 from jupyter_cluster.model import Event
-
-from .journal import Journal
 
 KEPT = 2000
 

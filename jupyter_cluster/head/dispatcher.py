@@ -16,13 +16,12 @@ from typing import Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
+from jupyter_cluster.head.job import SENT, Job, Range
+from jupyter_cluster.head.jobs import Jobs
+from jupyter_cluster.head.link import Key, NodeLink, Outstanding
+from jupyter_cluster.head.results import Results
 from jupyter_cluster.model import Resources
 from jupyter_cluster.wire import PROTOCOL, Block
-
-from .job import SENT, Job, Range
-from .jobs import Jobs
-from .link import Key, NodeLink, Outstanding
-from .results import Results
 
 logger = logging.getLogger("jupyter_cluster.head")
 

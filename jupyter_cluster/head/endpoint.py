@@ -18,7 +18,7 @@ from jupyter_cluster.trust import Role, require_role
 if TYPE_CHECKING:
     import ssl
 
-    from .service import Head
+    from jupyter_cluster.head.service import Head
 
 MAX_WAIT_SECONDS = 30.0
 

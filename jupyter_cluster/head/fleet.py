@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from jupyter_cluster.head.journal import Journal
+from jupyter_cluster.head.link import NodeLink
 from jupyter_cluster.model import Node, NodeState, NodeType, Resources
-
-from .journal import Journal
-from .link import NodeLink
 
 # Stands for a type that has gone from the configuration.
 _NOTHING = NodeType("", Resources())

@@ -5,10 +5,9 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 
+from jupyter_cluster.head.job import Job
+from jupyter_cluster.head.journal import Journal
 from jupyter_cluster.wire import Block, cut_blocks
-
-from .job import Job
-from .journal import Journal
 
 MEMORY_BYTES = 256_000_000
 

@@ -22,13 +22,13 @@ from jupyter_cluster.errors import (
     TaskMemoryError,
     TaskTimeoutError,
 )
+from jupyter_cluster.head.dependencies import Dependencies
+from jupyter_cluster.head.inputs import InputStore
+from jupyter_cluster.head.job import CANCELLED, DONE, FAILED, Job, JobSpec
+from jupyter_cluster.head.journal import Journal, Statement
+from jupyter_cluster.head.results import Results, ResultStore
 from jupyter_cluster.model import JobState, Resources
 from jupyter_cluster.wire import Block, Status
-
-from .inputs import InputStore
-from .job import CANCELLED, DONE, FAILED, QUEUED, WAITING, Job, JobSpec
-from .journal import Journal, Statement
-from .results import Results, ResultStore
 
 logger = logging.getLogger("jupyter_cluster.head")
 
@@ -84,7 +84,7 @@ class Jobs:
         self._on_turn = on_turn
         self._log = log
         self._followers: dict[str, set[Follower]] = {}
-        self._waiting_for: dict[str, list[tuple[str, int]]] = {}
+        self.dependencies = Dependencies(self.by_id)
 
     # -- taking jobs in -----------------------------------------------------------------------
 
@@ -136,7 +136,8 @@ class Jobs:
         """Take inputs in; what was taken in before is only acknowledged."""
         if job.add(block.start, len(block)):
             self.inputs.add(job.id, block)
-            self._wait_for_refs(job, refs)
+            for index in self.dependencies.add(job, refs):
+                self._settle(job, index)
             self._has_work(job)
             row = (job.id, block.start, block.base, block.ends.tobytes(), block.data)
             statement = (
@@ -154,7 +155,7 @@ class Jobs:
 
     def put(self, job: Job, block: Block, done: Callable[[], None] | None = None) -> None:
         """Take values in as they are: results without a task."""
-        if job.add(block.start, len(block), QUEUED):
+        if job.add(block.start, len(block)):
             results = Results(job.id, "", bytes(len(block)), block)
             self._write_results(job, [results], done)
         elif done:
@@ -195,63 +196,25 @@ class Jobs:
 
     # -- refs as arguments --------------------------------------------------------------------
 
-    def _wait_for_refs(self, job: Job, refs: dict[int, list[str]]) -> None:
-        for index, keys in refs.items():
-            job.refs[index] = keys
-            missing = [key for key in dict.fromkeys(keys) if not self._is_final(key)]
-            for key in missing:
-                self._waiting_for.setdefault(key, []).append((job.id, index))
-            if missing:
-                job.set_states(index, index + 1, WAITING)
-            else:
-                self._settle_refs(job, index)
-
-    def _is_final(self, key: str) -> bool:
-        other, index = self.locate(key)
-        return other is None or other.states[index] in (DONE, FAILED, CANCELLED)
-
-    def locate(self, key: str) -> tuple[Job | None, int]:
-        """The job and position that a ref's key names; no job where it is gone."""
-        name, _, position = key.partition(":")
-        job, index = self.by_id.get(name), int(position)
-        return (job, index) if job and index < len(job.states) else (None, index)
-
-    def _wake(self, job: Job, start: int, stop: int) -> None:
-        if not self._waiting_for:
-            return
-        for index in range(start, stop):
-            for name, waiting in self._waiting_for.pop(f"{job.id}:{index}", ()):
-                other = self.by_id.get(name)
-                if other is not None and other.states[waiting] == WAITING:
-                    self._settle_refs(other, waiting)
-
-    def _settle_refs(self, job: Job, index: int) -> None:
-        """Send a task whose refs are all there, or end it as they have ended."""
-        keys = job.refs[index]
-        if any(not self._is_final(key) for key in keys):
-            return
-        for key in keys:
-            other, position = self.locate(key)
-            if other is None or other.states[position] != DONE:
-                job.refs.pop(index)
-                self._end_unrun(job, index, other, position)
-                return
-        if job.states[index] == WAITING:
+    def _settle(self, job: Job, index: int) -> None:
+        """All refs of a task have ended: send it, or end it as the one without a value did."""
+        lacking = self.dependencies.without_value(job, index)
+        if lacking is None:
             job.release(index)
             self._has_work(job)
+            return
+        del job.refs[index]
+        status, data = self._as_ended(*lacking)
+        self._write_results(job, [Results(job.id, "", bytes([status]), Block.of(index, [data]))])
 
-    def _end_unrun(self, job: Job, index: int, other: Job | None, position: int) -> None:
-        """A ref among the arguments has no value: the task ends in the same way."""
+    def _as_ended(self, other: Job | None, position: int) -> tuple[Status, bytes]:
         if other is None:
             error = ResultLostError("an argument refers to a result that was dropped")
-            status, data = Status.ERROR, dump_error(error)
-        elif other.states[position] == CANCELLED:
-            status, data = Status.CANCELLED, b""
-        else:
-            found = self.results.find(other.id, position, position + 1)[-1]
-            status, data = Status.ERROR, bytes(found.block.item(position))
-        results = Results(job.id, "", bytes([status]), Block.of(index, [data]))
-        self._write_results(job, [results])
+            return Status.ERROR, dump_error(error)
+        if other.states[position] == CANCELLED:
+            return Status.CANCELLED, b""
+        found = self.results.find(other.id, position, position + 1)[-1]
+        return Status.ERROR, bytes(found.block.item(position))
 
     # -- results ------------------------------------------------------------------------------
 
@@ -351,7 +314,8 @@ class Jobs:
                 job.refs.pop(index, None)
         for follower in tuple(self._followers.get(job.id, ())):
             follower.on_results(results)
-        self._wake(job, block.start, block.stop)
+        for other, index in self.dependencies.ended(job, block.start, block.stop):
+            self._settle(other, index)
         self._check_finished(job)
         return number, statements
 
@@ -476,40 +440,12 @@ class Jobs:
 
     # -- after a restart ----------------------------------------------------------------------
 
-    def restore(self) -> int:
-        """Read all jobs from the journal; returns how many tasks are still to be run."""
-        read = self._journal.read
-        self.functions = dict(read("SELECT id, code FROM functions"))
-        self.modules = dict(read("SELECT id, archive FROM modules"))
-        columns = "id, spec, sealed, submitted, finished, cancelled, note"
-        for _id, spec, sealed, submitted, finished, cancelled, note in read(
-            f"SELECT {columns} FROM jobs ORDER BY submitted"
-        ):
-            job = Job(JobSpec(**json.loads(spec)), submitted)
-            job.sealed, job.finished, job.note = bool(sealed), finished, note
-            self.by_id[job.id] = job
-            self._restore_tasks(job)
-            job.cancelled = bool(cancelled)
-        for job in self.by_id.values():
-            self._wait_for_refs(job, {i: k for i, k in job.refs.items() if job.states[i] == QUEUED})
-            self._has_work(job)
-        return sum(job.unfinished for job in self.by_id.values())
+    def mark(self, job: Job, start: int, statuses: bytes) -> None:
+        """Consecutive tasks have ended like this before the restart."""
+        job.set_each(start, statuses.translate(_STATE_OF))
 
-    def _restore_tasks(self, job: Job) -> None:
-        read = self._journal.read
-        if job.spec.kind == "put":
-            rows = read("SELECT start, count FROM results WHERE job = ? ORDER BY start", job.id)
-            for start, count in rows:
-                job.add(start, count)
-        for start, ends, refs in read(
-            "SELECT start, ends, refs FROM inputs WHERE job = ? ORDER BY start", job.id
-        ):
-            job.add(start, len(ends) // 8)
-            job.refs |= {int(index): keys for index, keys in json.loads(refs or "{}").items()}
-        for start, statuses in read(
-            "SELECT start, statuses FROM results WHERE job = ? ORDER BY number", job.id
-        ):
-            job.set_each(start, statuses.translate(_STATE_OF))
-        for index in list(job.refs):
-            if job.states[index] != QUEUED:
-                del job.refs[index]
+    def resume(self, job: Job) -> None:
+        """Go on with a job that was restored."""
+        for index in self.dependencies.add(job, job.refs):
+            self._settle(job, index)
+        self._has_work(job)

@@ -7,10 +7,10 @@ from collections import deque
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from .dispatcher import Dispatcher
-from .job import Job
-from .jobs import Jobs
-from .journal import Journal
+from jupyter_cluster.head.dispatcher import Dispatcher
+from jupyter_cluster.head.job import Job
+from jupyter_cluster.head.jobs import Jobs
+from jupyter_cluster.head.journal import Journal
 
 SAMPLE_SECONDS = 1.0
 # The rate at a moment is that of the last few seconds: a single second of a few tasks is noise.

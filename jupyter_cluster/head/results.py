@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_cluster.head.journal import Journal, Statement
 from jupyter_cluster.wire import Block, Status
-
-from .journal import Journal, Statement
 
 # The node name of results that lie on the head itself.
 ON_HEAD = ""

@@ -14,6 +14,10 @@ from dataclasses import dataclass, field
 
 from jupyter_cluster.autoscaler import decide
 from jupyter_cluster.errors import CapacityError, ProviderError, QuotaError
+from jupyter_cluster.head.dispatcher import Dispatcher
+from jupyter_cluster.head.fleet import Fleet, Member
+from jupyter_cluster.head.jobs import Jobs
+from jupyter_cluster.head.link import NodeLink
 from jupyter_cluster.model import (
     Decision,
     Demand,
@@ -26,11 +30,6 @@ from jupyter_cluster.model import (
     Snapshot,
 )
 from jupyter_cluster.providers.base import Provider
-
-from .dispatcher import Dispatcher
-from .fleet import Fleet, Member
-from .jobs import Jobs
-from .link import NodeLink
 
 logger = logging.getLogger("jupyter_cluster.head")
 

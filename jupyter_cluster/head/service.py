@@ -16,25 +16,25 @@ from typing import Any
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.dask_settings import configure_dask
 from jupyter_cluster.errors import ClusterError, JobError
+from jupyter_cluster.head.diary import Diary
+from jupyter_cluster.head.dispatcher import Dispatcher
+from jupyter_cluster.head.endpoint import serve
+from jupyter_cluster.head.fleet import Fleet
+from jupyter_cluster.head.inputs import InputStore
+from jupyter_cluster.head.job import Job
+from jupyter_cluster.head.jobs import Jobs
+from jupyter_cluster.head.journal import Journal
+from jupyter_cluster.head.lines import Lines
+from jupyter_cluster.head.metrics import SAMPLE_SECONDS, Metrics, rate_now
+from jupyter_cluster.head.restore import restore
+from jupyter_cluster.head.results import ON_HEAD, ResultStore
+from jupyter_cluster.head.scaling import Scaling, Targets
+from jupyter_cluster.head.scheduler import HeadScheduler
+from jupyter_cluster.head.sessions import Sessions
 from jupyter_cluster.model import Resources, format_seconds
 from jupyter_cluster.providers.base import Provider
 from jupyter_cluster.trust import Role, dask_security, server_context
 from jupyter_cluster.wire import Status
-
-from .diary import Diary
-from .dispatcher import Dispatcher
-from .endpoint import serve
-from .fleet import Fleet
-from .inputs import InputStore
-from .job import Job
-from .jobs import Jobs
-from .journal import Journal
-from .lines import Lines
-from .metrics import SAMPLE_SECONDS, Metrics, rate_now
-from .results import ON_HEAD, ResultStore
-from .scaling import Scaling, Targets
-from .scheduler import HeadScheduler
-from .sessions import Sessions
 
 logger = logging.getLogger("jupyter_cluster.head")
 
@@ -137,7 +137,7 @@ class Head:
 
     def _restore(self) -> None:
         """Take up what a head before this one has left."""
-        left = self.jobs.restore()
+        left = restore(self.jobs, self.journal)
         alive = self.fleet.alive
         if left or alive:
             self.diary.add("node", f"the head was started again; {left} tasks are to be run")
@@ -213,7 +213,7 @@ class Head:
 
     async def value_of(self, ref: str) -> bytes:
         """The pickled value of a ref, for a task that has it as an argument."""
-        job, index = self.jobs.locate(ref)
+        job, index = self.jobs.dependencies.locate(ref)
         if job is None:
             raise JobError(f"the result {ref} was dropped")
         found = self.jobs.results.find(job.id, index, index + 1)[-1]

@@ -17,11 +17,10 @@ from distributed.comm import CommClosedError
 from distributed.core import Status as DaskStatus
 
 from jupyter_cluster.errors import ClusterError, JobError
+from jupyter_cluster.head.job import DONE, Job, JobSpec
+from jupyter_cluster.head.jobs import Jobs
+from jupyter_cluster.head.results import Results
 from jupyter_cluster.wire import PROTOCOL, Block
-
-from .job import DONE, Job, JobSpec
-from .jobs import Jobs
-from .results import Results
 
 logger = logging.getLogger("jupyter_cluster.head")
 
