@@ -18,15 +18,13 @@ from jupyter_cluster.errors import (
     JobError,
     ResultLostError,
     TaskCrashedError,
-    TaskError,
-    TaskMemoryError,
-    TaskTimeoutError,
 )
 from jupyter_cluster.head.dependencies import Dependencies
 from jupyter_cluster.head.inputs import InputStore
 from jupyter_cluster.head.job import CANCELLED, DONE, FAILED, Job, JobSpec
 from jupyter_cluster.head.journal import Journal, Statement
 from jupyter_cluster.head.results import Results, ResultStore
+from jupyter_cluster.head.retries import judge
 from jupyter_cluster.model import JobState, Resources
 from jupyter_cluster.wire import Block, Status
 
@@ -35,12 +33,6 @@ logger = logging.getLogger("jupyter_cluster.head")
 # A range that was lost with this many nodes is not sent to another one.
 MAX_ATTEMPTS = 10
 _STATE_OF = bytes([DONE, FAILED, DONE, CANCELLED, FAILED, FAILED, FAILED]) + bytes(249)
-_RETURNED = bytes([Status.OK, Status.STORED])
-_FAILURES: dict[Status, type[TaskError]] = {
-    Status.CRASHED: TaskCrashedError,
-    Status.MEMORY: TaskMemoryError,
-    Status.TIMEOUT: TaskTimeoutError,
-}
 
 
 class Follower(Protocol):
@@ -227,8 +219,12 @@ class Jobs:
             job.note_duration(ran, seconds)
         final: list[Results] = []
         for start, stop in job.open_ranges(results.block.start, results.block.stop):
-            final += self._without_retries(job, results.cut(start, stop), attempt)
+            verdict = judge(job, results.cut(start, stop), attempt)
+            final += verdict.final
+            for kind, text in verdict.notes:
+                self._log(kind, text)
         self._write_results(job, final, done)
+        self._has_work(job)
 
     def _write_results(
         self, job: Job, parts: Iterable[Results], done: Callable[[], None] | None = None
@@ -247,62 +243,6 @@ class Jobs:
                 done()
 
         self._journal.write(statements, safe)
-
-    def _without_retries(self, job: Job, results: Results, attempt: int) -> Iterable[Results]:
-        """What of these results is final; the rest is queued again."""
-        if not results.statuses.strip(_RETURNED):
-            return [results]
-        failed = [i for i, status in enumerate(results.statuses) if status not in _RETURNED]
-        parts, at, first = [], results.block.start, results.block.start
-        for position in (first + i for i in failed):
-            if position > at:
-                parts.append(results.cut(at, position))
-            if (
-                part := self._failed(job, results.cut(position, position + 1), attempt)
-            ) is not None:
-                parts.append(part)
-            at = position + 1
-        if at < results.block.stop:
-            parts.append(results.cut(at, results.block.stop))
-        return parts
-
-    def _failed(self, job: Job, result: Results, attempt: int) -> Results | None:
-        """The final result of one task that did not return a value; None where it is retried."""
-        index, status = result.block.start, Status(result.statuses[0])
-        if status is Status.CANCELLED:
-            return result
-        tries = job.failures[index] = job.failures.get(index, 0) + 1
-        if tries <= job.spec.max_retries and self._is_retried(job, status):
-            job.requeue(index, index + 1, attempt + 1)
-            self._has_work(job)
-            if status is not Status.ERROR:
-                reason = bytes(result.block.item(index)).decode(errors="replace").splitlines()[0]
-                self._log(
-                    "warning",
-                    f"task {index} of {job.spec.name!r} on {result.node}: {reason};"
-                    f" retry {tries} of {job.spec.max_retries}",
-                )
-            return None
-        if status is Status.ERROR:
-            return result
-        return self._given_up(job, result, status, tries)
-
-    def _is_retried(self, job: Job, status: Status) -> bool:
-        if status is Status.ERROR:
-            return job.spec.retry_exceptions
-        return status is not Status.TIMEOUT or job.spec.retry_timeouts
-
-    def _given_up(self, job: Job, result: Results, status: Status, tries: int) -> Results:
-        index = result.block.start
-        reason = bytes(result.block.item(index)).decode(errors="replace")
-        again = f", {tries} times in all; it is given up as poison" if tries > 1 else ""
-        text = (
-            f"task {index} of job {job.spec.name!r} failed on node {result.node}{again}: {reason}"
-        )
-        self._log("error", text.splitlines()[0])
-        error = _FAILURES[status](text, job.spec.name, index, result.node)
-        block = Block.of(index, [dump_error(error)])
-        return Results(job.id, result.node, bytes([Status.ERROR]), block)
 
     def _end(self, job: Job, results: Results) -> tuple[int, list[Statement]]:
         """These tasks have ended: remember, tell, and wake what waited for them."""

@@ -46,8 +46,16 @@ def dask_jobs(cluster: jc.Cluster) -> list[dict[str, Any]]:
     return [job for job in cluster.jobs() if job["name"] == "dask"]
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be reaped by init does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def all_gone(pids: list[int]) -> bool:
-    return not any(psutil.pid_exists(pid) for pid in pids)
+    return not any(is_running(pid) for pid in pids)
 
 
 def is_free(cluster: jc.Cluster) -> bool:
