@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from jupyter_cluster.head.job import SENT, Job, Range
+from jupyter_cluster.head.bundles import (
+    bundle_message,
+    bundle_seconds,
+    bundle_size,
+    fitting_until,
+    refs_of,
+)
+from jupyter_cluster.head.job import SENT, Job
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.link import Key, NodeLink, Outstanding
 from jupyter_cluster.head.results import Results
@@ -25,18 +31,10 @@ from jupyter_cluster.wire import PROTOCOL, Block
 
 logger = logging.getLogger("jupyter_cluster.head")
 
-# How long a bundle should run: long enough that sending it costs nothing beside it (about a
-# millisecond), short enough that progress is seen and little is lost with a node.
-BUNDLE_SECONDS = 0.25
-MAX_BUNDLE = 5000
-# A bundle is at most this many times the one before: the first measurement may be wrong.
-GROWTH = 8
 # A task that found no room for this long gets a node reserved.
 RESERVE_SECONDS = 0.5
 # Acknowledgements are in no hurry: many travel in one message.
 ACK_SECONDS = 0.02
-# How many bytes of inputs travel in one bundle, unless a single task has more.
-MAX_BUNDLE_BYTES = 16_000_000
 
 
 class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
@@ -307,9 +305,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
 
     def _choose(self, job: Job, nodes: list[NodeLink]) -> NodeLink | None:
         """The emptiest node with room for a bundle of this job."""
-        seconds = None
-        if job.mean_seconds is not None:
-            seconds = max(job.mean_seconds, min(BUNDLE_SECONDS, job.mean_seconds * MAX_BUNDLE))
+        seconds = bundle_seconds(job)
         fitting = [
             link
             for link in nodes
@@ -334,20 +330,20 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
     def _send_bundle(
         self, job: Job, link: NodeLink, outbox: dict[str, list[dict[str, Any]]]
     ) -> bool:
-        taken = job.take(self.bundle_size(job))
+        taken = job.take(bundle_size(job, self.slots(job.shape)))
         if taken is None:
             return False
         link.reserved_for = ""
         blocks = self.jobs.inputs.find(job, taken.start, taken.stop)
-        if (within := _within(blocks, MAX_BUNDLE_BYTES)) < taken.stop:
+        if (within := fitting_until(blocks)) < taken.stop:
             job.requeue(within, taken.stop, taken.attempt)
             blocks = self.jobs.inputs.find(job, taken.start, within)
             taken.stop = within
         job.last_size = taken.stop - taken.start
         key = (job.id, taken.start, taken.stop, taken.attempt)
         link.hold(Outstanding(key, job.shape, taken.stop - taken.start))
-        refs = self._refs(job, taken)
-        message = self._message(job, key, blocks, refs)
+        refs = refs_of(job, taken)
+        message = bundle_message(job, key, blocks, refs)
         self._send_needed(link, "jc-code", job.spec.fn)
         if digest := job.spec.environment.get("modules"):
             self._send_needed(link, "jc-modules", digest)
@@ -356,33 +352,6 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         else:
             outbox.setdefault(link.id, []).append(message)
         return True
-
-    def bundle_size(self, job: Job) -> int:
-        """How many tasks travel together next."""
-        if job.mean_seconds is None:
-            return 1
-        by_time = BUNDLE_SECONDS / job.mean_seconds
-        # Half of what remains, shared out: the last bundles are single tasks.
-        by_share = math.ceil(job.queued / (2 * max(1, self.slots(job.shape))))
-        return max(1, int(min(by_time, by_share, job.last_size * GROWTH, MAX_BUNDLE)))
-
-    def _refs(self, job: Job, taken: Range) -> list[str]:
-        if not job.refs:
-            return []
-        keys = (job.refs.get(index, ()) for index in range(taken.start, taken.stop))
-        return list(dict.fromkeys(key for some in keys for key in some))
-
-    def _message(self, job: Job, key: Key, blocks: list[Block], refs: list[str]) -> dict[str, Any]:
-        return {
-            "key": list(key),
-            "kind": job.spec.kind,
-            "fn": job.spec.fn,
-            "shape": job.shape.by_name,
-            "timeout": job.spec.timeout,
-            "environment": job.spec.environment,
-            "refs": refs,
-            "blocks": [block.pack() for block in blocks],
-        }
 
     def _send_needed(self, link: NodeLink, operation: str, digest: str) -> None:
         """A function or modules, once to each node."""
@@ -432,17 +401,3 @@ def _guarded(handler: Callable[..., None]) -> Callable[..., None]:
 def _key(key: list[Any]) -> Key:
     job, start, stop, attempt = key
     return job, start, stop, attempt
-
-
-def _within(blocks: list[Block], limit: int) -> int:
-    """Up to which task the blocks hold at most `limit` bytes, but at least the first task."""
-    size = 0
-    for block in blocks:
-        if size + len(block.data) > limit:
-            for position, item in enumerate(block.items(), block.start):
-                size += len(item)
-                if size > limit and position > blocks[0].start:
-                    return position
-        else:
-            size += len(block.data)
-    return blocks[-1].stop
