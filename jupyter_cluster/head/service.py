@@ -91,6 +91,7 @@ class Head:
             port=ports.get("scheduler", 0),
             security=dask_security(credentials, Role.HEAD),
             plugins=[self.dispatcher],
+            local_directory=str(self.folder / "dask"),
         )
         async with self._scheduler:
             address = self._scheduler.address

@@ -193,6 +193,24 @@ def test_a_worker_that_crashes_is_named_and_started_again(
     assert any("of 'dask'" in t and "SIGSEGV" in t and "retry 1 of 3" in t for t in texts)
 
 
+def test_a_worker_over_its_memory_is_ended(cluster: jc.Cluster) -> None:
+    def hungry() -> int:
+        data = b"x" * 800_000_000
+        time.sleep(20)
+        return len(data)
+
+    def is_named() -> bool:
+        texts = [event["text"] for event in cluster.events()]
+        return any("of 'dask'" in t and "more than its memory of 500 MB" in t for t in texts)
+
+    with cluster.dask_client(num_cpus=1, memory=500e6) as client:
+        (pid,) = worker_pids(client)
+        future = client.submit(hungry)
+        eventually(is_named)
+        eventually(lambda: all_gone([pid]))
+        future.cancel()
+
+
 def test_a_lease_goes_on_while_the_head_is_away(cluster: jc.Cluster) -> None:
     def head() -> int:
         return int(registry.entry(cluster.name).read("processes.json")["head"])
