@@ -39,11 +39,13 @@ class Status(IntEnum):
     CRASHED = 4
     TIMEOUT = 5
     MEMORY = 6
+    # Only in the journal: the result went with its node, and the task is to be run again.
+    LOST = 7
 
     @property
     def is_system_failure(self) -> bool:
         """The process ended, not the function."""
-        return self >= Status.CRASHED
+        return self in (Status.CRASHED, Status.TIMEOUT, Status.MEMORY)
 
 
 @dataclass(frozen=True, slots=True)

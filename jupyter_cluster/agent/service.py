@@ -112,11 +112,11 @@ class Agent:
         while not self._ended.is_set():
             try:
                 await self._connect()
-                away_since = time.monotonic()
                 await self._worker.finished()  # type: ignore[union-attr]
+                away_since = time.monotonic()
                 logger.info("lost the head; looking for it again")
-            except (OSError, TimeoutError, ValueError, RuntimeError) as error:
-                logger.info("no head at %s: %s", self._options.head, error)
+            except Exception as error:  # whatever it was: the grace period decides
+                logger.info("no head at %s: %r", self._options.head, error)
             finally:
                 worker, self._worker = self._worker, None
                 if worker is not None:

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_cluster.client.outcomes import Outcomes
@@ -31,6 +32,14 @@ RELEASE_SECONDS = 0.2
 # Messages that may arrive twice. Submissions are repeated from what is kept of them; a fetch by
 # who waits for it.
 _REPEATABLE = {"cancel", "delete", "leave"}
+
+
+@dataclass(slots=True)
+class Part:
+    """What has come of a large result of `size` bytes."""
+
+    size: int
+    data: bytearray = field(default_factory=bytearray)
 
 
 class JobChannel:
@@ -53,7 +62,8 @@ class JobChannel:
         self.sealed = False
         self.untaken: deque[tuple[int, int, dict[str, Any]]] = deque()
         self.outbox: Callable[[], list[tuple[int, int, dict[str, Any]]]] | None = None
-        self.parts: dict[int, bytearray] = {}
+        self.parts: dict[int, Part] = {}
+        self.dropped: set[int] = set()
         self.gone: set[int] = set()
 
     @property
@@ -286,15 +296,19 @@ class Connection:
         while self._released:
             job, index = self._released.popleft()
             released.setdefault(job, []).append(index)
-        freed = 0
         with self.changed:
             for job, indexes in released.items():
                 if channel := self.channels.get(job):
-                    freed += sum(channel.outcomes.drop(index) for index in indexes)
+                    here = [i for i in indexes if channel.outcomes.is_here(i)]
+                    channel.dropped.update(set(indexes).difference(here))
+                    self._free(sum(channel.outcomes.drop(index) for index in here))
                     ranges = [list(span) for span in spans(sorted(indexes))]
                     self._queue.append({"op": "release", "job": job, "ranges": ranges})
-        if freed:
-            self._queue.append({"op": "credit", "size": freed})
+
+    def _free(self, size: int) -> None:
+        """Let the head send as much more."""
+        if size:
+            self._queue.append({"op": "credit", "size": size})
 
     async def _read(self, comm: Any) -> None:
         while True:
@@ -320,7 +334,12 @@ class Connection:
 
     def _on_results(self, job: str, node: str, statuses: bytes, block: list[Any]) -> None:
         if channel := self.channels.get(job):
-            channel.outcomes.take(statuses, Block.unpack(block), node)
+            unpacked = Block.unpack(block)
+            channel.outcomes.take(statuses, unpacked, node)
+            if channel.dropped:
+                gone = channel.dropped.intersection(range(unpacked.start, unpacked.stop))
+                channel.dropped -= gone
+                self._free(sum(channel.outcomes.drop(index) for index in gone))
 
     def _on_ended(self, job: str, start: int, states: bytes) -> None:
         if channel := self.channels.get(job):
@@ -336,9 +355,9 @@ class Connection:
 
     def _on_part(self, job: str, index: int, size: int, offset: int, data: bytes) -> None:
         if channel := self.channels.get(job):
-            buffer = channel.parts.setdefault(index, bytearray())
-            if offset == len(buffer):
-                buffer += data
+            part = channel.parts.setdefault(index, Part(size))
+            if offset == len(part.data):
+                part.data += data
 
     def _on_gone(self, job: str, index: int, again: bool) -> None:
         if channel := self.channels.get(job):
@@ -382,26 +401,36 @@ class Connection:
             ranges = [list(span) for span in spans(ended)]
             self.send(op="fetch", job=channel.job, ranges=ranges)
 
-    def read_stored(self, job: str, index: int, size: int, timeout: float | None) -> bytes:
+    def read_stored(self, job: str, index: int, timeout: float | None) -> bytes:
         """A large result, in full; with the condition held."""
         channel = self.channels[job]
         connections = 0
 
-        def complete() -> bool:
+        def is_complete() -> bool:
             nonlocal connections
             if connections != self._connections:
                 connections = self._connections
                 channel.parts.pop(index, None)
                 self.send(op="fetch_stored", job=job, index=index)
             if index in channel.gone:
-                raise ConnectionLostError(f"result {index} of job {job} was dropped")
-            return len(channel.parts.get(index, b"")) >= size or not channel.outcomes.is_here(index)
+                raise JobError(f"result {index} of job {job} was dropped")
+            part = channel.parts.get(index)
+            is_here = channel.outcomes.is_here(index)
+            return not is_here or (part is not None and len(part.data) >= part.size)
 
-        self.wait_until(complete, timeout, "a large result is not there")
-        if index not in channel.parts:  # lost with its node: computed again
-            self.fetch(job, index, index + 1, timeout)
-            ((statuses, block, _node),) = channel.outcomes.find(index, index + 1)
-            if statuses[0] != Status.STORED:
-                return block.data
-            return self.read_stored(job, index, int(block.data), timeout)
-        return bytes(channel.parts.pop(index))
+        self.wait_until(is_complete, timeout, "a large result is not there")
+        if index in channel.parts:
+            return bytes(channel.parts.pop(index).data)
+        # Lost with its node and computed again; the new one may be small.
+        self.fetch(job, index, index + 1, timeout)
+        ((statuses, block, _node),) = channel.outcomes.find(index, index + 1)
+        if statuses[0] == Status.STORED:
+            return self.read_stored(job, index, timeout)
+        return block.data
+
+    def forget(self, job: str, start: int, stop: int) -> None:
+        """Results were read: they need not be kept here, and others may come."""
+        with self.changed:
+            freed = self.channels[job].outcomes.forget(start, stop)
+        if freed:
+            self.send(op="credit", size=freed)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 # How many results an iteration loads at a time.
-_AT_ONCE = 1000
+_AT_ONCE = 200
+# How many are fetched at a time where all are asked for.
+_WINDOW = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,9 @@ class Job:
             It did not end in time; it goes on.
         """
         self.wait(timeout)
-        values = self._values(0, self.done)
+        values: list[Any] = []
+        for start in range(0, self.done, _WINDOW):
+            values += self._values(start, min(start + _WINDOW, self.done))
         failures = [value for value in values if isinstance(value, Failure)]
         if failures and errors == "raise":
             raise failures[0].error
@@ -158,7 +162,9 @@ class Job:
         return asyncio.to_thread(self.results).__await__()
 
     def _values(self, start: int, stop: int) -> list[Any]:
-        return values_of(self._connection, self.id, start, stop, self.name)
+        values = values_of(self._connection, self.id, start, stop, self.name)
+        self._connection.forget(self.id, start, stop)
+        return values
 
     def _outcomes(self, start: int, stop: int) -> Iterator[Outcome]:
         for index, value in enumerate(self._values(start, stop), start):

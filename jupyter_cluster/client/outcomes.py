@@ -55,8 +55,7 @@ class Outcomes:
             part = block.cut(start, stop)
             self._note(start, stop)
             self.states[start:stop] = bytes([HERE]) * (stop - start)
-            self._batches[start] = _Batch(statuses[i:j], part, node, stop - start)
-            insort(self._starts, start)
+            self._keep(statuses[i:j], part, node)
             kept += len(part.data)
         self._wake(block.start, block.stop)
         return kept
@@ -137,8 +136,32 @@ class Outcomes:
 
     def reopen(self, index: int) -> None:
         """A large result was lost and is being computed again: its place is here no more."""
-        if self.is_here(index):
-            self.states[index] = ENDED
+        if not self.is_here(index):
+            return
+        batch = self._batches.pop(self._starts.pop(bisect_right(self._starts, index) - 1))
+        first, last = batch.block.start, batch.block.stop
+        for start, stop in ((first, index), (index + 1, last)):
+            if start < stop:
+                i, j = start - first, stop - first
+                self._keep(batch.statuses[i:j], batch.block.cut(start, stop), batch.node)
+        self.states[index] = ENDED
+
+    def _keep(self, statuses: bytes, block: Block, node: str) -> None:
+        self._batches[block.start] = _Batch(statuses, block, node, len(block))
+        insort(self._starts, block.start)
+
+    def forget(self, start: int, stop: int) -> int:
+        """These were read and can be fetched again; returns how many bytes that frees."""
+        freed, at = 0, bisect_right(self._starts, start) - 1
+        while 0 <= at < len(self._starts) and self._starts[at] < stop:
+            batch = self._batches[self._starts[at]]
+            if batch.block.start < start or batch.block.stop > stop:
+                at += 1
+                continue
+            del self._batches[self._starts.pop(at)]
+            self.states[batch.block.start : batch.block.stop] = bytes([ENDED]) * len(batch.block)
+            freed += len(batch.block.data)
+        return freed
 
     def watch(self, index: int, loop: asyncio.AbstractEventLoop, future: Any) -> None:
         """Set a future of another loop when the task ends."""

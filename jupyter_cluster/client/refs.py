@@ -131,7 +131,7 @@ def _value(
 ) -> Any:
     if status is Status.STORED:
         with connection.changed:
-            data = memoryview(connection.read_stored(job, index, int(bytes(data)), timeout))
+            data = memoryview(connection.read_stored(job, index, timeout))
         status = Status.OK
     if status is Status.OK:
         try:

@@ -17,8 +17,7 @@ class Dependencies:
     def locate(self, key: str) -> tuple[Job | None, int]:
         """The job and position that a ref's key names; no job where it is gone."""
         name, _, position = key.partition(":")
-        job, index = self._jobs.get(name), int(position)
-        return (job, index) if job and index < len(job.states) else (None, index)
+        return self._jobs.get(name), int(position)
 
     def add(self, job: Job, refs: Mapping[int, list[str]]) -> list[int]:
         """Tasks have these refs; returns those whose refs have all ended already."""
@@ -49,7 +48,9 @@ class Dependencies:
         """The first ref of a task that has no value; None where all have one."""
         for key in job.refs[index]:
             other, position = self.locate(key)
-            if other is None or other.states[position] != DONE:
+            if other is None or position >= len(other.states):
+                return None, position
+            if other.states[position] != DONE:
                 return other, position
         return None
 
@@ -58,4 +59,8 @@ class Dependencies:
 
     def _has_ended(self, key: str) -> bool:
         job, index = self.locate(key)
-        return job is None or job.states[index] in (DONE, FAILED, CANCELLED)
+        if job is None:
+            return True
+        if index >= len(job.states):  # the task itself is still on its way from the client
+            return job.sealed
+        return job.states[index] in (DONE, FAILED, CANCELLED)

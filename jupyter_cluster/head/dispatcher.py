@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from distributed.comm import CommClosedError
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from jupyter_cluster.head.bundles import (
@@ -35,6 +36,8 @@ logger = logging.getLogger("jupyter_cluster.head")
 RESERVE_SECONDS = 0.5
 # Acknowledgements are in no hurry: many travel in one message.
 ACK_SECONDS = 0.02
+# How long after a failed transfer of a value its bundle goes back to the queue.
+TRANSFER_SECONDS = 0.3
 
 
 class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
@@ -53,6 +56,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
     def __init__(
         self,
         log: Callable[[str, str], None],
+        is_member: Callable[[str], bool],
         on_node: Callable[[NodeLink], None],
         on_lines: Callable[[str, list[list[Any]]], None],
         value_of: Callable[[str], Awaitable[bytes]],
@@ -62,10 +66,12 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         self.jobs: Jobs
         self._by_address: dict[str, NodeLink] = {}
         self._log = log
+        self._is_member = is_member
         self._on_node = on_node
         self._on_lines = on_lines
         self._value_of = value_of
         self._planned = False
+        self._slots: dict[Resources, int] = {}
         self._early: list[tuple[Any, ...]] = []
         self._transfers: set[asyncio.Task[None]] = set()
 
@@ -110,13 +116,18 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             self._log("error", f"node {node} speaks protocol {protocol}, the head {PROTOCOL}")
             stream.send({"op": "jc-end"})
             return
+        if not self._is_member(node):  # given up before; what it had is run elsewhere
+            stream.send({"op": "jc-end"})
+            return
         stream.interval = 0  # Dask would gather messages for 5 ms
+        send = _posting(stream.send)
         link = self.nodes.get(node)
         if link is None:
             capacity = Resources.from_units(resources)
-            link = self.nodes[node] = NodeLink(node, type, capacity, worker, pid, stream.send)
-        link.address, link.pid, link.send, link.lost_since = worker, pid, stream.send, None
+            link = self.nodes[node] = NodeLink(node, type, capacity, worker, pid, send)
+        link.address, link.pid, link.send, link.lost_since = worker, pid, send, None
         link.sent.clear()
+        link.values.clear()
         link.settled = False
         self._by_address[worker] = link
         self._forget_unknown(link, stored)
@@ -133,7 +144,9 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
 
     def on_settled(self, worker: str, bundles: list[list[Any]]) -> None:
         """An agent has sent again what was not acknowledged; this is what it still works on."""
-        link = self._by_address[worker]
+        link = self._by_address.get(worker)
+        if link is None:
+            return
         held = {(job, start, stop, attempt) for job, start, stop, attempt in bundles}
         for key in [key for key in link.bundles if key not in held]:
             self._give_back(link, key)
@@ -184,7 +197,9 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         seconds: float,
     ) -> None:
         """Results of a bundle, or of a part of it."""
-        link = self._by_address[worker]
+        link = self._by_address.get(worker)
+        if link is None:  # refused above
+            return
         unpacked = Block.unpack(block)
         if key[0] in self.jobs.deleted:
             self._acknowledge(link, seq)
@@ -212,14 +227,22 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
 
     def on_ended(self, worker: str, key: list[Any], busy: int) -> None:
         """A bundle is done with."""
-        self._by_address[worker].let_go(_key(key))
-        self.plan()
+        if link := self._by_address.get(worker):
+            link.let_go(_key(key))
+            self.plan()
 
     def on_returned(self, worker: str, keys: list[list[Any]]) -> None:
         """Bundles that the node gives back unstarted."""
-        for key in keys:
-            self._give_back(self._by_address[worker], _key(key))
-        self.plan()
+        if link := self._by_address.get(worker):
+            for key in keys:
+                self._return(link, _key(key))
+            self.plan()
+
+    def _return(self, link: NodeLink, key: Key) -> None:
+        """A node has not started a bundle, and will not."""
+        link.let_go(key)
+        if job := self.jobs.by_id.get(key[0]):
+            self.jobs.give_back(job, key[1], key[2], key[3])
 
     def on_lines(self, worker: str, lines: list[list[Any]]) -> None:
         """What user code has written."""
@@ -245,6 +268,14 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             link.draining = True
             link.send({"op": "jc-recall"})
 
+    def drop_values(self, job: str, start: int, stop: int) -> None:
+        """Values of refs that were brought to nodes will not be read again."""
+        for link in self.nodes.values():
+            keys = [key for key in link.values if _names(key, job, start, stop)]
+            if keys:
+                link.values.difference_update(keys)
+                link.send({"op": "jc-forget", "stored": [], "values": keys})
+
     def drop_stored(self, node: str, name: str) -> None:
         """A large result on a node will not be read again."""
         if (link := self.nodes.get(node)) and link.lost_since is None:
@@ -261,7 +292,9 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
 
     def slots(self, shape: Resources) -> int:
         """How many tasks of a shape the nodes that are up can run at a time."""
-        return sum(link.slots_for(shape) for link in self.nodes.values() if link.accepts)
+        if shape not in self._slots:  # the same for a whole round
+            self._slots[shape] = sum(n.slots_for(shape) for n in self.nodes.values() if n.accepts)
+        return self._slots[shape]
 
     # -- dispatching --------------------------------------------------------------------------
 
@@ -278,6 +311,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
 
     def _dispatch(self) -> None:
         self._planned = False
+        self._slots.clear()
         ready, nodes = self.jobs.ready, [n for n in self.nodes.values() if n.accepts]
         for node in nodes:
             if node.reserved_for not in ready:  # that job has ended, or needs it no more
@@ -347,7 +381,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         self._send_needed(link, "jc-code", job.spec.fn)
         if digest := job.spec.environment.get("modules"):
             self._send_needed(link, "jc-modules", digest)
-        if missing := [ref for ref in refs if ref not in link.sent]:
+        if missing := [ref for ref in refs if ref not in link.values]:
             self._transfer(link, missing, message)
         else:
             outbox.setdefault(link.id, []).append(message)
@@ -370,15 +404,16 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         async def transfer() -> None:
             try:
                 for ref in refs:
-                    if ref not in link.sent:
+                    if ref not in link.values:
                         data = await self._value_of(ref)
                         link.send({"op": "jc-value", "key": ref, "data": data})
-                        link.sent.add(ref)
+                        link.values.add(ref)
                 link.send({"op": "jc-run", "bundles": [message]})
             except Exception as error:
                 # A node that went, a value that was lost: both are run again and come back here.
-                logger.info("bundle %s could not be sent: %s", message["key"], error)
-                self._give_back(link, _key(message["key"]))
+                logger.info("bundle %s cannot be sent yet: %r", message["key"], error)
+                await asyncio.sleep(TRANSFER_SECONDS)
+                self._return(link, _key(message["key"]))
                 self.plan()
 
         task = asyncio.get_running_loop().create_task(transfer())
@@ -396,6 +431,23 @@ def _guarded(handler: Callable[..., None]) -> Callable[..., None]:
             logger.exception("message of a node to %s", handler.__name__)
 
     return guarded
+
+
+def _names(ref: str, job: str, start: int, stop: int) -> bool:
+    name, _, position = ref.partition(":")
+    return name == job and start <= int(position) < stop
+
+
+def _posting(send: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """Sending on a stream that may have just closed: then the node settles or is given up."""
+
+    def post(message: dict[str, Any]) -> None:
+        try:
+            send(message)
+        except CommClosedError:
+            logger.info("a message to a node was not sent: its connection has closed")
+
+    return post
 
 
 def _key(key: list[Any]) -> Key:

@@ -88,6 +88,10 @@ class Fleet:
             member.ended,
         )
 
+    def has(self, node: str) -> bool:
+        """Whether this is a node of the fleet that is not gone."""
+        return node in self.members and not self.members[node].state.is_gone
+
     @property
     def alive(self) -> list[Member]:
         """Nodes that are not gone."""

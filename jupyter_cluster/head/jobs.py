@@ -21,7 +21,7 @@ from jupyter_cluster.errors import (
 )
 from jupyter_cluster.head.dependencies import Dependencies
 from jupyter_cluster.head.inputs import InputStore
-from jupyter_cluster.head.job import CANCELLED, DONE, FAILED, Job, JobSpec
+from jupyter_cluster.head.job import CANCELLED, DONE, FAILED, QUEUED, Job, JobSpec
 from jupyter_cluster.head.journal import Journal, Statement
 from jupyter_cluster.head.results import Results, ResultStore
 from jupyter_cluster.head.retries import judge
@@ -32,7 +32,7 @@ logger = logging.getLogger("jupyter_cluster.head")
 
 # A range that was lost with this many nodes is not sent to another one.
 MAX_ATTEMPTS = 10
-_STATE_OF = bytes([DONE, FAILED, DONE, CANCELLED, FAILED, FAILED, FAILED]) + bytes(249)
+_STATE_OF = bytes([DONE, FAILED, DONE, CANCELLED, FAILED, FAILED, FAILED, QUEUED]) + bytes(248)
 
 
 class Follower(Protocol):
@@ -59,6 +59,7 @@ class Jobs:
         on_demand: Callable[[], None],
         on_cancel: Callable[[str, list[tuple[int, int]]], None],
         on_drop: Callable[[str, str], None],
+        on_forget: Callable[[str, int, int], None],
         on_turn: Callable[[Job], None],
         log: Callable[[str, str], None],
     ) -> None:
@@ -73,6 +74,7 @@ class Jobs:
         self._on_demand = on_demand
         self._on_cancel = on_cancel
         self._on_drop = on_drop
+        self._on_forget = on_forget
         self._on_turn = on_turn
         self._log = log
         self._followers: dict[str, set[Follower]] = {}
@@ -177,6 +179,7 @@ class Jobs:
         self._followers.pop(job.id, None)
         for node, name in self.results.drop(job.id, 0, len(job.states)):
             self._on_drop(node, name)
+        self._on_forget(job.id, 0, len(job.states))
         self.inputs.forget(job.id)
         self.results.forget(job.id)
         self._journal.write(
@@ -195,7 +198,6 @@ class Jobs:
             job.release(index)
             self._has_work(job)
             return
-        del job.refs[index]
         status, data = self._as_ended(*lacking)
         self._write_results(job, [Results(job.id, "", bytes([status]), Block.of(index, [data]))])
 
@@ -249,9 +251,6 @@ class Jobs:
         block = results.block
         number, statements = self.results.add(results)
         job.set_each(block.start, results.statuses.translate(_STATE_OF))
-        if job.refs:
-            for index in range(block.start, block.stop):
-                job.refs.pop(index, None)
         for follower in tuple(self._followers.get(job.id, ())):
             follower.on_results(results)
         for other, index in self.dependencies.ended(job, block.start, block.stop):
@@ -292,7 +291,20 @@ class Jobs:
                 self._write_results(job, [results])
             return
         job.requeue(start, stop, attempt + 1)
+        self.queue_again(job, start, stop)
+
+    def queue_again(self, job: Job, start: int, stop: int) -> None:
+        """Tasks go back to the queue; those with refs wait until these have values (again)."""
+        refs = {i: job.refs[i] for i in range(start, stop) if i in job.refs}
+        refs = {i: keys for i, keys in refs.items() if job.states[i] == QUEUED}
+        for index in self.dependencies.add(job, refs):
+            self._settle(job, index)
         self._has_work(job)
+
+    def give_back(self, job: Job, start: int, stop: int, attempt: int) -> None:
+        """A node gives tasks back that it has not started; that counts as no attempt."""
+        job.requeue(start, stop, attempt)
+        self.queue_again(job, start, stop)
 
     def lose_stored(self, node: str) -> int:
         """Large results went with a node: their tasks are run again. Returns how many."""
@@ -303,7 +315,7 @@ class Jobs:
                 if job.finished is not None:
                     self._journal.execute("UPDATE jobs SET finished = NULL WHERE id = ?", job_id)
                 job.reopen(index)
-                self._has_work(job)
+                self.queue_again(job, index, index + 1)
         return len(lost)
 
     def fail_queued(self, shape: Resources, reason: str) -> None:
@@ -320,6 +332,7 @@ class Jobs:
         """Refs were dropped: their results go, and the job with its last one."""
         for start, stop in ranges:
             job.released += stop - start
+            self._on_forget(job.id, start, stop)
             for node, name in self.results.drop(job.id, start, stop):
                 self._on_drop(node, name)
         if job.sealed and job.released >= len(job.states):
@@ -386,6 +399,7 @@ class Jobs:
 
     def resume(self, job: Job) -> None:
         """Go on with a job that was restored."""
-        for index in self.dependencies.add(job, job.refs):
+        queued = {i: keys for i, keys in job.refs.items() if job.states[i] == QUEUED}
+        for index in self.dependencies.add(job, queued):
             self._settle(job, index)
         self._has_work(job)

@@ -33,10 +33,15 @@ class NodeLink:
 
     Attributes
     ----------
-    used : Resources
-        What the outstanding bundles need together; up to twice the capacity with prefetching.
+    used : dict
+        What the outstanding bundles need together, in ten-thousandths; up to twice the capacity
+        with prefetching.
+    load : float
+        The fullest resource's share in use, 0 to 2.
     sent : set
-        Digests of functions, modules and values that the node has.
+        Digests of functions and modules that the node has.
+    values : set
+        Refs whose values the node has.
     lost_since : float or None
         Since when there is no connection (monotonic clock).
     idle_since : float
@@ -49,9 +54,11 @@ class NodeLink:
     address: str
     pid: int
     send: Callable[[dict[str, Any]], None]
-    used: Resources = field(default_factory=Resources)
+    used: dict[str, int] = field(default_factory=dict)
+    load: float = 0.0
     bundles: dict[Key, Outstanding] = field(default_factory=dict)
     sent: set[str] = field(default_factory=set)
+    values: set[str] = field(default_factory=set)
     acks: list[int] = field(default_factory=list)
     draining: bool = False
     settled: bool = False
@@ -73,22 +80,19 @@ class NodeLink:
         """Whether to send a bundle that will take this long."""
         if not shape:
             return sum(not b.shape for b in self.bundles.values()) < ZERO_SHAPE_BUNDLES
-        if (self.used + shape).fits(self.capacity):
-            return True
-        short = seconds is not None and seconds <= PREFETCH_SECONDS
-        return short and (self.used + shape).fits(self.capacity.times(2))
-
-    @property
-    def load(self) -> float:
-        """The fullest resource's share in use, 0 to 2."""
-        have = self.capacity.by_name
-        return max((n / have[name] for name, n in self.used if have.get(name)), default=0.0)
+        is_short = seconds is not None and seconds <= PREFETCH_SECONDS
+        times = 2 if is_short else 1
+        # Plain integers: this is asked for every node and every bundle.
+        used, have = self.used, self.capacity.by_name
+        return all(used.get(name, 0) + n <= have.get(name, 0) * times for name, n in shape.units)
 
     @property
     def free(self) -> Resources:
         """What the outstanding bundles leave of it."""
-        rest = (self.capacity - self.used).by_name
-        return Resources.from_units({name: max(0, n) for name, n in rest.items()})
+        have = self.capacity.by_name
+        return Resources.from_units(
+            {name: max(0, n - self.used.get(name, 0)) for name, n in have.items()}
+        )
 
     @property
     def busy_slots(self) -> int:
@@ -104,13 +108,21 @@ class NodeLink:
     def hold(self, bundle: Outstanding) -> None:
         """The node has this bundle."""
         self.bundles[bundle.key] = bundle
-        self.used += bundle.shape
+        self._use(bundle.shape, 1)
 
     def let_go(self, key: Key) -> Outstanding | None:
         """The node no longer has this bundle; None where it had not."""
         bundle = self.bundles.pop(key, None)
         if bundle is not None:
-            self.used -= bundle.shape
+            self._use(bundle.shape, -1)
             if not self.bundles:
                 self.idle_since = time.time()
         return bundle
+
+    def _use(self, shape: Resources, times: int) -> None:
+        have = self.capacity.by_name
+        for name, n in shape.units:
+            self.used[name] = self.used.get(name, 0) + n * times
+        self.load = max(
+            (n / have[name] for name, n in self.used.items() if have.get(name)), default=0.0
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from jupyter_cluster.head.job import QUEUED, Job, JobSpec
+from jupyter_cluster.head.job import Job, JobSpec
 from jupyter_cluster.head.journal import Journal
 
 if TYPE_CHECKING:
@@ -45,4 +45,3 @@ def _restore_tasks(job: Job, jobs: Jobs, journal: Journal) -> None:
         "SELECT start, statuses FROM results WHERE job = ? ORDER BY number", job.id
     ):
         jobs.mark(job, start, statuses)
-    job.refs = {index: keys for index, keys in job.refs.items() if job.states[index] == QUEUED}

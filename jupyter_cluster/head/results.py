@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -104,7 +105,7 @@ class ResultStore:
             self._writing.pop(number, None)
 
     def find(self, job: str, start: int, stop: int) -> list[Results]:
-        """Results of a range, older before newer where a task was run again."""
+        """Results of a range, as far as they are there; the newest where a task was run again."""
         earliest = start - self._longest.get(job, 0)
         rows = self._journal.read(
             "SELECT start, node, statuses, base, ends, data FROM results WHERE job = ?"
@@ -118,11 +119,12 @@ class ResultStore:
             for first, node, statuses, base, ends, data in rows
         ]
         found += [results for results in self._writing.values() if results.job == job]
-        return [
+        overlapping = (
             results.cut(max(start, results.block.start), min(stop, results.block.stop))
             for results in found
             if results.block.start < stop and start < results.block.stop
-        ]
+        )
+        return _newest(list(overlapping), start, stop)
 
     def on_node(self, node: str) -> list[tuple[str, int]]:
         """Large results that lie on this node."""
@@ -141,9 +143,12 @@ class ResultStore:
         )
 
     def lost(self, job: str, position: int) -> None:
-        """A large result went with its node."""
-        self.stored.pop((job, position), None)
-        self._journal.execute("DELETE FROM stored WHERE job = ? AND position = ?", job, position)
+        """A large result went with its node: what was written of it holds no longer."""
+        del self.stored[job, position]
+        gone = Results(job, ON_HEAD, bytes([Status.LOST]), Block.of(position, [b""]))
+        number, statements = self.add(gone)
+        delete = ("DELETE FROM stored WHERE job = ? AND position = ?", (job, position))
+        self._journal.write([*statements, delete], lambda: self.written([number]))
 
     def drop(self, job: str, start: int, stop: int) -> list[tuple[str, str]]:
         """Nobody will read these again; returns node and file name of what lies on nodes.
@@ -173,3 +178,19 @@ class ResultStore:
         self._journal.execute("DELETE FROM results WHERE job = ?", job)
         for number in [n for n, results in self._writing.items() if results.job == job]:
             del self._writing[number]
+
+
+_NOT_COVERED = re.compile(b"\\x00+")
+
+
+def _newest(found: list[Results], start: int, stop: int) -> list[Results]:
+    """Of each task the newest result, ascending; `found` has older before newer."""
+    covered = bytearray(stop - start)
+    newest = []
+    for results in reversed(found):
+        i, j = results.block.start - start, results.block.stop - start
+        for run in list(_NOT_COVERED.finditer(covered, i, j)):
+            newest.append(results.cut(start + run.start(), start + run.end()))
+        covered[i:j] = b"\x01" * (j - i)
+    kept = [results for results in newest if results.statuses[0] != Status.LOST]
+    return sorted(kept, key=lambda results: results.block.start)

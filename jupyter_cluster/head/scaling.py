@@ -76,6 +76,7 @@ class Scaling:
     _actions: set[asyncio.Task[None]] = field(default_factory=set)
     _budget_warned: bool = False
     _unneeded: dict[str, float] = field(default_factory=dict)
+    _ending: set[str] = field(default_factory=set)
 
     def wake(self) -> None:
         """Demand has changed: decide soon."""
@@ -184,14 +185,14 @@ class Scaling:
         ids = [member.id for member in members]
         try:
             await asyncio.to_thread(self.provider.create, node_type, ids)
-        except ProviderError as error:
+        except Exception as error:  # another's provider may raise anything
             self._on_refused(node_type, members, error)
             return
         for member in members:
             if member.state is NodeState.REQUESTED:
                 self.fleet.move(member, NodeState.BOOTING)
 
-    def _on_refused(self, node_type: str, members: list[Member], error: ProviderError) -> None:
+    def _on_refused(self, node_type: str, members: list[Member], error: Exception) -> None:
         pause = QUOTA_COOLDOWN if isinstance(error, QuotaError) else CAPACITY_COOLDOWN
         if isinstance(error, (CapacityError, QuotaError)):
             self._cooling[node_type] = time.time() + pause
@@ -205,8 +206,7 @@ class Scaling:
     def on_node(self, link: NodeLink) -> None:
         """A node has connected, or its connection was lost."""
         member = self.fleet.members.get(link.id)
-        if member is None or member.state.is_gone:
-            link.send({"op": "jc-end"})  # given up before; its results were taken
+        if member is None:
             return
         if link.lost_since is not None:
             if member.state is NodeState.READY:
@@ -271,6 +271,9 @@ class Scaling:
     async def _terminate(self, member: Member, state: NodeState, why: str = "") -> None:
         """End it with its provider, however often that takes."""
         pause = 0.5
+        if member.state.is_gone:  # it died meanwhile
+            return
+        self._ending.add(member.id)
         if member.state is not NodeState.DRAINING:
             self.fleet.move(member, NodeState.DRAINING, why)
         while True:
@@ -284,6 +287,7 @@ class Scaling:
         self._gone(member, state, why)
 
     def _gone(self, member: Member, state: NodeState, why: str = "") -> None:
+        self._ending.discard(member.id)
         self.fleet.move(member, state, why)
         self.dispatcher.give_up(member.id)
         self.log(
@@ -305,6 +309,8 @@ class Scaling:
                 continue
             for member in self.fleet.in_state(*_WATCHED):
                 instance = running.get(member.id)
+                if member.id in self._ending:
+                    continue
                 if instance is None or instance.state.is_gone:
                     detail = instance.detail if instance else "its machine is gone"
                     self._gone(member, NodeState.FAILED, detail or "its machine is gone")
@@ -332,6 +338,17 @@ class Scaling:
         """After a restart of the head: go on with what was being ended, wait for the others."""
         for member in self.fleet.in_state(NodeState.DRAINING):
             self._start(self._terminate(member, NodeState.TERMINATED))
+        for member in self.fleet.in_state(NodeState.REQUESTED):
+            # Whether the provider was asked for it, nobody knows: it is ended by its id.
+            why = "the head was started again while it was requested"
+            self._start(self._terminate(member, NodeState.FAILED, why))
 
 
-_WATCHED = (NodeState.BOOTING, NodeState.CONNECTING, NodeState.SETTING_UP, NodeState.READY)
+_WATCHED = (
+    NodeState.BOOTING,
+    NodeState.CONNECTING,
+    NodeState.SYNCING_FILES,
+    NodeState.SETTING_UP,
+    NodeState.READY,
+    NodeState.DRAINING,
+)

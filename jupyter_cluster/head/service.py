@@ -60,7 +60,9 @@ class Head:
         self.lines = Lines(folder / "logs" / "tasks.log")
         self.fleet = Fleet(journal, config.node_types())
         self.metrics = Metrics(journal)
-        self.dispatcher = Dispatcher(self.diary.add, self._on_node, self.lines.add, self.value_of)
+        self.dispatcher = Dispatcher(
+            self.diary.add, self.fleet.has, self._on_node, self.lines.add, self.value_of
+        )
         self.jobs = self.dispatcher.jobs = Jobs(
             journal,
             InputStore(journal),
@@ -68,6 +70,7 @@ class Head:
             on_demand=self._on_demand,
             on_cancel=self.dispatcher.cancel,
             on_drop=self.dispatcher.drop_stored,
+            on_forget=self.dispatcher.drop_values,
             on_turn=lambda job: self.metrics.sample(job, self.dispatcher),
             log=self.diary.add,
         )
@@ -242,6 +245,9 @@ class Head:
             await asyncio.sleep(min(5.0, allowed / 4))
             if any(job.unfinished for job in self.jobs.by_id.values()):
                 last_task = time.time()
+            if self._targets.closing and not self.fleet.alive:
+                self.end("the budget is used up and all nodes have ended")
+                return
             if time.time() - max(last_task, self.sessions.last_activity) > allowed:
                 self.end(f"no task and no active client for {format_seconds(allowed)}")
                 return

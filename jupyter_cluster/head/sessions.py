@@ -10,7 +10,7 @@ import asyncio
 import logging
 import platform
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from distributed.comm import CommClosedError
@@ -27,6 +27,9 @@ logger = logging.getLogger("jupyter_cluster.head")
 # Bytes of results that a client may have unread.
 CREDIT = 64_000_000
 PART = 4_000_000
+# Results of at most 1 MB each are read from the journal this many at a time, and more while they
+# are small.
+FETCH_TASKS = 64
 ACK_SECONDS = 0.02
 # A client that has not come back after this is gone: what it fed is sealed.
 SEAL_SECONDS = 30.0
@@ -47,6 +50,7 @@ class Session:
         self._read_stored = read_stored
         self._outbox: list[dict[str, Any]] = []
         self._wake = asyncio.Event()
+        self._waiting: list[asyncio.Event] = []
         self._credit = CREDIT
         self._ending = False
         self._fetches: set[asyncio.Task[None]] = set()
@@ -76,9 +80,11 @@ class Session:
                 await self._wake.wait()
                 self._wake.clear()
                 outbox, self._outbox = self._outbox, []
-                if not outbox:
-                    continue
-                await self._comm.write(outbox, serializers=("msgpack",))
+                waiting, self._waiting = self._waiting, []
+                if outbox:
+                    await self._comm.write(outbox, serializers=("msgpack",))
+                for event in waiting:
+                    event.set()
         except (CommClosedError, OSError):
             self._comm.abort()
 
@@ -195,23 +201,46 @@ class Session:
         """The client reads these results; those that are not there yet follow when they are."""
         account = self._jobs.get(job)
         for start, stop in ranges:
-            open_ = account.open_ranges(start, stop)
-            if open_:
-                wanted = self._wanted.setdefault(job, set())
-                wanted.update(i for a, b in open_ for i in range(a, b))
-            for results in self._jobs.results.find(job, start, stop):
-                self._push(results)
+            for a, b in account.open_ranges(start, stop):
+                self._wanted.setdefault(job, set()).update(range(a, b))
+        self._in_background(self._send_results(job, [(a, b) for a, b in ranges]))
 
-    def _on_fetch_stored(self, job: str, index: int) -> None:
-        task = asyncio.create_task(self._send_stored(self._jobs.get(job), index))
+    async def _send_results(self, job: str, ranges: list[tuple[int, int]]) -> None:
+        """A few at a time, each when those before it have left."""
+        count = FETCH_TASKS
+        for start, last in ranges:
+            while start < last:
+                stop = min(start + count, last)
+                found = self._jobs.results.find(job, start, stop)
+                for results in found:
+                    self._push(results)
+                await self._sent()
+                start = stop
+                if sum(results.size for results in found) < PART:
+                    count *= 2
+
+    async def _sent(self) -> None:
+        """What is queued for the client has been handed to the connection."""
+        event = asyncio.Event()
+        self._waiting.append(event)
+        self._wake.set()
+        await event.wait()
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._fetches.add(task)
         task.add_done_callback(self._fetches.discard)
+
+    def _on_fetch_stored(self, job: str, index: int) -> None:
+        self._in_background(self._send_stored(self._jobs.get(job), index))
 
     async def _send_stored(self, job: Job, index: int) -> None:
         """A large result, in parts; where its node was lost, it is being computed again."""
         location = self._jobs.results.stored.get((job.id, index))
         if location is None:
-            again = job.states[index] != DONE
+            again = job.states[index] != DONE or bool(
+                self._jobs.results.find(job.id, index, index + 1)
+            )
             self.tell(op="gone", job=job.id, index=index, again=again)
             return
         size = location[1]
@@ -219,7 +248,7 @@ class Session:
             for offset in range(0, size, PART):
                 data = await self._read_stored(job.id, index, offset, PART)
                 self.tell(op="part", job=job.id, index=index, size=size, offset=offset, data=data)
-                await asyncio.sleep(0)
+                await self._sent()
         except (OSError, KeyError, JobError):
             self.tell(op="gone", job=job.id, index=index, again=True)
 
