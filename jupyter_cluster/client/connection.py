@@ -79,6 +79,8 @@ class Connection:
     ----------
     changed : Condition
         Guards all channels; notified whenever something has come.
+    arrived : int
+        How many tasks have ended so far, of all channels.
     """
 
     def __init__(self, entry: Entry) -> None:
@@ -90,6 +92,7 @@ class Connection:
         self._released: deque[tuple[str, int]] = deque()
         self._closed = False
         self._failure: ClusterError | None = None
+        self.arrived = 0
         self._connected = False
         self._connections = 0
         self._away_since = time.monotonic()
@@ -316,6 +319,7 @@ class Connection:
             with self.changed:
                 for message in messages:
                     getattr(self, f"_on_{message.pop('op')}")(**message)
+                self.arrived = sum(one.outcomes.ended for one in self.channels.values())
                 self.changed.notify_all()
 
     # -- what the head says (with the condition held) -----------------------------------------

@@ -38,6 +38,8 @@ RESERVE_SECONDS = 0.5
 ACK_SECONDS = 0.02
 # How long after a failed transfer of a value its bundle goes back to the queue.
 TRANSFER_SECONDS = 0.3
+# How long a node may take to hand over a piece of a large result.
+CALL_SECONDS = 10.0
 
 
 class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
@@ -282,13 +284,22 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             link.send({"op": "jc-forget", "stored": [name], "values": []})
 
     def call(self, node: str, **message: Any) -> Awaitable[Any]:
-        """Call a handler of a node's own port."""
-        link = self.nodes[node]
-        return self._call(link.address, message)
+        """Call a handler of a node's own port.
 
-    async def _call(self, address: str, message: dict[str, Any]) -> Any:
+        Raises
+        ------
+        KeyError, OSError
+            The node is gone, out of contact, or does not answer in time.
+        """
+        link = self.nodes[node]
+        return self._call(link, message)
+
+    async def _call(self, link: NodeLink, message: dict[str, Any]) -> Any:
+        if link.lost_since is not None:
+            raise OSError(f"{link.id} is out of contact")
         operation = message.pop("op")
-        return await getattr(self._scheduler.rpc(address), operation)(**message)
+        handler = getattr(self._scheduler.rpc(link.address), operation)
+        return await asyncio.wait_for(handler(**message), CALL_SECONDS)
 
     def slots(self, shape: Resources) -> int:
         """How many tasks of a shape the nodes that are up can run at a time."""
