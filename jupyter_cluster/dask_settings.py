@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any, NoReturn
+
 import dask
+from distributed.protocol import pickle
 
 
 def configure_dask() -> None:
-    """No limits on memory, profiles or schedules of Dask's own: it runs no tasks here."""
+    """Make this process one of the engine: it runs no Dask tasks, and it loads no pickles.
+
+    Dask's limits on memory, its profiles and its schedules are switched off.
+    """
+    # Dask unpickles parts of a message while it reads it, before any handler can ask for the
+    # sender's role, and whatever `deserializers` says: a certificate of any role could run code
+    # here. What we send is msgpack alone. All of Dask's ways to a pickle look this name up in its
+    # module; slots, leased workers and clients are other processes and keep it.
+    pickle.loads = _refuse_pickle
     dask.config.set(
         {
             "distributed.worker.memory.target": False,
@@ -22,3 +33,8 @@ def configure_dask() -> None:
             "distributed.scheduler.work-stealing": False,
         }
     )
+
+
+def _refuse_pickle(*_args: Any, **_kwargs: Any) -> NoReturn:
+    # An OSError, which Dask's servers take for a lost connection: they close it and go on.
+    raise PermissionError("a message with a pickle was refused: heads and agents load none")

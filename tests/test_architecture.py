@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "trust": set(),
     "config": {"errors", "model"},
     "autoscaler": {"errors", "model"},
-    "providers": {"errors", "model", "config"},
+    "providers": {"errors", "model", "trust", "config"},
     "agent": BASE,
     "head": BASE | {"config", "autoscaler", "providers"},
     "client": BASE | {"config"},

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +24,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--lifeline", type=int, help="descriptor that closes with the local host")
     arguments = parser.parse_args(argv)
     options: dict[str, Any] = json.loads(arguments.options.read_text())
-    connection = zygote.start()  # before anything here has a thread or an event loop
+    umask = os.umask(0o077)  # what the agent keeps is its owner's alone; files of tasks are not
+    connection = zygote.start(umask)  # before anything here has a thread or an event loop
 
     from jupyter_cluster.agent.service import Agent, AgentOptions
     from jupyter_cluster.dask_settings import configure_dask

@@ -98,9 +98,12 @@ class Outbox:
         try:
             if size > MAX_ITEM:
                 raise OverflowError(f"the result has {size} bytes; at most {MAX_ITEM} can be kept")
-            with self._buffer.getbuffer() as view:
-                path.with_suffix(".part").write_bytes(view[before : before + size])
-            path.with_suffix(".part").replace(path)
+            partial = path.with_suffix(".part")
+            # For the node's owner alone, whatever umask the user's code has set.
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file, self._buffer.getbuffer() as view:
+                file.write(view[before : before + size])
+            partial.replace(path)
         except (OSError, OverflowError) as error:
             self._replace(before, dump_error(error, HERE))
             return Status.ERROR

@@ -47,6 +47,7 @@ class Slot:
         self._reader = Reader()
         self._loop = asyncio.get_running_loop()
         self._outbox = bytearray()
+        self._closed = False
         self._sock, self._theirs = socket.socketpair()
         self._sock.setblocking(False)
         self._cells_descriptor = Cells.new_descriptor()
@@ -144,10 +145,16 @@ class Slot:
             os.kill(self.pid, signal.SIGINT)
         except ProcessLookupError:
             return
-        self._loop.call_later(GRACE_SECONDS, self._kill_if_still_at, self.bundle)
+        self._loop.call_later(GRACE_SECONDS, self._kill_if_still_at, self._task)
 
-    def _kill_if_still_at(self, bundle: Any) -> None:
-        if self.bundle is bundle:
+    @property
+    def _task(self) -> tuple[float, float]:
+        """Position and start of the task at hand: no other run of any task has the same."""
+        return self.cells.view[0], self.cells.view[1]
+
+    def _kill_if_still_at(self, task: tuple[float, float]) -> None:
+        # Not told by the bundle: what is left of it may run in this very slot by now.
+        if not self._closed and self._task == task:
             self.kill()
 
     def kill(self) -> None:
@@ -172,6 +179,7 @@ class Slot:
 
     def close(self) -> None:
         """Give everything back; the process is gone or goes when its connection closes."""
+        self._closed = True
         self._loop.remove_reader(self._sock)
         self._loop.remove_writer(self._sock)
         for descriptor in self._pipes:

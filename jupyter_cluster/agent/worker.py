@@ -25,7 +25,10 @@ class AgentWorker(Worker):  # type: ignore[misc]
     """A Dask Worker with no HTTP server and no way to run anything in the agent's process."""
 
     def __init__(self, address: str, **options: Any) -> None:
-        super().__init__(address, nthreads=1, memory_limit=0, dashboard=False, **options)
+        # Not deserialized: the head's errors then arrive as texts, not as pickled exceptions.
+        super().__init__(
+            address, nthreads=1, memory_limit=0, dashboard=False, deserialize=False, **options
+        )
         self.handlers = {name: _for_the_head(self.handlers[name]) for name in _KEPT_HANDLERS}
         self.stream_handlers = {name: self.stream_handlers[name] for name in _KEPT_STREAM_HANDLERS}
 

@@ -25,16 +25,21 @@ _PR_SET_PDEATHSIG = 1
 _DESCRIPTORS = 4  # connection, cells, stdout, stderr
 
 
-def start() -> socket.socket:
+def start(umask: int) -> socket.socket:
     """Fork the zygote; returns the agent's end of the connection to it.
 
     To be called before the process has threads or an event loop.
+
+    Parameters
+    ----------
+    umask
+        The user's own, for the files that tasks write.
     """
     ours, theirs = socket.socketpair()
     if os.fork() == 0:
         ours.close()
         try:
-            _Zygote(theirs).serve()
+            _Zygote(theirs, umask).serve()
         except BaseException:
             traceback.print_exc()
         finally:
@@ -44,8 +49,9 @@ def start() -> socket.socket:
 
 
 class _Zygote:
-    def __init__(self, agent: socket.socket) -> None:
+    def __init__(self, agent: socket.socket, umask: int) -> None:
         self._agent = agent
+        self._umask = umask
         self._children: set[int] = set()
         self._woken, wake = os.pipe()
         os.set_blocking(wake, False)
@@ -107,6 +113,7 @@ class _Zygote:
         try:
             connection, cells, out, err = descriptors
             os.setsid()
+            os.umask(self._umask)
             _die_with_parent()
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 import threading
 from array import array
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -16,6 +17,10 @@ from jupyter_cluster.wire import MAX_ITEM, Block
 
 Sending = tuple[int, int, dict[str, Any]]
 
+# What travels together and is one row of the journal; a single item may be larger. Large enough
+# that the cost of a message does not count, small enough that a block is soon sent and written.
+BLOCK_BYTES = 16_000_000
+
 
 class CallStream:
     """Appends pickled items to a job; the connection takes all that has gathered at once."""
@@ -24,31 +29,34 @@ class CallStream:
         self._connection = connection
         self._channel = channel
         self._lock = threading.Lock()
-        self._next = 0
         self._buffer = BytesIO()
         self._pickler = Pickler(self._buffer)
-        self._clear()
+        self._begin(0)
         channel.outbox = self._take
 
-    def _clear(self) -> None:
-        self._start = self._next
-        self._buffer.seek(0)
-        self._buffer.truncate()
+    def _begin(self, start: int) -> None:
+        self._start = start
         self._ends = array("Q")
         self._refs: list[tuple[int, list[str]]] = []
+        self._truncate()
 
     @property
     def count(self) -> int:
         """How many items were added so far."""
-        return self._next
+        return self._start + len(self._ends)
 
     def add(self, items: Sequence[Any], what: Callable[[int], str]) -> int:
-        """Append items; returns the position of the first in the job.
+        """Append items, at least one, until they fill a block; `count` says how far it came.
 
         Parameters
         ----------
         what
             Names the item at a position, for a message.
+
+        Returns
+        -------
+        int
+            The position of the first in the job.
 
         Raises
         ------
@@ -56,43 +64,50 @@ class CallStream:
             One cannot be pickled, or is too large; those before it were appended.
         """
         with self._lock, collecting() as refs:
-            first, is_first = self._next, not self._ends
+            first, is_first = self.count, not self._ends
+            full = self._buffer.tell() + BLOCK_BYTES
             for item in items:
-                self._append(item, what)
-                if refs:
-                    self._refs.append((self._next - 1, list(refs)))
-                    refs.clear()
+                if self._append(item, refs, what) >= full:
+                    break
         if is_first:
             self._connection.wake()
         return first
 
-    def _append(self, item: Any, what: Callable[[int], str]) -> None:
+    def _append(self, item: Any, refs: list[str], what: Callable[[int], str]) -> int:
+        """Append an item or, whatever interrupts it, nothing; returns where it ends."""
         buffer = self._buffer
-        if type(item) in PLAIN:
-            buffer.write(pickle.dumps(item, pickle.HIGHEST_PROTOCOL))
-        else:
-            before = buffer.tell()
-            try:
+        try:
+            if type(item) in PLAIN:
+                buffer.write(pickle.dumps(item, pickle.HIGHEST_PROTOCOL))
+            else:
                 self._pickler.dump_one(item)
-            except Exception as error:
-                buffer.seek(before)
-                buffer.truncate()
-                if isinstance(error, SerializationError):
-                    raise
-                raise unpicklable(item, what(self._next), error) from error
-        end = buffer.tell()
-        if end > MAX_ITEM:
-            self._refuse_too_large(end, what)
-        self._ends.append(end)
-        self._next += 1
+            end = buffer.tell()
+            if end > MAX_ITEM:
+                self._check_size(end, what)
+            if refs:
+                self._refs.append((self.count, list(refs)))
+                refs.clear()
+            self._ends.append(end)  # from here on it counts
+        except BaseException as error:  # Ctrl-C too
+            self._pickler = Pickler(buffer)  # the old one may be in the middle of something
+            self._truncate()
+            if isinstance(error, Exception) and not isinstance(error, SerializationError):
+                raise unpicklable(item, what(self.count), error) from error
+            raise
+        return end
 
-    def _refuse_too_large(self, end: int, what: Callable[[int], str]) -> None:
-        before = self._ends[-1] if self._ends else 0
-        if (size := end - before) > MAX_ITEM:
-            self._buffer.seek(before)
-            self._buffer.truncate()
+    def _truncate(self) -> None:
+        """Go back to the end of the last item that counts."""
+        self._buffer.seek(self._ends[-1] if self._ends else 0)
+        self._buffer.truncate()
+        while self._refs and self._refs[-1][0] >= self.count:
+            self._refs.pop()
+
+    def _check_size(self, end: int, what: Callable[[int], str]) -> None:
+        size = end - (self._ends[-1] if self._ends else 0)
+        if size > MAX_ITEM:
             raise SerializationError(
-                f"{what(self._next)} takes {size / 1e9:.1f} GB; at most {MAX_ITEM / 1e9:.1f} GB can"
+                f"{what(self.count)} takes {size / 1e9:.1f} GB; at most {MAX_ITEM / 1e9:.1f} GB can"
                 " be sent: write it to a file that the nodes can read, and pass the path"
             )
 
@@ -105,12 +120,26 @@ class CallStream:
         with self._lock:
             if not self._ends:
                 return []
-            block = Block(self._start, 0, self._ends, self._buffer.getvalue())
-            message = {
-                "op": "tasks",
-                "job": self._channel.job,
-                "block": block.pack(),
-                "refs": self._refs,
-            }
-            self._clear()
-        return [(block.stop, len(block.data), message)]
+            gathered = Block(self._start, 0, self._ends, self._buffer.getvalue())
+            refs = self._refs
+            self._begin(self.count)
+        return [self._sending(block, refs) for block in _cut(gathered)]
+
+    def _sending(self, block: Block, refs: list[tuple[int, list[str]]]) -> Sending:
+        message = {
+            "op": "tasks",
+            "job": self._channel.job,
+            "block": block.pack(),
+            "refs": [(index, keys) for index, keys in refs if block.start <= index < block.stop],
+        }
+        return block.stop, len(block.data), message
+
+
+def _cut(block: Block) -> Iterator[Block]:
+    """Blocks of at most `BLOCK_BYTES`; an item that is larger has one of its own."""
+    first = 0
+    while first < len(block):
+        limit = (block.ends[first - 1] if first else block.base) + BLOCK_BYTES
+        last = max(first + 1, bisect_right(block.ends, limit, first))
+        yield block.cut(block.start + first, block.start + last)
+        first = last

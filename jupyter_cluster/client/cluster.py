@@ -6,7 +6,6 @@ import atexit
 import hashlib
 import os
 import uuid
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +24,13 @@ from jupyter_cluster.client.remote import (
     checked_options,
     make_remote,
 )
+from jupyter_cluster.client.streams import Stream, Streams
 from jupyter_cluster.codec import dumps
 from jupyter_cluster.errors import UsageError
 from jupyter_cluster.wire import IN_TASK
 
 if TYPE_CHECKING:
     from jupyter_cluster.client.dask_lease import LeaseClient
-
-# Calls of one function share a job; a new one is begun now and then, so that old ones can go.
-MAX_CALLS = 100_000
 
 
 class Cluster:
@@ -51,8 +48,7 @@ class Cluster:
         self._entry = entry
         self._connection: Connection | None = None
         self._surroundings = Surroundings()
-        self._streams: weakref.WeakKeyDictionary[RemoteFunction, tuple[str, JobChannel, CallStream]]
-        self._streams = weakref.WeakKeyDictionary()
+        self._streams = Streams(self._begin)
         self._puts: tuple[JobChannel, CallStream] | None = None
 
     @property
@@ -128,7 +124,12 @@ class Cluster:
         title = name or str(getattr(function, "__name__", "map"))
         channel = self._open("map", title, function, chosen, unit)
         job = Job(self, channel, title)
-        Feeder(self.connection, channel, items, lambda error: _set_error(job, error)).start()
+        feeder = Feeder(self.connection, channel, items, lambda error: _set_error(job, error))
+        try:
+            feeder.start()
+        except BaseException:
+            job.delete()  # nobody would ever seal it
+            raise
         return job
 
     def dask_client(
@@ -171,11 +172,11 @@ class Cluster:
 
     def call(self, remote: RemoteFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref:
         """One call of a remote function; what `.remote()` does."""
-        channel, calls = self._stream(remote)
+        stream = self._streams.of(remote, self._surroundings.now().digest)
         name = remote.function.__name__
-        index = calls.add([(args, kwargs)], lambda _index: f"an argument of {name}")
+        index = stream.calls.add([(args, kwargs)], lambda _index: f"an argument of {name}")
         held = (args, kwargs) if _has_refs(args, kwargs) else None
-        return Ref(self.connection, channel.job, index, name, held)
+        return Ref(self.connection, stream.job, index, name, held)
 
     def put(self, value: Any) -> Ref:
         """Send a value once, to be an argument of many calls."""
@@ -187,24 +188,10 @@ class Cluster:
             self.connection, channel.job, calls.add([value], lambda _index: "the value"), "put"
         )
 
-    def _stream(self, remote: RemoteFunction) -> tuple[JobChannel, CallStream]:
-        environment = self._surroundings.now()
-        known = self._streams.get(remote)
-        if known is not None:
-            digest, channel, calls = known
-            if digest == environment.digest and calls.count < MAX_CALLS:
-                return channel, calls
-            self._seal(channel)
-        function, options = remote.function, remote.options_
-        channel = self._open("calls", function.__name__, function, options, "task")
-        calls = CallStream(self.connection, channel)
-        self._streams[remote] = (environment.digest, channel, calls)
-        return channel, calls
-
-    def _seal(self, channel: JobChannel) -> None:
-        with self.connection.changed:
-            channel.sealed = True
-        self.connection.send(op="seal", job=channel.job)
+    def _begin(self, remote: RemoteFunction) -> Stream:
+        function = remote.function
+        channel = self._open("calls", function.__name__, function, remote.options_, "task")
+        return Stream(self.connection, channel, self._surroundings.now().digest)
 
     def _open(
         self,

@@ -34,6 +34,7 @@ class Feeder:
         self._items = iter(items)
         self._is_sized = hasattr(items, "__len__")
         self._is_empty = False
+        self._read_ahead: list[Any] = []  # read, but no longer within the last block
         self._on_error = on_error
         self._calls = CallStream(connection, channel)
 
@@ -57,9 +58,11 @@ class Feeder:
 
     def _feed(self) -> bool:
         """Send some items; whether there are no more."""
-        items = self._next_items()
+        items = self._read_ahead or self._next_items()
+        before = self._calls.count
         self._calls.add(items, lambda index: f"item {index}")
-        return self._is_empty
+        self._read_ahead = items[self._calls.count - before :]
+        return self._is_empty and not self._read_ahead
 
     def _next_items(self) -> list[Any]:
         """The next items: as many as there are at once, or those that came in a moment."""

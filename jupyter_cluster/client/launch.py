@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -10,7 +12,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -32,7 +34,8 @@ _hosts: list[subprocess.Popen[bytes]] = []
 def start(config: ClusterConfig, progress: Callable[[str], None] = lambda _step: None) -> Entry:
     """Start the cluster that a configuration describes; one that runs already is left as it is.
 
-    A cluster of this name that has stopped is started again with what its journal holds.
+    A cluster of this name that has stopped is started again with what its journal holds. Of
+    several starts at once, one starts it and the others wait and take what it has started.
 
     Raises
     ------
@@ -46,7 +49,33 @@ def start(config: ClusterConfig, progress: Callable[[str], None] = lambda _step:
             f"provider.type {config.provider.type}: this version starts local clusters only"
         )
     place = entry(config.cluster_name)
-    written = config.model_dump_json(indent=1)
+    with _alone(place, progress):
+        return _start(place, config.model_dump_json(indent=1), progress)
+
+
+@contextlib.contextmanager
+def _alone(place: Entry, progress: Callable[[str], None]) -> Iterator[None]:
+    """While it lasts, nobody else starts a cluster of this name.
+
+    The file is empty and stays: deleted, it could be locked twice. It lies beside the folder,
+    which goes with the cluster.
+    """
+    clusters = place.folder.parent
+    for path in (clusters.parent, clusters):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(clusters / f"{place.name}.up", os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("it is being started already: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _start(place: Entry, written: str, progress: Callable[[str], None]) -> Entry:
     if place.is_alive:
         _check_same(place, written)
         progress("it is running already")
@@ -83,8 +112,8 @@ def _check_same(place: Entry, written: str) -> None:
 
 def _prepare(place: Entry, config: str) -> None:
     folder = place.folder
-    for path in (folder.parent.parent, folder.parent, folder, folder / "logs", folder / "nodes"):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (folder, folder / "logs", folder / "nodes"):
+        path.mkdir(mode=0o700, exist_ok=True)
     (folder / "head.json").unlink(missing_ok=True)
     write_private(folder / "config.json", config.encode())
     if not place.exists:

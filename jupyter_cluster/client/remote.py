@@ -93,11 +93,20 @@ class RemoteFunction:
         function: Callable[..., Any],
         options: TaskOptions,
         cluster_of: Callable[[], Cluster],
+        origin: RemoteFunction | None = None,
     ) -> None:
         self.function = function
         self.options_ = options
         self._cluster_of = cluster_of
+        self._origin = origin
+        # Calls with equal options share a job. Asked for by each call, so it is made once.
+        self.options_key = str(options.spec())
         functools.update_wrapper(self, function)
+
+    @property
+    def origin(self) -> RemoteFunction:
+        """The function as it was decorated: it lives as long as a copy with other options."""
+        return self._origin or self
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
         name = self.function.__name__
@@ -108,9 +117,8 @@ class RemoteFunction:
 
     def options(self, **changed: Any) -> RemoteFunction:
         """The same function with other options, e.g. ``f.options(num_cpus=2).remote(x)``."""
-        return RemoteFunction(
-            self.function, replace(self.options_, **checked_options(changed)), self._cluster_of
-        )
+        options = replace(self.options_, **checked_options(changed))
+        return RemoteFunction(self.function, options, self._cluster_of, self.origin)
 
     def remote(self, *args: Any, **kwargs: Any) -> Ref:
         """Run a call on the cluster; returns at once.

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--control", type=int, help="socket to the local host")
     parser.add_argument("--lifeline", type=int, help="descriptor that closes with the local host")
     arguments = parser.parse_args(argv)
+    os.umask(0o077)  # inputs, results and logs are their owner's alone
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("distributed").setLevel(logging.WARNING)
     config = ClusterConfig.model_validate_json((arguments.folder / "config.json").read_text())

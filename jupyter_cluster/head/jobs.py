@@ -169,6 +169,7 @@ class Jobs:
                 "UPDATE jobs SET sealed = 1, note = ? WHERE id = ?", job.note, job.id
             )
             self._check_finished(job)
+            self._delete_if_released(job)
 
     def delete(self, job: Job) -> None:
         """Forget a job with all its results; what runs of it is stopped."""
@@ -245,6 +246,7 @@ class Jobs:
                 done()
 
         self._journal.write(statements, safe)
+        self._delete_if_released(job)
 
     def _end(self, job: Job, results: Results) -> tuple[int, list[Statement]]:
         """These tasks have ended: remember, tell, and wake what waited for them."""
@@ -335,7 +337,12 @@ class Jobs:
             self._on_forget(job.id, start, stop)
             for node, name in self.results.drop(job.id, start, stop):
                 self._on_drop(node, name)
-        if job.sealed and job.released >= len(job.states):
+        self._delete_if_released(job)
+
+    def _delete_if_released(self, job: Job) -> None:
+        """Calls that nobody holds a ref to any more are forgotten once they have ended."""
+        is_map = job.spec.kind == "map"
+        if job.sealed and not is_map and not job.unfinished and job.released >= len(job.states):
             self.delete(job)
 
     def cancel(self, job: Job, ranges: list[tuple[int, int]] | None) -> None:

@@ -2,7 +2,8 @@
 
 One thread writes. It takes all that waits into one transaction, so that thousands of small writes
 a second cost a few dozen commits. A full disk loses nothing: the writes wait, in order, and are
-tried again until there is room.
+tried again until there is room. What the database refuses for good is left out and said; its
+writer is not told that it is safe.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ CREATE INDEX IF NOT EXISTS samples_of_job ON samples (job, time);
 """
 
 Statement = tuple[str, Sequence[Any]]
+Group = tuple[list[Statement], Callable[[], None] | None]
 
 
 class Journal:
@@ -69,12 +71,11 @@ class Journal:
         self.problem = ""
         self._loop = loop
         self._on_problem = on_problem
-        self._queue: queue.SimpleQueue[tuple[list[Statement], Callable[[], None] | None] | None]
-        self._queue = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
         self._closing = threading.Event()
-        connection = self._connect()
-        connection.executescript(_SCHEMA)
-        connection.close()
+        self._refusals: set[str] = set()
+        self._writer = self._connect()
+        self._writer.executescript(_SCHEMA)
         self._reader = self._connect()
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._thread.start()
@@ -113,43 +114,65 @@ class Journal:
         self._reader.close()
 
     def _write_all(self) -> None:
-        connection = self._connect()
-        while True:
-            item = self._queue.get()
-            self._closing.wait(GATHER_SECONDS)
-            batch = []
-            while item is not None:
-                batch.append(item)
-                try:
-                    item = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            if batch and self._commit(connection, [s for group, _ in batch for s in group]):
-                self._tell([done for _, done in batch if done])
-            if item is None:
-                connection.close()
-                return
+        is_last = False
+        while not is_last:
+            groups, is_last = self._gather()
+            if groups:
+                self._save(groups)
+        self._writer.close()
 
-    def _commit(self, connection: sqlite3.Connection, statements: list[Statement]) -> bool:
+    def _gather(self) -> tuple[list[Group], bool]:
+        """What waits, waited for, and whether it is the last."""
+        item = self._queue.get()
+        self._closing.wait(GATHER_SECONDS)
+        groups: list[Group] = []
+        while item is not None:
+            groups.append(item)
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return groups, False
+        return groups, True
+
+    def _save(self, groups: list[Group]) -> None:
+        """Commit groups together; where the database refuses that, each by itself."""
+        try:
+            if self._commit([statement for group, _ in groups for statement in group]):
+                self._tell([done for _, done in groups if done])
+        except Exception as error:
+            if len(groups) > 1:
+                for group in groups:
+                    self._save([group])
+            else:
+                self._refuse(groups[0], error)
+
+    def _commit(self, statements: list[Statement]) -> bool:
         """Write until it succeeds; False where the journal closes before it does."""
         while True:
             try:
-                if statements:
-                    connection.execute("BEGIN IMMEDIATE")
-                    for sql, values in statements:
-                        connection.execute(sql, values)
-                    connection.execute("COMMIT")
+                self._transact(statements)
                 self._report("")
                 return True
-            except sqlite3.Error as error:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                if not isinstance(error, sqlite3.OperationalError):
-                    logger.exception("a write that the journal refuses was left out")
-                    return True
+            except sqlite3.OperationalError as error:
                 self._report(f"the journal {self.path} cannot be written: {error}")
             if self._closing.wait(RETRY_SECONDS):
                 return False
+
+    def _transact(self, statements: list[Statement]) -> None:
+        if statements:
+            with self._writer:  # commits at the end, and rolls back after an error
+                self._writer.execute("BEGIN IMMEDIATE")
+                for sql, values in statements:
+                    self._writer.execute(sql, values)
+
+    def _refuse(self, group: Group, error: Exception) -> None:
+        """Say once for each reason what is left out; the journal itself is well."""
+        what = ", ".join(sorted({sql.partition(" VALUES")[0] for sql, _ in group[0]}))
+        reason = f"the journal {self.path} refuses {what!r}: {type(error).__name__}: {error}"
+        logger.error("left out: %s", reason, exc_info=error)
+        if reason not in self._refusals:  # the line in the diary is a write that may be refused too
+            self._refusals.add(reason)
+            self._call(lambda: self._on_problem(reason))
 
     def _report(self, problem: str) -> None:
         if problem != self.problem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import astuple, dataclass
+from itertools import islice
 from typing import Any
 
 from jupyter_cluster.head.dispatcher import Dispatcher
@@ -65,19 +66,16 @@ class Metrics:
 
     def series(self, job: Job) -> list[dict[str, Any]]:
         """Rate over seconds since the job was submitted, with nodes and slots."""
-        samples = self._samples.get(job.id, deque())
         window: deque[Sample] = deque()
         rows = []
-        for sample in samples:
+        for sample in self._samples.get(job.id, ()):
             window.append(sample)
             while len(window) > 2 and sample.time - window[1].time >= WINDOW_SECONDS:
                 window.popleft()
-            elapsed = sample.time - window[0].time  # 0 where the job begins
-            rate = (sample.done - window[0].done) / elapsed if elapsed > 0 else 0.0
             rows.append(
                 {
                     "t": round(sample.time - job.submitted, 3),
-                    f"{job.spec.unit}s_per_second": round(rate, 3),
+                    f"{job.spec.unit}s_per_second": _rate(window[0], sample),
                     "done": sample.done,
                     "queued": sample.queued,
                     "nodes": sample.nodes,
@@ -86,7 +84,21 @@ class Metrics:
             )
         return rows
 
+    def rate(self, job: Job) -> float:
+        """The newest rate of the series, in units per second; 0 where there is none.
 
-def rate_now(series: list[dict[str, Any]], unit: str) -> float:
-    """The newest rate of a series; 0 where there is none."""
-    return float(series[-1][f"{unit}s_per_second"]) if series else 0.0
+        It is part of every status: it looks back no further than the window.
+        """
+        samples = self._samples.get(job.id)
+        if not samples:
+            return 0.0
+        newest = earlier = samples[-1]
+        for earlier in islice(reversed(samples), 1, None):
+            if newest.time - earlier.time >= WINDOW_SECONDS:
+                break
+        return _rate(earlier, newest)
+
+
+def _rate(earlier: Sample, later: Sample) -> float:
+    elapsed = later.time - earlier.time  # 0 where the job begins
+    return round((later.done - earlier.done) / elapsed, 3) if elapsed > 0 else 0.0

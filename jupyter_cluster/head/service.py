@@ -25,7 +25,7 @@ from jupyter_cluster.head.job import Job
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.journal import Journal
 from jupyter_cluster.head.lines import Lines
-from jupyter_cluster.head.metrics import SAMPLE_SECONDS, Metrics, rate_now
+from jupyter_cluster.head.metrics import SAMPLE_SECONDS, Metrics
 from jupyter_cluster.head.restore import restore
 from jupyter_cluster.head.results import ON_HEAD, ResultStore
 from jupyter_cluster.head.scaling import Scaling, Targets
@@ -183,8 +183,10 @@ class Head:
     # -- what the parts tell each other -------------------------------------------------------
 
     def _on_problem(self, problem: str) -> None:
-        if problem:
+        if "cannot be written" in problem:
             self.diary.add("error", f"{problem}; results wait on their nodes until it can")
+        elif problem:
+            self.diary.add("error", problem)
         else:
             self.diary.add("node", "the journal can be written again")
 
@@ -289,7 +291,7 @@ class Head:
 
     def job_info(self, job: Job) -> dict[str, Any]:
         """A job with its rate."""
-        rate = rate_now(self.metrics.series(job), job.spec.unit) if not job.finished else None
+        rate = self.metrics.rate(job) if not job.finished else None
         return {**job.info().as_dict(), "rate": rate, "kind": job.spec.kind}
 
     def find_job(self, name: str) -> Job:

@@ -72,6 +72,7 @@ class Session:
             for fetch in self._fetches:
                 fetch.cancel()
             self._jobs.unfollow(self)
+            self._comm.abort()
         return self._ending
 
     async def _write(self) -> None:
@@ -135,8 +136,9 @@ class Session:
         return lambda: self._tell_later(op="taken", job=job, stop=block.stop)
 
     def _on_seal(self, job: str) -> None:
-        self._jobs.seal(self._jobs.get(job))
-        self.on_job(self._jobs.get(job))
+        account = self._jobs.get(job)
+        self._jobs.seal(account)
+        self.on_job(account)
 
     def _on_follow(self, job: str) -> None:
         """Tell what has ended so far, then what ends from now on."""

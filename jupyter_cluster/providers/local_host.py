@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from jupyter_cluster.trust import write_private
+
 HEAD = "head"
 _PRELOADED = ("jupyter_cluster.agent.service", "jupyter_cluster.head.service")
 # A head that dies this often within a minute is not started again.
@@ -57,7 +59,8 @@ class LocalHost:
         self._children: dict[str, Child] = {}
         self._restarts: list[float] = []
         self._ending = False
-        self._lock = open(folder / "lock", "w")  # noqa: SIM115 - held for as long as we live
+        lock = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
+        self._lock = os.fdopen(lock, "w")  # held for as long as we live
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._lifeline, self._lifeline_end = os.pipe()
         self._woken, self._wake = os.pipe()
@@ -161,8 +164,7 @@ class LocalHost:
         pids = {child.name: child.pid for child in self._running()}
         path = self._folder / "processes.json"
         try:
-            path.with_suffix(".part").write_text(json.dumps({"host": os.getpid(), **pids}))
-            path.with_suffix(".part").replace(path)
+            write_private(path, json.dumps({"host": os.getpid(), **pids}).encode())
         except OSError as error:  # a full disk must not end the cluster
             print(f"{path} cannot be written: {error}", flush=True)
 
@@ -222,7 +224,11 @@ class LocalHost:
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
             answer = self._answer(json.loads(line))
-            self._head_socket.sendall(json.dumps(answer).encode() + b"\n")
+            try:
+                self._head_socket.sendall(json.dumps(answer).encode() + b"\n")
+            except OSError:  # it died before its answer: the next head asks again
+                self._close_head_socket()
+                return
 
     def _answer(self, request: dict[str, Any]) -> Any:
         nodes = [child for child in self._children.values() if child.name != HEAD]

@@ -55,3 +55,42 @@ def test_a_write_waits_while_another_holds_the_database(
 
     asyncio.run(main())
     assert problems[-1] == ""
+
+
+@pytest.mark.parametrize(
+    ("position", "error"),
+    [(None, "IntegrityError"), (2**70, "OverflowError")],
+    ids=["by the database", "by Python"],
+)
+def test_a_write_that_is_refused_costs_no_other_and_is_not_called_safe(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    position: int | None,
+    error: str,
+) -> None:
+    monkeypatch.setattr("jupyter_cluster.head.journal.GATHER_SECONDS", 0.1)  # all in one batch
+    good, bad = "INSERT INTO functions VALUES (?, x'00')", "INSERT INTO stored VALUES (?, ?, 0, '')"
+    problems: list[str] = []
+    safe: list[str] = []
+
+    async def main() -> None:
+        journal = Journal(tmp_path / "j.sqlite", asyncio.get_running_loop(), problems.append)
+        journal.execute(good, "before", done=lambda: safe.append("before"))
+        for _ in range(2):  # what was written before the refused statement goes with it
+            journal.write(
+                [(good, ("half",)), (bad, ("job", position))], lambda: safe.append("refused")
+            )
+        journal.execute(good, "after", done=lambda: safe.append("after"))
+        await journal.flushed()
+        journal.execute(good, "later", done=lambda: safe.append("later"))
+        await journal.flushed()
+        assert {row[0] for row in journal.read("SELECT id FROM functions")} == set(safe)
+        assert journal.problem == ""
+        journal.close()
+
+    asyncio.run(main())
+    assert safe == ["before", "after", "later"]
+    assert len(caplog.records) == 2
+    (problem,) = problems
+    assert f"refuses 'INSERT INTO functions, INSERT INTO stored': {error}" in problem
