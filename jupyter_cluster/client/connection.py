@@ -19,9 +19,9 @@ from typing import Any
 
 from jupyter_cluster.client.outcomes import Outcomes
 from jupyter_cluster.client.registry import Entry
-from jupyter_cluster.errors import ClusterError, ConnectionLostError, GetTimeoutError, JobError
+from jupyter_cluster.errors import ClusterError, ConnectionLostError, GetTimeoutError
 from jupyter_cluster.trust import Role, dask_security, require_role
-from jupyter_cluster.wire import PROTOCOL, Block, Status, spans
+from jupyter_cluster.wire import PROTOCOL, Block, spans
 
 RECONNECT_SECONDS = 0.2
 # How long the head may be away before calls that wait for it give up.
@@ -81,6 +81,8 @@ class Connection:
         Guards all channels; notified whenever something has come.
     arrived : int
         How many tasks have ended so far, of all channels.
+    connections : int
+        How often a connection was made: what was asked for on one goes with it.
     """
 
     def __init__(self, entry: Entry) -> None:
@@ -94,7 +96,7 @@ class Connection:
         self._failure: ClusterError | None = None
         self.arrived = 0
         self._connected = False
-        self._connections = 0
+        self.connections = 0
         self._away_since = time.monotonic()
         self._wake: asyncio.Event
         self._loop: asyncio.AbstractEventLoop
@@ -326,7 +328,7 @@ class Connection:
 
     def _on_welcome(self, cluster: str) -> None:
         self._connected = True
-        self._connections += 1
+        self.connections += 1
 
     def _on_refused(self, text: str) -> None:
         self._failure = ConnectionLostError(text)
@@ -369,72 +371,3 @@ class Connection:
             channel.outcomes.reopen(index)
             if not again:
                 channel.gone.add(index)
-
-    # -- reading results ----------------------------------------------------------------------
-
-    def fetch(self, job: str, start: int, stop: int, timeout: float | None) -> None:
-        """Have the results of a range here; with the condition held.
-
-        Raises
-        ------
-        GetTimeoutError
-            They were not there in time.
-        """
-        channel = self.channels[job]
-        asked: set[int] = set()
-        connections = self._connections
-
-        def are_here() -> bool:
-            nonlocal connections
-            if connections != self._connections:  # what was asked for went with the old one
-                connections = self._connections
-                asked.clear()
-            if channel.problem:
-                raise JobError(channel.problem)
-            missing = channel.outcomes.not_here(start, stop)
-            self._ask(channel, [i for i in missing if i not in asked], asked)
-            return not missing
-
-        self.wait_until(are_here, timeout, "not all results are there")
-
-    def _ask(self, channel: JobChannel, missing: list[int], asked: set[int]) -> None:
-        """Ask for results that have ended and were not pushed, once each."""
-        ended = [index for index in missing if channel.outcomes.has_ended(index)]
-        if ended:
-            asked.update(ended)
-            ranges = [list(span) for span in spans(ended)]
-            self.send(op="fetch", job=channel.job, ranges=ranges)
-
-    def read_stored(self, job: str, index: int, timeout: float | None) -> bytes:
-        """A large result, in full; with the condition held."""
-        channel = self.channels[job]
-        connections = 0
-
-        def is_complete() -> bool:
-            nonlocal connections
-            if connections != self._connections:
-                connections = self._connections
-                channel.parts.pop(index, None)
-                self.send(op="fetch_stored", job=job, index=index)
-            if index in channel.gone:
-                raise JobError(f"result {index} of job {job} was dropped")
-            part = channel.parts.get(index)
-            is_here = channel.outcomes.is_here(index)
-            return not is_here or (part is not None and len(part.data) >= part.size)
-
-        self.wait_until(is_complete, timeout, "a large result is not there")
-        if index in channel.parts:
-            return bytes(channel.parts.pop(index).data)
-        # Lost with its node and computed again; the new one may be small.
-        self.fetch(job, index, index + 1, timeout)
-        ((statuses, block, _node),) = channel.outcomes.find(index, index + 1)
-        if statuses[0] == Status.STORED:
-            return self.read_stored(job, index, timeout)
-        return block.data
-
-    def forget(self, job: str, start: int, stop: int) -> None:
-        """Results were read: they need not be kept here, and others may come."""
-        with self.changed:
-            freed = self.channels[job].outcomes.forget(start, stop)
-        if freed:
-            self.send(op="credit", size=freed)

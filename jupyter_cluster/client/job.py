@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_cluster.client.connection import JobChannel
-from jupyter_cluster.client.refs import Failure, values_of
+from jupyter_cluster.client.reading import Failure, forget, values_of
 from jupyter_cluster.errors import JobError
 from jupyter_cluster.model import JobInfo, JobState
 
@@ -163,7 +163,7 @@ class Job:
 
     def _values(self, start: int, stop: int) -> list[Any]:
         values = values_of(self._connection, self.id, start, stop, self.name)
-        self._connection.forget(self.id, start, stop)
+        forget(self._connection, self.id, start, stop)
         return values
 
     def _outcomes(self, start: int, stop: int) -> Iterator[Outcome]:

@@ -10,7 +10,8 @@ from typing import Any, overload
 
 from jupyter_cluster.client import launch
 from jupyter_cluster.client.cluster import Cluster
-from jupyter_cluster.client.refs import Failure, Ref, value_of, values_of
+from jupyter_cluster.client.reading import Failure, value_of, values_of
+from jupyter_cluster.client.refs import Ref
 from jupyter_cluster.client.registry import Entry, entries, find
 from jupyter_cluster.client.remote import make_remote
 from jupyter_cluster.config import ClusterConfig, load, local_config

@@ -18,7 +18,6 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from jupyter_cluster.head.bundles import (
     bundle_message,
-    bundle_seconds,
     bundle_size,
     fitting_until,
     refs_of,
@@ -26,14 +25,13 @@ from jupyter_cluster.head.bundles import (
 from jupyter_cluster.head.job import SENT, Job
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.link import Key, NodeLink, Outstanding
+from jupyter_cluster.head.placement import Placement
 from jupyter_cluster.head.results import Results
 from jupyter_cluster.model import Resources
 from jupyter_cluster.wire import PROTOCOL, Block
 
 logger = logging.getLogger("jupyter_cluster.head")
 
-# A task that found no room for this long gets a node reserved.
-RESERVE_SECONDS = 0.5
 # Acknowledgements are in no hurry: many travel in one message.
 ACK_SECONDS = 0.02
 # How long after a failed transfer of a value its bundle goes back to the queue.
@@ -73,7 +71,6 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         self._on_lines = on_lines
         self._value_of = value_of
         self._planned = False
-        self._slots: dict[Resources, int] = {}
         self._early: list[tuple[Any, ...]] = []
         self._transfers: set[asyncio.Task[None]] = set()
 
@@ -301,12 +298,6 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         handler = getattr(self._scheduler.rpc(link.address), operation)
         return await asyncio.wait_for(handler(**message), CALL_SECONDS)
 
-    def slots(self, shape: Resources) -> int:
-        """How many tasks of a shape the nodes that are up can run at a time."""
-        if shape not in self._slots:  # the same for a whole round
-            self._slots[shape] = sum(n.slots_for(shape) for n in self.nodes.values() if n.accepts)
-        return self._slots[shape]
-
     # -- dispatching --------------------------------------------------------------------------
 
     def plan(self) -> None:
@@ -322,18 +313,16 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
 
     def _dispatch(self) -> None:
         self._planned = False
-        self._slots.clear()
-        ready, nodes = self.jobs.ready, [n for n in self.nodes.values() if n.accepts]
-        for node in nodes:
-            if node.reserved_for not in ready:  # that job has ended, or needs it no more
-                node.reserved_for = ""
-        open_jobs = list(ready.values()) if nodes else []
+        ready = self.jobs.ready
+        placement = Placement(self.nodes.values(), ready)
+        open_jobs = list(ready.values()) if placement.nodes else []
         outbox: dict[str, list[dict[str, Any]]] = {}
         while open_jobs:
             # One bundle of each job in turn: no job waits for another one's end.
             for job in tuple(open_jobs):
-                link = self._choose(job, nodes)
-                sent = link is not None and self._send_bundle(job, link, outbox)
+                link = placement.choose(job)
+                size = bundle_size(job, placement.slots(job.shape))
+                sent = link is not None and self._send_bundle(job, size, link, outbox)
                 if not sent:
                     open_jobs.remove(job)
                 if not job.queued:
@@ -348,34 +337,10 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             first = next(iter(self.jobs.ready))
             self.jobs.ready[first] = self.jobs.ready.pop(first)
 
-    def _choose(self, job: Job, nodes: list[NodeLink]) -> NodeLink | None:
-        """The emptiest node with room for a bundle of this job."""
-        seconds = bundle_seconds(job)
-        fitting = [
-            link
-            for link in nodes
-            if link.reserved_for in ("", job.id) and link.has_room(job.shape, seconds)
-        ]
-        if fitting:
-            job.blocked_since = None
-            return min(fitting, key=lambda link: link.load)
-        self._reserve(job, nodes)
-        return None
-
-    def _reserve(self, job: Job, nodes: list[NodeLink]) -> None:
-        """A large task that always finds a node partly taken gets one to itself."""
-        now = time.monotonic()
-        job.blocked_since = job.blocked_since or now
-        if now - job.blocked_since < RESERVE_SECONDS or len(self.jobs.ready) < 2:
-            return
-        able = [n for n in nodes if job.shape.fits(n.capacity) and not n.reserved_for]
-        if able and not any(link.reserved_for == job.id for link in nodes):
-            min(able, key=lambda link: link.load).reserved_for = job.id
-
     def _send_bundle(
-        self, job: Job, link: NodeLink, outbox: dict[str, list[dict[str, Any]]]
+        self, job: Job, size: int, link: NodeLink, outbox: dict[str, list[dict[str, Any]]]
     ) -> bool:
-        taken = job.take(bundle_size(job, self.slots(job.shape)))
+        taken = job.take(size)
         if taken is None:
             return False
         link.reserved_for = ""

@@ -1,0 +1,147 @@
+"""Reading results: here already, pushed by the head, fetched from it, or large and in parts."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+from jupyter_cluster.client.connection import Connection, JobChannel
+from jupyter_cluster.codec import load_error
+from jupyter_cluster.errors import JobError, ResultLostError, TaskCancelledError
+from jupyter_cluster.wire import Status, spans
+
+
+class Failure:
+    """Stands for the value of a task that has none."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def value_of(
+    connection: Connection, job: str, index: int, name: str, timeout: float | None = None
+) -> Any:
+    """The value of a task, waited for; its own exception where it raised one."""
+    (value,) = values_of(connection, job, index, index + 1, name, timeout)
+    if isinstance(value, Failure):
+        raise value.error
+    return value
+
+
+def values_of(
+    connection: Connection,
+    job: str,
+    start: int,
+    stop: int,
+    name: str,
+    timeout: float | None = None,
+) -> list[Any]:
+    """The values of consecutive tasks, waited for; a `Failure` where a task has none."""
+    with connection.changed:
+        _fetch(connection, job, start, stop, timeout)
+        found = list(connection.channels[job].outcomes.find(start, stop))
+    values: list[Any] = []
+    for statuses, block, node in found:
+        if not statuses.strip(b"\0"):  # all are Status.OK
+            try:
+                values += map(pickle.loads, block.items())
+                continue
+            except Exception:
+                del values[block.start - start :]  # one of them cannot be read: find out which
+        for index, (status, data) in enumerate(
+            zip(statuses, block.items(), strict=True), block.start
+        ):
+            values.append(_value(connection, job, index, name, Status(status), data, node, timeout))
+    return values
+
+
+def _value(
+    connection: Connection,
+    job: str,
+    index: int,
+    name: str,
+    status: Status,
+    data: memoryview,
+    node: str,
+    timeout: float | None,
+) -> Any:
+    if status is Status.STORED:
+        with connection.changed:
+            data = memoryview(_read_stored(connection, job, index, timeout))
+        status = Status.OK
+    if status is Status.OK:
+        try:
+            return pickle.loads(data)
+        except Exception as error:
+            text = f"the result of task {index} of job {name!r} cannot be read here: {error!r}"
+            return Failure(ResultLostError(text, name, index, node))
+    if status is Status.CANCELLED:
+        text = f"task {index} of job {name!r} was cancelled"
+        return Failure(TaskCancelledError(text, name, index, node))
+    return Failure(load_error(data, name, index, node))
+
+
+def forget(connection: Connection, job: str, start: int, stop: int) -> None:
+    """Results were read: they need not be kept here, and others may come."""
+    with connection.changed:
+        freed = connection.channels[job].outcomes.forget(start, stop)
+    if freed:
+        connection.send(op="credit", size=freed)
+
+
+def _fetch(connection: Connection, job: str, start: int, stop: int, timeout: float | None) -> None:
+    """Have the results of a range here; with the condition held."""
+    channel = connection.channels[job]
+    asked: set[int] = set()
+    connections = connection.connections
+
+    def are_here() -> bool:
+        nonlocal connections
+        if connections != connection.connections:  # what was asked for went with the old one
+            connections = connection.connections
+            asked.clear()
+        if channel.problem:
+            raise JobError(channel.problem)
+        missing = channel.outcomes.not_here(start, stop)
+        _ask(connection, channel, [i for i in missing if i not in asked], asked)
+        return not missing
+
+    connection.wait_until(are_here, timeout, "not all results are there")
+
+
+def _ask(connection: Connection, channel: JobChannel, missing: list[int], asked: set[int]) -> None:
+    """Ask for results that have ended and were not pushed, once each."""
+    ended = [index for index in missing if channel.outcomes.has_ended(index)]
+    if ended:
+        asked.update(ended)
+        connection.send(op="fetch", job=channel.job, ranges=[list(s) for s in spans(ended)])
+
+
+def _read_stored(connection: Connection, job: str, index: int, timeout: float | None) -> bytes:
+    """A large result, in full; with the condition held."""
+    channel = connection.channels[job]
+    connections = 0
+
+    def is_complete() -> bool:
+        nonlocal connections
+        if connections != connection.connections:
+            connections = connection.connections
+            channel.parts.pop(index, None)
+            connection.send(op="fetch_stored", job=job, index=index)
+        if index in channel.gone:
+            raise JobError(f"result {index} of job {job} was dropped")
+        part = channel.parts.get(index)
+        is_here = channel.outcomes.is_here(index)
+        return not is_here or (part is not None and len(part.data) >= part.size)
+
+    connection.wait_until(is_complete, timeout, "a large result is not there")
+    if index in channel.parts:
+        return bytes(channel.parts.pop(index).data)
+    # Lost with its node and computed again; the new one may be small.
+    _fetch(connection, job, index, index + 1, timeout)
+    ((statuses, block, _node),) = channel.outcomes.find(index, index + 1)
+    if statuses[0] == Status.STORED:
+        return _read_stored(connection, job, index, timeout)
+    return block.data
