@@ -11,6 +11,8 @@ import os
 import tempfile
 
 IDLE = -1.0
+# Why a slot is to stop after the task at hand: its tasks go elsewhere, or it was cancelled.
+STOPPED, INTERRUPTED = 1.0, 2.0
 _COUNT = 3
 
 

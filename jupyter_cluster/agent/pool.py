@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import psutil
 
 from jupyter_cluster.agent.bundle import Bundle
+from jupyter_cluster.agent.cells import INTERRUPTED
 from jupyter_cluster.agent.devices import Devices
 from jupyter_cluster.agent.frames import Reader, pack
 from jupyter_cluster.agent.slot import Slot, describe_end
@@ -83,6 +84,21 @@ class Pool:
         keep = 0 if count is None else max(0, len(self._queue) - count)
         taken, self._queue = self._queue[keep:], self._queue[:keep]
         return taken
+
+    def take_back_behind(self, seconds: float) -> list[tuple[Bundle, int, int]]:
+        """Take back tasks that wait, in a slot, behind one that has run this long."""
+        parts = []
+        for slot in self._slots.values():
+            at, bundle = slot.running, slot.bundle
+            if bundle is None or at is None or at[1] < seconds:
+                continue
+            slot.stop_after_task()
+            now = slot.running  # looked at again: the slot may have gone on meanwhile
+            start = (now or at)[0] + 1
+            if start < bundle.stop:
+                bundle.drop(start, bundle.stop)
+                parts.append((bundle, start, bundle.stop))
+        return parts
 
     def cancel(self, job: str, ranges: Iterable[tuple[int, int]]) -> None:
         """Drop these tasks; those that run are interrupted."""
@@ -255,7 +271,7 @@ class Pool:
             return
         at = slot.cells.view[0]
         index = int(at) if at >= bundle.next else bundle.next
-        stopped_by_us = bool(slot.cells.view[2]) and slot.doom is None
+        stopped_by_us = slot.cells.view[2] == INTERRUPTED and slot.doom is None
         if stopped_by_us:
             return
         bundle.drop(index, index + 1)

@@ -32,6 +32,8 @@ logger = logging.getLogger("jupyter_cluster.agent")
 LOG_SECONDS = 0.2
 LOG_LINES = 500  # at most this many lines in LOG_SECONDS; the rest is counted
 RECONNECT_SECONDS = 0.2
+# A recall takes back what waits in a slot behind a task that has run this long.
+LONG_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -238,9 +240,16 @@ class Agent:
         self._pool.cancel(job, [(start, stop) for start, stop in ranges])
 
     def on_recall(self, count: int | None = None) -> None:
-        """Give back bundles that have not been started."""
+        """Give back bundles, and parts of bundles, that have not been started."""
         returned = self._pool.recall(count)
-        self._send({"op": "jc-returned", "keys": [bundle.key for bundle in returned]})
+        parts = self._pool.take_back_behind(LONG_SECONDS)
+        self._send(
+            {
+                "op": "jc-returned",
+                "keys": [bundle.key for bundle in returned],
+                "parts": [[bundle.key, start, stop] for bundle, start, stop in parts],
+            }
+        )
 
     def on_ack(self, seqs: list[int]) -> None:
         """The head has these in its journal."""

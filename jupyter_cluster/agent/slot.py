@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_cluster.agent.cells import IDLE, Cells
+from jupyter_cluster.agent.cells import IDLE, INTERRUPTED, STOPPED, Cells
 from jupyter_cluster.agent.frames import Reader, pack
 from jupyter_cluster.agent.zygote import kill_group
 from jupyter_cluster.wire import Status
@@ -134,11 +134,11 @@ class Slot:
 
     def stop_after_task(self) -> None:
         """Leave out what follows the task at hand in the bundle."""
-        self.cells.view[2] = 1.0
+        self.cells.view[2] = STOPPED
 
     def interrupt(self) -> None:
         """Stop the task at hand and what follows it in the bundle: asked first, then killed."""
-        self.stop_after_task()
+        self.cells.view[2] = INTERRUPTED
         if not self.pid:
             return
         try:

@@ -116,6 +116,10 @@ class Cluster:
         SerializationError
             The function or one of the first items cannot be sent.
         """
+        if not callable(function):
+            raise UsageError(f"map takes a function first, not a {type(function).__name__}")
+        if not isinstance(items, Iterable):
+            raise UsageError(f"map takes items to iterate over, not a {type(items).__name__}")
         if isinstance(function, RemoteFunction):
             chosen = function.options(**options).options_
             function = function.function

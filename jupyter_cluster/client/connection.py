@@ -149,7 +149,13 @@ class Connection:
             pause = 0.5 if deadline is None else min(0.5, deadline - time.monotonic())
             if pause <= 0:
                 raise GetTimeoutError(f"{what} after {timeout:.3g} s; the work goes on")
-            self.changed.wait(pause)
+            try:
+                self.changed.wait(pause)
+            except KeyboardInterrupt as interrupt:
+                interrupt.add_note(
+                    "The work goes on on the cluster; job.cancel() or jc.cancel(ref) ends it."
+                )
+                raise
 
     @property
     def is_lost(self) -> bool:

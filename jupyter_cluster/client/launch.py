@@ -126,7 +126,8 @@ def _spawn_host(place: Entry) -> subprocess.Popen[bytes]:
     log = os.open(place.folder / "logs" / "host.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         host = subprocess.Popen(
-            [sys.executable, "-m", "jupyter_cluster.providers.local_host", str(place.folder)],
+            # -P: a module of the user's must not stand in for one that we import.
+            [sys.executable, "-P", "-m", "jupyter_cluster.providers.local_host", str(place.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

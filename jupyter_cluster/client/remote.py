@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import math
 import os
@@ -168,8 +169,10 @@ def checked_options(options: dict[str, Any]) -> dict[str, Any]:
             raise UsageError(f"remote: {name} is not supported")
     for name in known:
         if name not in TaskOptions.__dataclass_fields__:
+            near = difflib.get_close_matches(name, TaskOptions.__dataclass_fields__, 1)
+            meant = f"; did you mean {near[0]}?" if near else ";"
             allowed = ", ".join(TaskOptions.__dataclass_fields__)
-            raise UsageError(f"remote: there is no option {name!r}; there are: {allowed}")
+            raise UsageError(f"there is no option {name!r}{meant} There are: {allowed}")
     return known
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -157,6 +157,8 @@ def get(refs: Ref | Sequence[Ref], timeout: float | None = None) -> Any:
     """
     if isinstance(refs, Ref):
         return value_of(refs._connection, refs.job, refs.index, refs.name, timeout)
+    if not isinstance(refs, Iterable):
+        raise UsageError(f"get takes a ref or a list of refs, not a {type(refs).__name__}")
     listed = list(refs)
     for ref in listed:
         if not isinstance(ref, Ref):

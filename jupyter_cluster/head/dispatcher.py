@@ -18,6 +18,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from jupyter_cluster.head.bundles import (
     bundle_message,
+    bundle_seconds,
     bundle_size,
     fitting_until,
     refs_of,
@@ -164,7 +165,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             return
         for a, b in job.open_ranges(start, stop):
             job.set_states(a, b, SENT)
-        link.hold(Outstanding(key, job.shape, stop - start))
+        link.hold(Outstanding(key, job.shape))
 
     def give_up(self, node: str) -> None:
         """A node is gone for good: what it had and did not report is sent to others."""
@@ -230,11 +231,16 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             link.let_go(_key(key))
             self.plan()
 
-    def on_returned(self, worker: str, keys: list[list[Any]]) -> None:
-        """Bundles that the node gives back unstarted."""
+    def on_returned(
+        self, worker: str, keys: list[list[Any]], parts: list[tuple[list[Any], int, int]]
+    ) -> None:
+        """Bundles, and parts of bundles, that the node gives back unstarted."""
         if link := self._by_address.get(worker):
             for key in keys:
                 self._return(link, _key(key))
+            for (name, _start, _stop, attempt), start, stop in parts:
+                if job := self.jobs.by_id.get(name):
+                    self.jobs.give_back(job, start, stop, attempt)
             self.plan()
 
     def _return(self, link: NodeLink, key: Key) -> None:
@@ -330,6 +336,15 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         for name, bundles in outbox.items():
             self.nodes[name].send({"op": "jc-run", "bundles": bundles})
         self._serve_next_first()
+        if placement.has_free_node() and not ready:
+            self._recall_stuck(placement.nodes)
+
+    def _recall_stuck(self, nodes: list[NodeLink]) -> None:
+        """There is room elsewhere for what waits behind a task that takes its time."""
+        for link in nodes:
+            if link.is_stuck():
+                link.recalled = time.monotonic()
+                link.send({"op": "jc-recall"})
 
     def _serve_next_first(self) -> None:
         """The job that was first is last in the next round."""
@@ -351,7 +366,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             taken.stop = within
         job.last_size = taken.stop - taken.start
         key = (job.id, taken.start, taken.stop, taken.attempt)
-        link.hold(Outstanding(key, job.shape, taken.stop - taken.start))
+        link.hold(Outstanding(key, job.shape, bundle_seconds(job)))
         refs = refs_of(job, taken)
         message = bundle_message(job, key, blocks, refs)
         self._send_needed(link, "jc-code", job.spec.fn)

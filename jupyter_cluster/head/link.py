@@ -20,11 +20,20 @@ ZERO_SHAPE_BUNDLES = 8
 
 @dataclass(slots=True)
 class Outstanding:
-    """A bundle that a node has and has not finished."""
+    """A bundle that a node has and has not finished.
+
+    Attributes
+    ----------
+    seconds : float or None
+        How long it should take; None where nothing was measured yet.
+    sent : float
+        When it was sent (monotonic clock).
+    """
 
     key: Key
     shape: Resources
-    left: int
+    seconds: float | None = None
+    sent: float = field(default_factory=time.monotonic)
 
 
 @dataclass(eq=False)
@@ -66,6 +75,7 @@ class NodeLink:
     idle_since: float = field(default_factory=time.time)
     reserved_for: str = ""
     finished: int = 0
+    recalled: float = 0.0
 
     @property
     def accepts(self) -> bool:
@@ -80,11 +90,21 @@ class NodeLink:
         """Whether to send a bundle that will take this long."""
         if not shape:
             return sum(not b.shape for b in self.bundles.values()) < ZERO_SHAPE_BUNDLES
-        is_short = seconds is not None and seconds <= PREFETCH_SECONDS
-        times = 2 if is_short else 1
+        is_soon_free = _is_short(seconds) and all(
+            _is_short(bundle.seconds) for bundle in self.bundles.values()
+        )
+        times = 2 if is_soon_free else 1
         # Plain integers: this is asked for every node and every bundle.
         used, have = self.used, self.capacity.by_name
         return all(used.get(name, 0) + n <= have.get(name, 0) * times for name, n in shape.units)
+
+    def is_stuck(self) -> bool:
+        """Whether work waits here, behind a task that takes longer than was measured."""
+        now = time.monotonic()
+        if now - self.recalled < PREFETCH_SECONDS:
+            return False
+        late = [b.key for b in self.bundles.values() if now - b.sent > 2 * PREFETCH_SECONDS]
+        return bool(late) and (self.load > 1 or any(stop - start > 1 for _, start, stop, _ in late))
 
     @property
     def free(self) -> Resources:
@@ -126,3 +146,7 @@ class NodeLink:
         self.load = max(
             (n / have[name] for name, n in self.used.items() if have.get(name)), default=0.0
         )
+
+
+def _is_short(seconds: float | None) -> bool:
+    return seconds is not None and seconds <= PREFETCH_SECONDS

@@ -39,6 +39,10 @@ class Placement:
             self._slots[shape] = sum(node.slots_for(shape) for node in self.nodes)
         return self._slots[shape]
 
+    def has_free_node(self) -> bool:
+        """Whether a node could start something at once."""
+        return any(node.load < 1 for node in self.nodes)
+
     def choose(self, job: Job) -> NodeLink | None:
         """The emptiest node with room for a bundle of this job."""
         seconds = bundle_seconds(job)

@@ -237,6 +237,7 @@ class Head:
     async def _sample(self) -> None:
         while True:
             self.metrics.take(self.jobs, self.dispatcher)
+            self.dispatcher.plan()  # what waits behind a long task is noticed by time alone
             await asyncio.sleep(SAMPLE_SECONDS)
 
     async def _end_when_idle(self) -> None:

@@ -28,8 +28,8 @@ def job(name: str, cpus: float = 1, mean: float | None = None) -> Job:
     return made
 
 
-def occupy(link: NodeLink, cpus: float, number: int = 0) -> None:
-    link.hold(Outstanding(("other", number, number + 1, 0), Resources.of(CPU=cpus), 1))
+def occupy(link: NodeLink, cpus: float, number: int = 0, seconds: float = 0.1) -> None:
+    link.hold(Outstanding(("other", number, number + 1, 0), Resources.of(CPU=cpus), seconds))
 
 
 def test_the_emptiest_node_is_chosen() -> None:
@@ -48,6 +48,12 @@ def test_a_full_node_gets_more_only_where_the_work_is_short() -> None:
     assert Placement([full], {"j"}).choose(job("j", mean=0.1)) is full
     occupy(full, 1, 1)
     assert Placement([full], {"j"}).choose(job("j", mean=0.1)) is None  # twice full
+
+
+def test_nothing_waits_behind_a_long_task_of_another_job() -> None:
+    full = node("a", 1)
+    occupy(full, 1, seconds=60)
+    assert Placement([full], {"j"}).choose(job("j", mean=0.1)) is None
 
 
 def test_a_node_that_drains_or_is_out_of_contact_gets_nothing() -> None:

@@ -52,3 +52,13 @@ def test_the_host_outlives_a_head_that_dies_before_it_was_answered(home: Path) -
     assert job.results(timeout=50) == [1, 2]
     assert host.is_running()
     cluster.down()
+
+
+def test_a_users_module_does_not_stand_in_for_one_that_the_cluster_imports(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "random.py").write_text("raise ImportError('not the module you look for')")
+    monkeypatch.chdir(tmp_path)
+    cluster = jc.up(name="shadowed", cpus=1)
+    assert cluster.map(abs, [-1]).results(timeout=30) == [1]
+    cluster.down()

@@ -196,6 +196,31 @@ def test_a_generator_that_fails_fails_the_job_where_it_is_read(cluster: jc.Clust
         cluster.map(lambda x: x, numbers()).results()  # type: ignore[arg-type]
 
 
+def test_short_tasks_do_not_wait_behind_a_long_one(cluster: jc.Cluster) -> None:
+    def work(x: int) -> int:
+        time.sleep(8 if x == 3 else 0.05)
+        return x
+
+    cluster.map(work, [0] * 10).wait()
+    job = cluster.map(work, range(60))  # one of them takes longer than was measured
+    finished = []
+    for outcome in job.as_completed():
+        finished.append(outcome.index)
+        if len(finished) == 59:
+            break
+    assert 3 not in finished
+    job.cancel()
+
+
+def test_what_is_no_function_and_what_is_no_list_is_said_at_once(cluster: jc.Cluster) -> None:
+    with pytest.raises(errors.UsageError, match="map takes items to iterate over, not a int"):
+        cluster.map(abs, 5)  # type: ignore[arg-type]
+    with pytest.raises(errors.UsageError, match="map takes a function first, not a int"):
+        cluster.map(5, [5])  # type: ignore[arg-type]
+    with pytest.raises(errors.UsageError, match="get takes a ref or a list of refs, not a int"):
+        jc.get(5)  # type: ignore[call-overload]
+
+
 def test_an_empty_map_is_done_at_once(cluster: jc.Cluster) -> None:
     assert cluster.map(lambda x: x, []).results(timeout=10) == []
 
