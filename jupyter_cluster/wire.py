@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import accumulate
 from typing import Any
 
 # Set in slots, so that code that runs there knows.
@@ -80,12 +81,8 @@ class Block:
     @classmethod
     def of(cls, start: int, pickles: Iterable[bytes]) -> Block:
         """From single pickles."""
-        parts, ends, size = [], array("Q"), 0
-        for one in pickles:
-            size += len(one)
-            parts.append(one)
-            ends.append(size)
-        return cls(start, 0, ends, b"".join(parts))
+        parts = list(pickles)
+        return cls(start, 0, array("Q", accumulate(map(len, parts))), b"".join(parts))
 
     def cut(self, start: int, stop: int) -> Block:
         """The tasks from `start` up to `stop`, which must lie within this block."""

@@ -11,7 +11,6 @@ import pickle
 import socket
 import threading
 import time
-from array import array
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -55,65 +54,57 @@ class Outbox:
         self._start = self._next
         self._began = time.monotonic()
         self._statuses = bytearray()
-        self._ends = array("Q")
-        self._buffer.seek(0)
-        self._buffer.truncate()
+        self._parts: list[bytes] = []
+        self._size = 0
 
     def add(self, status: Status, value: Any) -> None:
         """Take the result of the next task."""
-        buffer = self._buffer
+        if status is Status.OK and type(value) in PLAIN:
+            data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        else:
+            status, data = self._pickled(status, value)
+        if len(data) > LARGE_RESULT and status is Status.OK:
+            status, data = self._store(data)
         with self._lock:
-            before = buffer.tell()
-            if status is Status.OK:
-                if type(value) in PLAIN:
-                    buffer.write(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
-                else:
-                    status = self._add_value(value, before)
-            elif status is Status.ERROR:
-                buffer.write(dump_error(value, HERE))
-            after = buffer.tell()
-            if after - before > LARGE_RESULT and status is Status.OK:
-                status, after = self._store(before, after - before), buffer.tell()
             self._statuses.append(status)
-            self._ends.append(after)
+            self._parts.append(data)
+            self._size += len(data)
             self._next += 1
-            if after > LARGE_RESULT:
+            if self._size > LARGE_RESULT:
                 self._send()
-            elif len(self._ends) == 1:
+            elif len(self._parts) == 1:
                 self._has_some.set()
 
-    def _add_value(self, value: Any, before: int) -> Status:
+    def _pickled(self, status: Status, value: Any) -> tuple[Status, bytes]:
+        if status is Status.CANCELLED:
+            return status, b""
+        if status is Status.ERROR:
+            return status, dump_error(value, HERE)
+        self._buffer.seek(0)
+        self._buffer.truncate()
         try:
             self._pickler.dump_one(value)
         except BaseException as error:
             kind = type(value).__name__
             text = f"the task returned a {kind} that cannot be sent back: {error}"
-            self._replace(before, dump_error(TypeError(text), HERE))
-            return Status.ERROR
-        return Status.OK
+            return Status.ERROR, dump_error(TypeError(text), HERE)
+        return Status.OK, self._buffer.getvalue()
 
-    def _store(self, before: int, size: int) -> Status:
-        """Leave a large value on this node, as a file of its own."""
+    def _store(self, data: bytes) -> tuple[Status, bytes]:
+        """Leave a large value on this node, as a file of its own; its size travels."""
         path = self._folder / f"{self._job}-{self._next}"
+        partial = path.with_suffix(".part")
         try:
-            if size > MAX_ITEM:
+            if (size := len(data)) > MAX_ITEM:
                 raise OverflowError(f"the result has {size} bytes; at most {MAX_ITEM} can be kept")
-            partial = path.with_suffix(".part")
             # For the node's owner alone, whatever umask the user's code has set.
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file, self._buffer.getbuffer() as view:
-                file.write(view[before : before + size])
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
             partial.replace(path)
         except (OSError, OverflowError) as error:
-            self._replace(before, dump_error(error, HERE))
-            return Status.ERROR
-        self._replace(before, str(size).encode())
-        return Status.STORED
-
-    def _replace(self, before: int, data: bytes) -> None:
-        self._buffer.seek(before)
-        self._buffer.truncate()
-        self._buffer.write(data)
+            return Status.ERROR, dump_error(error, HERE)
+        return Status.STORED, str(size).encode()
 
     def flush(self) -> None:
         """Send what has been collected."""
@@ -130,7 +121,7 @@ class Outbox:
         if self._statuses:
             message["job"] = self._job
             message["statuses"] = bytes(self._statuses)
-            message["block"] = Block(self._start, 0, self._ends, self._buffer.getvalue()).pack()
+            message["block"] = Block.of(self._start, self._parts).pack()
             message["seconds"] = time.monotonic() - self._began
         elif not is_last:
             return

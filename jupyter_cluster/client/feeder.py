@@ -15,7 +15,8 @@ from jupyter_cluster.errors import ClusterError
 # How far ahead of the work a generator is read. A list is sent as a whole: it is there anyway,
 # and then the job no longer needs this process.
 AHEAD = 10_000
-_AT_ONCE = 1000
+_AT_ONCE = 5000
+_AT_ONCE_LAZY = 500
 _MOMENT_SECONDS = 0.01
 
 
@@ -73,7 +74,7 @@ class Feeder:
         items, until = [], time.monotonic() + _MOMENT_SECONDS
         for item in self._items:
             items.append(item)
-            if len(items) == _AT_ONCE or time.monotonic() > until:
+            if len(items) == _AT_ONCE_LAZY or time.monotonic() > until:
                 return items
         self._is_empty = True
         return items

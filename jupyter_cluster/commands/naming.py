@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from jupyter_cluster.client.endpoint import Endpoint
-from jupyter_cluster.client.registry import NAME, Entry, entry, find
+from jupyter_cluster.client.registry import NAME, Entry, entries, entry, find
 
 
 def named(text: str | None) -> str | None:
@@ -36,10 +36,13 @@ def running(options: argparse.Namespace) -> Entry:
 
 
 def known(options: argparse.Namespace) -> Entry:
-    """The cluster that is meant, running or stopped; where none is named, the only running one."""
+    """The cluster that is meant, running or stopped; where none is named, the only one."""
     name = named(options.cluster)
-    place = find() if name is None else entry(name)
-    return place if place.exists else find(place.name)
+    if name is None:
+        there = entries()
+        return there[0] if len(there) == 1 else find()
+    place = entry(name)
+    return place if place.exists else find(name)
 
 
 def endpoint(options: argparse.Namespace) -> Endpoint:
