@@ -10,6 +10,9 @@ from jupyter_cluster.codec import load_error
 from jupyter_cluster.errors import JobError, ResultLostError, TaskCancelledError
 from jupyter_cluster.wire import Status, spans
 
+# How long to wait before asking again for a large result that its node no longer hands over.
+_NOTICE_SECONDS = 0.1
+
 
 class Failure:
     """Stands for the value of a task that has none."""
@@ -121,10 +124,24 @@ def _ask(connection: Connection, channel: JobChannel, missing: list[int], asked:
 
 def _read_stored(connection: Connection, job: str, index: int, timeout: float | None) -> bytes:
     """A large result, in full; with the condition held."""
+    while (data := _read_parts(connection, job, index, timeout)) is None:
+        # It went with its node and is computed again, or will be once the head has noticed.
+        connection.changed.wait(_NOTICE_SECONDS)
+        _fetch(connection, job, index, index + 1, timeout)
+        ((statuses, block, _node),) = connection.channels[job].outcomes.find(index, index + 1)
+        if statuses[0] != Status.STORED:  # the new one may be small
+            return block.data
+    return data
+
+
+def _read_parts(
+    connection: Connection, job: str, index: int, timeout: float | None
+) -> bytes | None:
+    """The parts of a large result; None where it is gone and computed again."""
     channel = connection.channels[job]
     connections = 0
 
-    def is_complete() -> bool:
+    def is_settled() -> bool:
         nonlocal connections
         if connections != connection.connections:
             connections = connection.connections
@@ -136,12 +153,5 @@ def _read_stored(connection: Connection, job: str, index: int, timeout: float | 
         is_here = channel.outcomes.is_here(index)
         return not is_here or (part is not None and len(part.data) >= part.size)
 
-    connection.wait_until(is_complete, timeout, "a large result is not there")
-    if index in channel.parts:
-        return bytes(channel.parts.pop(index).data)
-    # Lost with its node and computed again; the new one may be small.
-    _fetch(connection, job, index, index + 1, timeout)
-    ((statuses, block, _node),) = channel.outcomes.find(index, index + 1)
-    if statuses[0] == Status.STORED:
-        return _read_stored(connection, job, index, timeout)
-    return block.data
+    connection.wait_until(is_settled, timeout, "a large result is not there")
+    return bytes(channel.parts.pop(index).data) if index in channel.parts else None

@@ -170,11 +170,11 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
     def give_up(self, node: str) -> None:
         """A node is gone for good: what it had and did not report is sent to others."""
         link = self.nodes.pop(node, None)
-        if link is None:
-            return
-        self._by_address.pop(link.address, None)
-        for key in list(link.bundles):
-            self._give_back(link, key)
+        if link is not None:
+            self._by_address.pop(link.address, None)
+            for key in list(link.bundles):
+                self._give_back(link, key)
+        # Also of a node that this head has never met: it died with the head before this one.
         if lost := self.jobs.lose_stored(node):
             self._log("warning", f"{lost} large results went with {node}; they are computed again")
         self.plan()

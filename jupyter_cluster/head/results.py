@@ -130,6 +130,10 @@ class ResultStore:
         """Large results that lie on this node."""
         return [key for key, (where, _size) in self.stored.items() if where == node]
 
+    def nodes(self) -> set[str]:
+        """Nodes that hold large results."""
+        return {node for node, _size in self.stored.values()} - {ON_HEAD}
+
     def path(self, job: str, position: int) -> Path:
         """Where a large result lies on the head once it was moved there."""
         return self._folder / f"{job}-{position}"

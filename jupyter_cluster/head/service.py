@@ -143,6 +143,8 @@ class Head:
         """Take up what a head before this one has left."""
         left = restore(self.jobs, self.journal)
         alive = self.fleet.alive
+        for node in self.jobs.results.nodes() - {member.id for member in alive}:
+            self.dispatcher.give_up(node)
         if left or alive:
             self.diary.add("node", f"the head was started again; {left} tasks are to be run")
         if alive:
