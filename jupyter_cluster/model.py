@@ -6,7 +6,7 @@ money is USD.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -400,12 +400,3 @@ class JobInfo:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
-
-
-def total(resources: Iterable[Resources]) -> Resources:
-    """The sum of all."""
-    units: dict[str, int] = {}
-    for one in resources:
-        for name, n in one.units:
-            units[name] = units.get(name, 0) + n
-    return Resources.from_units(units)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,11 @@ import jupyter_cluster as jc
 from jupyter_cluster.client import launch, registry
 
 PARTS = ("unit", "local", "notebooks")
+
+
+def pytest_configure() -> None:
+    """Kernels of the tests neither read nor write the user's own IPython folder."""
+    os.environ["IPYTHONDIR"] = tempfile.mkdtemp(prefix="ipython-")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

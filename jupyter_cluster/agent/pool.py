@@ -146,7 +146,6 @@ class Pool:
             environment["variables"] = {"CUDA_VISIBLE_DEVICES": visible}
         slot = self._slot_for(json.dumps(environment, sort_keys=True), environment)
         slot.bundle = bundle
-        slot.last_index = bundle.next
         if slot.pid:
             self._hand_over(slot)
         return True

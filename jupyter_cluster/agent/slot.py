@@ -40,7 +40,6 @@ class Slot:
         self.exit_code: int | None = None
         self.bundle: Any = None
         self.function = ""
-        self.last_index = -1
         self.doom: tuple[Status, str] | None = None
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._on_line = on_line

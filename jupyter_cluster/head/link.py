@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from jupyter_cluster.model import UNITS, Resources
+from jupyter_cluster.model import Resources
 
 Key = tuple[str, int, int, int]  # job, start, stop, attempt
 
@@ -119,11 +119,6 @@ class NodeLink:
         """How many bundles run, as far as can be told from here."""
         over = self.load
         return len(self.bundles) if over <= 1 else round(len(self.bundles) / over)
-
-    @property
-    def cpus(self) -> int:
-        """Its CPUs, rounded down, at least one."""
-        return max(1, self.capacity.by_name.get("CPU", 0) // UNITS)
 
     def hold(self, bundle: Outstanding) -> None:
         """The node has this bundle."""
