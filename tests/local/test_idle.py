@@ -1,0 +1,36 @@
+"""A cluster that nobody uses ends itself and keeps its results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import eventually, processes_of
+
+import jupyter_cluster as jc
+from jupyter_cluster.client import registry
+
+pytestmark = pytest.mark.local
+
+CLUSTER = """
+cluster_name: forgotten
+max_workers: 1
+cluster_idle_timeout_minutes: 0.03
+provider: {type: local}
+"""
+
+
+def test_it_ends_although_an_idle_client_is_connected_and_its_results_are_kept(
+    home: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(CLUSTER)
+    cluster = jc.up(path)
+    assert cluster.map(abs, [-1, -2], name="kept").results(timeout=30) == [1, 2]
+    entry = registry.entry("forgotten")
+    eventually(lambda: not entry.is_alive)
+    eventually(lambda: not processes_of(entry.folder))
+    cluster.disconnect()
+    again = jc.up(path)
+    assert again.job("kept").results(timeout=30) == [1, 2]
+    again.down()
