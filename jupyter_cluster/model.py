@@ -199,6 +199,8 @@ class NodeType:
         USD per hour; None where unknown, 0 on this machine.
     boot_seconds : float
         From the request to ready, as far as known.
+    spot : bool
+        The cloud may take such a node back at any time.
     """
 
     name: str
@@ -207,6 +209,11 @@ class NodeType:
     max_workers: int = 0
     price: float | None = None
     boot_seconds: float = 90.0
+    spot: bool = False
+
+
+# What a node is meant to hold: shapes with counts.
+Load = tuple[tuple[Resources, int], ...]
 
 
 @dataclass(frozen=True)
@@ -223,6 +230,10 @@ class Node:
         Since when it has run nothing; None while it runs something or is not ready.
     kept_because : str
         Why it may not be ended although idle, e.g. it holds results; empty where it may.
+    meant_for : Load
+        On a pending node what it was launched for, from `Launch.loads`.
+    unneeded_since : float or None
+        On a pending node since when every decision has named it in `Decision.unneeded`.
     """
 
     id: str
@@ -233,6 +244,13 @@ class Node:
     since: float
     idle_since: float | None = None
     kept_because: str = ""
+    meant_for: Load = ()
+    unneeded_since: float | None = None
+
+    @property
+    def is_capacity(self) -> bool:
+        """Whether tasks may count on it: it is up or on its way, not draining and not gone."""
+        return self.state is NodeState.READY or self.state.is_pending
 
 
 @dataclass(frozen=True)
@@ -245,12 +263,22 @@ class Demand:
         Queued tasks are not yet with a node; running ones are.
     mean_seconds : float or None
         Mean duration measured so far; None before the first result.
+    spread_seconds : float
+        Standard deviation of the durations measured so far.
+    finished : int
+        How many tasks were measured; 0 with a mean: somebody knows it without measuring.
+    running_seconds : float
+        How long the running tasks have run so far, added up. Before the first result it is all
+        that is known of their durations.
     """
 
     shape: Resources
     queued: int
     running: int = 0
     mean_seconds: float | None = None
+    spread_seconds: float = 0.0
+    finished: int = 0
+    running_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -266,14 +294,15 @@ class Limits:
     upscaling_speed : float or None
         Only where the user set it: pending nodes of a type at most
         ``max(5, speed × running of it)``.
-    idle_timeout : float
-        Seconds that a node may be idle before it is ended.
+    idle_timeout : float or None
+        Seconds that a node may be idle before it is ended; None: ``auto``, the policy weighs what
+        idling costs against what starting the node again would.
     """
 
     max_workers: int
     max_hourly_cost: float | None = None
     upscaling_speed: float | None = None
-    idle_timeout: float = 300.0
+    idle_timeout: float | None = 300.0
 
 
 @dataclass(frozen=True)
@@ -289,6 +318,8 @@ class Snapshot:
         Node types that failed to launch a moment ago and are not to be tried now.
     closing : bool
         The cluster is ending: nothing is launched.
+    head : Node or None
+        A head node with room for tasks, which is no worker; ours run none.
     """
 
     now: float
@@ -299,15 +330,30 @@ class Snapshot:
     requests: tuple[tuple[Resources, int], ...] = ()
     cooling: frozenset[str] = frozenset()
     closing: bool = False
+    head: Node | None = None
+
+    @cached_property
+    def sizes(self) -> frozenset[Resources]:
+        """The resources of the nodes that tasks may count on, each once."""
+        nodes = (*self.nodes, self.head) if self.head else self.nodes
+        return frozenset(node.resources for node in nodes if node.is_capacity)
 
 
 @dataclass(frozen=True)
 class Launch:
-    """Start `count` nodes of a type."""
+    """Start `count` nodes of a type.
+
+    Attributes
+    ----------
+    loads : tuple of Load
+        What each of them is meant to hold; empty for a minimum. The caller keeps it with the node
+        (`Node.meant_for`), so that the next plan remembers it.
+    """
 
     node_type: str
     count: int
     reason: str
+    loads: tuple[Load, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -329,11 +375,19 @@ class Infeasible:
 
 @dataclass(frozen=True)
 class Decision:
-    """What one round of the autoscaler wants done, with a sentence for each thing."""
+    """What one round of the autoscaler wants done, with a sentence for each thing.
+
+    Attributes
+    ----------
+    unneeded : frozenset of str
+        Ids of pending nodes that nothing needs at this moment. The caller remembers since when
+        (`Node.unneeded_since`); after a while they are among the `ends`.
+    """
 
     launches: tuple[Launch, ...] = ()
     ends: tuple[End, ...] = ()
     infeasible: tuple[Infeasible, ...] = ()
+    unneeded: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.launches or self.ends)

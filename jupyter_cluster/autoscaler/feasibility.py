@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from jupyter_cluster.autoscaler.fleet import is_capacity
 from jupyter_cluster.autoscaler.prices import hourly_price
 from jupyter_cluster.model import NodeType, Resources, Snapshot
 
@@ -13,22 +12,20 @@ def why_infeasible(shape: Resources, snapshot: Snapshot) -> str:
     A type that cools down counts as able, and so does a node that is there although its type has
     gone from the config.
     """
-    if _fits_a_node(shape, snapshot):
-        return ""
-    if not snapshot.node_types:
+    if not snapshot.node_types and not _fits_a_node(shape, snapshot):
         return f"{shape}: the cluster has no node types; add one under available_node_types"
     able = [t for _, t in sorted(snapshot.node_types.items()) if shape.fits(t.resources)]
+    obstacles = [_obstacle(node_type, snapshot) for node_type in able]
+    if not all(obstacles) or _fits_a_node(shape, snapshot):
+        return ""
     if not able:
         return _nothing_is_large_enough(shape, snapshot)
-    obstacles = [_obstacle(node_type, snapshot) for node_type in able]
-    if not all(obstacles):
-        return ""
     names = " and ".join(node_type.name for node_type in able)
     return f"{shape}: only {names} can hold it, but {'; '.join(dict.fromkeys(obstacles))}"
 
 
 def _fits_a_node(shape: Resources, snapshot: Snapshot) -> bool:
-    return any(shape.fits(node.resources) for node in snapshot.nodes if is_capacity(node))
+    return any(shape.fits(resources) for resources in snapshot.sizes)
 
 
 def _nothing_is_large_enough(shape: Resources, snapshot: Snapshot) -> str:

@@ -4,21 +4,19 @@ Nodes with the same room are one group and tasks of one shape are one number, so
 the same for a million tasks as for ten.
 
 A plan must not change its mind: once its launches are in the next snapshot as booting nodes, it may
-not ask for more. That holds because room is taken tier by tier, in the order in which it came to
-be, and because booting nodes of one moment are taken in the very order in which they were bought.
-One exception is known: where upscaling_speed holds a type back, another shape may take what was
-bought for the next one, in rare mixes of several types with and without GPUs.
+not ask for more. So each node is launched with the load it is meant for, and the next plan can give
+it that load again.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from jupyter_cluster.autoscaler.market import Market, preference, type_of
-from jupyter_cluster.model import Node, NodeState, NodeType, Resources, Snapshot
+from jupyter_cluster.model import Load, Node, NodeState, NodeType, Resources, Snapshot
 
 
 class Tier(IntEnum):
@@ -40,15 +38,23 @@ class Group:
         The tier, and within the pending tier the moment of the request.
     members : list of str
         Ids; empty strings for nodes that are not there yet.
-    touched : bool
-        Whether this plan has put tasks on them already.
+    load : Load
+        What this plan has put on each of them.
+    meant_for : Load
+        What they were launched for.
     """
 
     order: tuple[Tier, float]
     node_type: NodeType
     room: Resources
     members: list[str]
-    touched: bool = False
+    load: Load = ()
+    meant_for: Load = ()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether they are to be bought."""
+        return self.order[0] is Tier.BOUGHT
 
 
 class Fleet:
@@ -56,25 +62,76 @@ class Fleet:
 
     Attributes
     ----------
-    used : set of str
-        Ids of the nodes that have been given tasks.
-    bought : Counter
-        How many nodes were bought, by type and by the shape they were bought for.
+    groups : list of Group
+        Nodes that are there and nodes that are to be bought.
+    market : Market
+        What may still be bought.
     """
 
     def __init__(self, groups: Iterable[Group], market: Market) -> None:
-        self.used: set[str] = set()
-        self.bought: Counter[tuple[str, Resources]] = Counter()
-        self._groups = list(groups)
-        self._market = market
+        self.groups = list(groups)
+        self.market = market
+
+    def copy(self) -> Fleet:
+        """Another one to try things on."""
+        groups = [replace(group, members=list(group.members)) for group in self.groups]
+        return Fleet(groups, self.market.copy())
+
+    @property
+    def bought(self) -> list[Group]:
+        """Nodes to buy."""
+        return [group for group in self.groups if group.is_new and group.members]
+
+    @property
+    def used(self) -> frozenset[str]:
+        """Ids of the nodes that have been given tasks."""
+        return frozenset(n for group in self.groups if group.load for n in group.members if n)
+
+    @property
+    def placed(self) -> Counter[Resources]:
+        """Tasks by shape that have been given room."""
+        counts: Counter[Resources] = Counter()
+        for group in self.groups:
+            for shape, each in group.load:
+                counts[shape] += each * len(group.members)
+        return counts
 
     def place(self, shape: Resources, count: int) -> int:
         """Give room to `count` tasks of a shape; returns how many found none."""
-        fitting = [g for g in self._groups if g.members and shape.fits(g.room)]
+        fitting = [g for g in self.groups if g.members and shape.fits(g.room)]
         left = self._fill_up(shape, count, [g for g in fitting if g.order[0] is Tier.UP])
         for order in sorted({g.order for g in fitting if g.order[0] is not Tier.UP}):
             left = self._fill_tier(shape, left, [g for g in fitting if g.order == order])
         return self._buy(shape, left)
+
+    def remember(self, counts: Counter[Resources]) -> None:
+        """Put tasks where pending nodes were launched for them; takes them out of `counts`.
+
+        So the plan of the next round is that of this one, however it was found. The last node
+        may be given a part of what it was meant for.
+        """
+        for group in [group for group in self.groups if group.meant_for]:
+            while group.members and (load := _part_of(group.meant_for, counts)):
+                whole = min(counts[shape] // each for shape, each in load)
+                nodes = min(whole, len(group.members))
+                self.put(group, load, nodes)
+                for shape, each in load:
+                    counts[shape] -= each * nodes
+
+    def put(self, group: Group, load: Load, nodes: int) -> None:
+        """Put the same load on some nodes of a group of this fleet."""
+        room = group.room
+        for shape, count in load:
+            room = room.plus(shape, -count)
+        taken, group.members = group.members[:nodes], group.members[nodes:]
+        self.groups.append(replace(group, room=room, members=taken, load=(*group.load, *load)))
+
+    def buy(self, node_type: NodeType, nodes: int) -> Group:
+        """Empty nodes to put something on."""
+        self.market.buy(node_type, nodes)
+        group = Group((Tier.BOUGHT, 0), node_type, node_type.resources, [""] * nodes)
+        self.groups.append(group)
+        return group
 
     def _fill_up(self, shape: Resources, left: int, groups: list[Group]) -> int:
         # What is up is paid for however many tasks are left, so one sorting is enough.
@@ -92,13 +149,10 @@ class Fleet:
         return left
 
     def _buy(self, shape: Resources, left: int) -> int:
-        while left and (node_type := self._market.best(shape, left)):
+        while left and (node_type := self.market.best(shape, left)):
             whole = left // shape.count_in(node_type.resources)
-            count = min(max(1, whole), self._market.room(node_type))
-            self._market.buy(node_type, count)
-            self.bought[node_type.name, shape] += count
-            group = Group((Tier.BOUGHT, 0), node_type, node_type.resources, [""] * count)
-            left = self._fill(group, shape, left)
+            count = min(max(1, whole), self.market.room(node_type))
+            left = self._fill(self.buy(node_type, count), shape, left)
         return left
 
     def _fill(self, group: Group, shape: Resources, left: int) -> int:
@@ -106,21 +160,19 @@ class Fleet:
         each = min(shape.count_in(group.room), left)
         if not each:
             return left
-        taken = group.members[: left // each]
-        group.members = group.members[left // each :]
-        room = group.room.plus(shape, -each)
-        self._groups.append(Group(group.order, group.node_type, room, taken, touched=True))
-        self.used.update(name for name in taken if name)
-        return left - each * len(taken)
+        nodes = min(left // each, len(group.members))
+        self.put(group, ((shape, each),), nodes)
+        return left - each * nodes
 
     @staticmethod
     def _key(group: Group, shape: Resources, left: int) -> tuple[object, ...]:
-        return not group.touched, *preference(group.node_type, group.room, shape, left)
+        return not group.load, *preference(group.node_type, group.room, shape, left)
 
 
-def is_capacity(node: Node) -> bool:
-    """Whether tasks may count on it: it is up or on its way, not draining and not gone."""
-    return node.state is NodeState.READY or node.state.is_pending
+def _part_of(load: Load, counts: Mapping[Resources, int]) -> Load:
+    """As much of a load as there are tasks for."""
+    there = [(shape, min(each, counts.get(shape, 0))) for shape, each in load]
+    return tuple((shape, each) for shape, each in there if each)
 
 
 def groups_of(
@@ -139,9 +191,10 @@ def groups_of(
     for node in nodes:
         order = _order(node, held)
         room = node.resources if whole else node.free
-        key = (order, node.type, room)
+        key = (order, node.type, room, node.meant_for)
         if key not in groups:
-            groups[key] = Group(order, type_of(node, snapshot), room, [])
+            node_type = type_of(node, snapshot)
+            groups[key] = Group(order, node_type, room, [], meant_for=node.meant_for)
         groups[key].members.append(node.id)
     return list(groups.values())
 

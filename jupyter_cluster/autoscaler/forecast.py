@@ -1,4 +1,4 @@
-"""How much of the queue will be left when a node launched now is up.
+"""How much of the queue will be left for a node that is not up yet.
 
 A node takes its time to boot. What the nodes that are up, and those that come up before it, will
 have started by then needs no new node. The estimate is a fluid one: tasks flow through every slot
@@ -8,38 +8,122 @@ without a break, at the mean duration measured so far, and shapes share the node
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from math import ceil, fsum
+from math import ceil, fsum, sqrt
 
 from jupyter_cluster.model import Demand, Node, NodeState, Resources, Snapshot
 
+# The prior: a task of which nothing is known takes this many seconds. It counts as one measured
+# task, so the first results outweigh it.
+PRIOR_SECONDS = 10.0
+# New nodes share out the work that is left until it takes this part of their boot time. More of
+# them would end the job at most that much sooner, and each would cost a whole boot.
+USEFUL_SHARE = 0.05
+
+Seconds = Mapping[Resources, float]
+
+
+def expected_seconds(demand: Demand) -> float:
+    """The mean duration of the demand's tasks, as well as it is known, erring on the long side.
+
+    All time spent on its tasks, running ones included, over the number of finished ones: the
+    estimate for exponential durations when some are still running (Lawless, "Statistical Models
+    and Methods for Lifetime Data", chapter 4), with the prior as one more finished task, plus a
+    standard error. So an estimate grows while nothing finishes.
+    """
+    if demand.mean_seconds is not None and not demand.finished:
+        return demand.mean_seconds
+    spent = (demand.mean_seconds or 0.0) * demand.finished + demand.running_seconds
+    error = demand.spread_seconds / sqrt(max(1, demand.finished))
+    return (PRIOR_SECONDS + spent) / (1 + demand.finished) + error
+
 
 def left_for_new_nodes(snapshot: Snapshot) -> tuple[Demand, ...]:
-    """The demands, with `queued` cut to what a node launched now would find when it is up.
+    """The demands, with `queued` cut to the tasks for which a node launched now is worth it.
 
-    The prior: before a duration is known the whole queue counts. So a shape without a measured
-    mean is never cut, and while tasks of such a shape run, nothing is: nobody knows when they
-    will give their room back.
+    That are at most the tasks that it would still find, and not more than keep the new nodes busy
+    for `USEFUL_SHARE` of their boot.
     """
-    if any(demand.running and demand.mean_seconds is None for demand in snapshot.demands):
-        return snapshot.demands
-    return tuple(_cut(demand, snapshot) for demand in snapshot.demands)
+
+    def left(demand: Demand) -> int:
+        wait = _quickest_boot(demand.shape, snapshot)
+        if wait is None:
+            return demand.queued
+        tasks = _left(demand, snapshot, wait)
+        return min(ceil(tasks), _worth_slots(tasks, demand, snapshot, wait))
+
+    return _cut(snapshot, left)
 
 
-def _cut(demand: Demand, snapshot: Snapshot) -> Demand:
-    wait = _quickest_boot(demand.shape, snapshot)
-    if demand.mean_seconds is None or wait is None:
-        return demand
+def left_for_pending_nodes(snapshot: Snapshot) -> tuple[Demand, ...]:
+    """The demands, with `queued` cut to what the first pending node will find when it is up.
+
+    This is more than what launches a node: between the two nothing happens, so that a load that
+    comes in bursts does not make the cluster bounce.
+    """
+
+    def left(demand: Demand) -> int:
+        waits = [
+            _until_up(node, snapshot)
+            for node in snapshot.nodes
+            if node.state.is_pending and demand.shape.fits(node.resources)
+        ]
+        return ceil(_left(demand, snapshot, min(waits))) if waits else demand.queued
+
+    return _cut(snapshot, left)
+
+
+def seconds_of_work(shape: Resources, snapshot: Snapshot) -> float | None:
+    """How long the nodes that are up need for all tasks of a shape, if they do nothing else.
+
+    None where no node that is up can run them.
+    """
+    slots = _slots_up(shape, snapshot)
+    rows = [demand for demand in snapshot.demands if demand.shape == shape]
+    work = fsum((row.queued + row.running / 2) * expected_seconds(row) for row in rows)
+    return work / slots if slots else None
+
+
+def learned_boot_seconds(expected: float, measured: float) -> float:
+    """What to expect of the next boot: half-way, so that one slow start changes little."""
+    return (expected + measured) / 2
+
+
+def _cut(snapshot: Snapshot, left: Callable[[Demand], int]) -> tuple[Demand, ...]:
+    return tuple(
+        replace(demand, queued=min(demand.queued, left(demand))) for demand in snapshot.demands
+    )
+
+
+def _left(demand: Demand, snapshot: Snapshot, wait: float) -> float:
+    """How many tasks nobody will have started when the wait is over."""
     seconds = _node_seconds(snapshot, wait)
     if not _task_seconds(demand.shape, seconds):
-        return demand  # no node that is up can run it
-    rivals = [other for other in snapshot.demands if _share_nodes(demand, other, seconds)]
-    load = fsum(_load(rival, seconds) for rival in rivals)
+        return float(demand.queued)
+    load = _shared_load(demand, snapshot, seconds)
     share_left = 1 - 1 / load if load > 1 else 0.0
     # Rounded, so that a last digit of a float is not a task.
-    left = ceil(round((demand.queued + demand.running / 2) * share_left, 6))
-    return replace(demand, queued=min(demand.queued, left))
+    return round((demand.queued + demand.running / 2) * share_left, 6)
+
+
+def _worth_slots(tasks: float, demand: Demand, snapshot: Snapshot, wait: float) -> int:
+    """How many more slots the tasks that are left would keep busy for long enough."""
+    if tasks <= 0:
+        return 0
+    enough = max(USEFUL_SHARE * wait, 1e-9)
+    slots = tasks * expected_seconds(demand) / enough
+    up = _slots_up(demand.shape, snapshot)
+    if up:
+        seconds = _node_seconds(snapshot, wait)
+        slots -= up * _load(demand, seconds) / max(_shared_load(demand, snapshot, seconds), 1e-9)
+    return max(0, ceil(slots))
+
+
+def _slots_up(shape: Resources, snapshot: Snapshot) -> int:
+    return sum(
+        shape.count_in(node.resources) for node in snapshot.nodes if node.state is NodeState.READY
+    )
 
 
 def _quickest_boot(shape: Resources, snapshot: Snapshot) -> float | None:
@@ -54,7 +138,7 @@ def _quickest_boot(shape: Resources, snapshot: Snapshot) -> float | None:
     return min(waits, default=None)
 
 
-def _node_seconds(snapshot: Snapshot, wait: float) -> dict[Resources, float]:
+def _node_seconds(snapshot: Snapshot, wait: float) -> Seconds:
     """For how many seconds, within the wait, nodes of each size will be up, added up."""
     seconds: defaultdict[Resources, list[float]] = defaultdict(list)
     for node in snapshot.nodes:
@@ -69,26 +153,38 @@ def _seconds_up(node: Node, snapshot: Snapshot, wait: float) -> float:
     node_type = snapshot.node_types.get(node.type)
     if not node.state.is_pending or node_type is None:
         return 0.0
-    until_up = node.since + node_type.boot_seconds - snapshot.now
-    if until_up < -node_type.boot_seconds:
+    if snapshot.now - node.since > 2 * node_type.boot_seconds:
         return 0.0  # after twice its usual time nobody counts on it any more
-    return max(0.0, wait - max(0.0, until_up))
+    return max(0.0, wait - _until_up(node, snapshot))
 
 
-def _share_nodes(one: Demand, other: Demand, seconds: Iterable[Resources]) -> bool:
-    return any(one.shape.fits(resources) and other.shape.fits(resources) for resources in seconds)
+def _until_up(node: Node, snapshot: Snapshot) -> float:
+    node_type = snapshot.node_types.get(node.type)
+    boot = node_type.boot_seconds if node_type else 0.0
+    return max(0.0, node.since + boot - snapshot.now)
 
 
-def _task_seconds(shape: Resources, seconds: Mapping[Resources, float]) -> float:
+def _shared_load(demand: Demand, snapshot: Snapshot, seconds: Seconds) -> float:
+    """The load of all demands that share nodes with this one."""
+    return fsum(
+        _load(other, seconds) for other in snapshot.demands if _share_nodes(demand, other, seconds)
+    )
+
+
+def _share_nodes(one: Demand, other: Demand, sizes: Iterable[Resources]) -> bool:
+    return any(one.shape.fits(size) and other.shape.fits(size) for size in sizes)
+
+
+def _task_seconds(shape: Resources, seconds: Seconds) -> float:
     return fsum(shape.count_in(resources) * s for resources, s in seconds.items())
 
 
-def _load(demand: Demand, seconds: Mapping[Resources, float]) -> float:
+def _load(demand: Demand, seconds: Seconds) -> float:
     """The demand's work over what the nodes could do of it if they did nothing else.
 
     Running tasks are on average half done.
     """
     available = _task_seconds(demand.shape, seconds)
-    if demand.mean_seconds is None or not available:
+    if not available:
         return 0.0
-    return (demand.queued + demand.running / 2) * demand.mean_seconds / available
+    return (demand.queued + demand.running / 2) * expected_seconds(demand) / available

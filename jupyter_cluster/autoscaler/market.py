@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from copy import copy
 from math import floor, fsum, inf
 
 from jupyter_cluster.autoscaler.prices import estimated_price, hourly_price
@@ -52,6 +53,29 @@ class Market:
         self._pending = Counter(node.type for node in nodes if node.state.is_pending)
         self._costs = [hourly_price(type_of(node, snapshot)) for node in nodes]
 
+    def copy(self) -> Market:
+        """Another one, in the same state."""
+        other = copy(self)
+        other._count, other._pending = Counter(self._count), Counter(self._pending)
+        other._costs = list(self._costs)
+        return other
+
+    @property
+    def open_types(self) -> list[NodeType]:
+        """Types of which at least one node may be bought now, by name."""
+        return [node_type for node_type in self._types if self.room(node_type)]
+
+    @property
+    def nodes_left(self) -> int:
+        """How many more nodes max_workers allows."""
+        return max(0, self._limits.max_workers - self._count.total())
+
+    @property
+    def budget_left(self) -> float:
+        """USD per hour left under max_hourly_cost; infinite without one."""
+        limit = self._limits.max_hourly_cost
+        return inf if limit is None else limit - fsum(self._costs)
+
     def room(self, node_type: NodeType) -> int:
         """How many more nodes of this type may be bought now."""
         return int(min(self._room_in_limits(node_type), self._room_in_speed(node_type)))
@@ -64,11 +88,7 @@ class Market:
 
     def best(self, shape: Resources, left: int) -> NodeType | None:
         """The type to buy for `left` tasks of a shape; None where nothing that fits may be had."""
-        able = [
-            node_type
-            for node_type in self._types
-            if shape.fits(node_type.resources) and self._room_in_limits(node_type)
-        ]
+        able = self._able(shape)
         # A type that upscaling_speed holds back for a moment is worth waiting for when all else
         # would buy a GPU that nobody asked for.
         lean = [node_type for node_type in able if not wastes_gpu(node_type, shape)] or able
@@ -78,11 +98,22 @@ class Market:
             default=None,
         )
 
+    def has_lean_type(self, shape: Resources) -> bool:
+        """Whether a type without a needless GPU may be bought for a shape, now or soon."""
+        return any(not wastes_gpu(node_type, shape) for node_type in self._able(shape))
+
     def missing_minimum(self, node_type: NodeType, have: int) -> int:
         """How many nodes to buy for min_workers, which upscaling_speed does not hold back."""
         if node_type not in self._types:
             return 0
         return max(0, min(node_type.min_workers - have, self._room_in_limits(node_type)))
+
+    def _able(self, shape: Resources) -> list[NodeType]:
+        return [
+            node_type
+            for node_type in self._types
+            if shape.fits(node_type.resources) and self._room_in_limits(node_type)
+        ]
 
     def _room_in_limits(self, node_type: NodeType) -> int:
         rooms = (
@@ -98,7 +129,7 @@ class Market:
             return inf
         # fsum, since the order of the nodes must not change the last digit; the small amount
         # lets ten nodes of 0.1 into a limit of 1.
-        return floor((limit - fsum(self._costs)) / price + 1e-9)
+        return floor(self.budget_left / price + 1e-9)
 
     def _room_in_speed(self, node_type: NodeType) -> float:
         speed = self._limits.upscaling_speed

@@ -7,10 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from jupyter_cluster.autoscaler import reasons
-from jupyter_cluster.autoscaler.fleet import is_capacity
-from jupyter_cluster.autoscaler.forecast import left_for_new_nodes
-from jupyter_cluster.autoscaler.packing import Purchase, plan
+from jupyter_cluster.autoscaler.forecast import left_for_new_nodes, left_for_pending_nodes
+from jupyter_cluster.autoscaler.packing import Plan, Purchase, plan
 from jupyter_cluster.model import Decision, End, Launch, Node, NodeState, Snapshot
+
+# Between two batches of a notebook the queue is empty for a moment: what boots is given up only
+# when nothing has needed it for this long.
+UNNEEDED_SECONDS = 10.0
+# A person who looks at a result before sending the next cell is not to wait for a node that starts
+# in a second.
+LEAST_IDLE_SECONDS = 20.0
 
 Reason = Callable[[Sequence[Node], Snapshot], str]
 
@@ -19,46 +25,65 @@ def decide(snapshot: Snapshot) -> Decision:
     """What to do now; the same snapshot gives the same decision.
 
     **Launches.** What min_workers, explicit requests and the queue need beyond the nodes that are
-    up or pending, within the limits. Of the queue only what will be left when a new node is up
+    up or pending, within the limits. Of the queue only what is worth a new node when it is up
     (see `forecast`). Where `upscaling_speed` is set, pending nodes of a type stay at most
     ``max(5, speed × ready ones)``, minima aside; this is Ray's rule. Nothing is launched while the
     cluster is closing, and no type that cools down.
 
     **Ends.** First surplus: nodes beyond max_workers of their type or of the cluster, those that
-    idle first, then pending ones, then busy ones, which drain. Then pending nodes that neither a
-    minimum, nor a request, nor the whole queue would use. Then nodes that have idled for the idle
-    time-out, unless a request needs them or a queued task would fit. Never a node with
-    `kept_because`, and none below min_workers, unless max_workers is smaller still.
-
-    The queue that keeps a pending node is larger than the queue that launches one; between the
-    two nothing happens, so that the cluster does not bounce.
+    idle first, then pending ones, then busy ones, which drain. Then pending nodes that for
+    `UNNEEDED_SECONDS` neither a minimum, nor a request, nor what will be left of the queue when
+    they are up would use. Then nodes that have idled for the idle time-out, unless a request needs
+    them or a queued task would fit. Never a node with `kept_because`, and none below min_workers,
+    unless max_workers is smaller still.
     """
     surplus = _surplus(snapshot)
     rest = _without(surplus, snapshot)
-    whole = plan(rest)
-    left = left_for_new_nodes(_without(_unneeded(rest, whole.used), rest))
-    later = whole if left == rest.demands else plan(replace(rest, demands=left))
+    needed = plan(replace(rest, demands=left_for_pending_nodes(rest)), search=False)
+    unneeded = _unneeded(rest, needed.used)
+    later = plan(replace(rest, demands=left_for_new_nodes(_without(unneeded, rest))))
 
-    cancelled = _unneeded(rest, whole.used | later.used)
-    idle = _idle(_without(cancelled, rest), whole.requested)
+    unneeded = [node for node in unneeded if node.id not in later.used]
+    cancelled = [node for node in unneeded if _is_long_unneeded(node, snapshot)]
+    idle = _idle(_without(cancelled, rest), needed.requested)
     batches = (
         (surplus, reasons.surplus),
         (cancelled, reasons.unneeded),
         (idle, reasons.idle),
     )
     return Decision(
-        launches=() if snapshot.closing else _launches(later.purchases, rest),
+        launches=() if snapshot.closing else _launches(later, rest),
         ends=tuple(_end(nodes, reason, snapshot) for nodes, reason in batches if nodes),
-        infeasible=whole.infeasible,
+        infeasible=needed.infeasible,
+        unneeded=frozenset(node.id for node in unneeded),
     )
 
 
-def _launches(purchases: Iterable[Purchase], snapshot: Snapshot) -> tuple[Launch, ...]:
+def idle_limit(node: Node, snapshot: Snapshot) -> float:
+    """Seconds that a node may be idle.
+
+    With ``auto`` that is twice as long as starting it again would take, since a start is paid
+    twice: the node's boot is billed, and somebody waits for it. Ended there, idling has cost as
+    much as the start that it may have saved (the ski rental rule: Karlin, Manasse, Rudolph and
+    Sleator, "Competitive Snoopy Caching", Algorithmica 3, 1988).
+    """
+    if snapshot.limits.idle_timeout is not None:
+        return snapshot.limits.idle_timeout
+    node_type = snapshot.node_types.get(node.type)
+    return max(LEAST_IDLE_SECONDS, 2 * node_type.boot_seconds if node_type else 0.0)
+
+
+def _launches(planned: Plan, snapshot: Snapshot) -> tuple[Launch, ...]:
     rows: dict[str, list[Purchase]] = {}
-    for purchase in purchases:
+    for purchase in planned.purchases:
         rows.setdefault(purchase.node_type, []).append(purchase)
     return tuple(
-        Launch(name, sum(row.count for row in of_type), reasons.launch(name, of_type, snapshot))
+        Launch(
+            name,
+            sum(row.count for row in of_type),
+            reasons.launch(name, of_type, snapshot),
+            planned.loads[name],
+        )
         for name, of_type in rows.items()
     )
 
@@ -78,7 +103,7 @@ def _without(nodes: Iterable[Node], snapshot: Snapshot) -> Snapshot:
 def _surplus(snapshot: Snapshot) -> list[Node]:
     """Nodes beyond max_workers of their type, then beyond that of the cluster."""
     count = _count(snapshot)
-    order = sorted(filter(is_capacity, snapshot.nodes), key=_least_useful_first)
+    order = sorted((node for node in snapshot.nodes if node.is_capacity), key=_least_useful_first)
     over_type = _take(order, count, lambda node: count[node.type] > _maximum(node, snapshot))
     ids = {node.id for node in over_type}
     rest = [node for node in order if node.id not in ids]
@@ -105,6 +130,11 @@ def _unneeded(snapshot: Snapshot, used: frozenset[str]) -> list[Node]:
     return _take(newest_first, count, lambda node: count[node.type] > _minimum(node, snapshot))
 
 
+def _is_long_unneeded(node: Node, snapshot: Snapshot) -> bool:
+    since = node.unneeded_since
+    return since is not None and snapshot.now - since >= UNNEEDED_SECONDS
+
+
 def _idle(snapshot: Snapshot, requested: frozenset[str]) -> list[Node]:
     """Nodes that have idled too long, the longest first, down to the minimum."""
     count = _count(snapshot)
@@ -113,7 +143,7 @@ def _idle(snapshot: Snapshot, requested: frozenset[str]) -> list[Node]:
         for node in snapshot.nodes
         if node.state is NodeState.READY
         and node.idle_since is not None
-        and snapshot.now - node.idle_since >= snapshot.limits.idle_timeout
+        and snapshot.now - node.idle_since >= idle_limit(node, snapshot)
         and node.id not in requested
         and not _has_work_for(node, snapshot)
     ]
@@ -134,7 +164,7 @@ def _take(
 
 
 def _count(snapshot: Snapshot) -> Counter[str]:
-    return Counter(node.type for node in snapshot.nodes if is_capacity(node))
+    return Counter(node.type for node in snapshot.nodes if node.is_capacity)
 
 
 def _has_work_for(node: Node, snapshot: Snapshot) -> bool:

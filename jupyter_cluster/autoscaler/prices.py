@@ -22,3 +22,9 @@ def hourly_price(node_type: NodeType) -> float:
     if node_type.price is None:
         return estimated_price(node_type.resources)
     return node_type.price
+
+
+def weight(node_type: NodeType) -> float:
+    """What a node counts when launch sets are compared: its price, and where it costs nothing a
+    little for its size, so that of two that cost nothing the smaller is taken."""
+    return hourly_price(node_type) or 1e-3 * (1e-3 + estimated_price(node_type.resources))

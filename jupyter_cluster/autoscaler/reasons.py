@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from jupyter_cluster.autoscaler.fleet import is_capacity
+from jupyter_cluster.autoscaler.forecast import seconds_of_work
 from jupyter_cluster.autoscaler.packing import Cause, Purchase
 from jupyter_cluster.model import Node, NodeState, Resources, Snapshot, format_seconds
 
@@ -16,6 +16,9 @@ def launch(name: str, purchases: Sequence[Purchase], snapshot: Snapshot) -> str:
     """Why nodes of one type are launched.
 
     ``launch 2 × local: 400 tasks of {CPU: 1} queued, 0 nodes up, boot 2 s``
+
+    ``launch 12 × m5.4xlarge: 134,000 tasks of {CPU: 1} queued at 0.4 s each, about 56 min of work
+    for what is up, 1 node up, boot 90 s, 12 × 0.768 USD per hour``
     """
     node_type = snapshot.node_types[name]
     count = sum(purchase.count for purchase in purchases)
@@ -31,7 +34,7 @@ def surplus(nodes: Sequence[Node], snapshot: Snapshot) -> str:
 
     ``end 2 × local: 4 workers of local and max_workers is 2``
     """
-    have = Counter(n.type for n in snapshot.nodes if is_capacity(n))
+    have = Counter(n.type for n in snapshot.nodes if n.is_capacity)
     limits = {name: t.max_workers for name, t in snapshot.node_types.items()}
     over = [
         f"{have[name]} workers of {name} and " + _limit_of_type(limits.get(name))
@@ -64,11 +67,16 @@ def idle(nodes: Sequence[Node], snapshot: Snapshot) -> str:
 
     ``end 2 × local: idle for 61 s, the time-out is 60 s, no queued task fits``
     """
+    limit = snapshot.limits.idle_timeout
     spans = sorted(snapshot.now - (node.idle_since or 0.0) for node in nodes)
     shortest, longest = format_seconds(spans[0]), format_seconds(spans[-1])
     span = longest if shortest == longest else f"{shortest} to {longest}"
-    timeout = format_seconds(snapshot.limits.idle_timeout)
-    return f"end {_by_type(nodes)}: idle for {span}, the time-out is {timeout}, no queued task fits"
+    rule = (
+        "twice as long as a new start takes"
+        if limit is None
+        else f"the time-out is {format_seconds(limit)}"
+    )
+    return f"end {_by_type(nodes)}: idle for {span}, {rule}, no queued task fits"
 
 
 def plural(count: int, noun: str) -> str:
@@ -97,7 +105,10 @@ def _queue(shape: Resources, snapshot: Snapshot) -> str:
     rows = [demand for demand in snapshot.demands if demand.shape == shape]
     text = f"{plural(sum(row.queued for row in rows), 'task')} of {shape} queued"
     means = [row.mean_seconds for row in rows if row.mean_seconds is not None]
-    return f"{text} at {format_seconds(max(means))} each" if means else text
+    if means:
+        text += f" at {format_seconds(max(means))} each"
+    work = seconds_of_work(shape, snapshot)
+    return f"{text}, about {format_seconds(work)} of work for what is up" if work else text
 
 
 def _nodes_there(snapshot: Snapshot) -> str:

@@ -41,9 +41,19 @@ def busy(name, node_type=BOX, free=None):
     return Node(name, node_type.name, NodeState.READY, node_type.resources, free or of(), 0.0)
 
 
-def booting(name, node_type=BOX, age=10.0):
+def booting(name, node_type=BOX, age=10.0, unneeded=None):
+    """A node on its way, which nothing has needed for so many seconds."""
     resources = node_type.resources
-    return Node(name, node_type.name, NodeState.BOOTING, resources, resources, NOW - age)
+    since = None if unneeded is None else NOW - unneeded
+    return Node(
+        name,
+        node_type.name,
+        NodeState.BOOTING,
+        resources,
+        resources,
+        NOW - age,
+        unneeded_since=since,
+    )
 
 
 def ended(decision):
@@ -57,6 +67,7 @@ def test_a_queue_launches_nodes_and_says_why():
             "local",
             2,
             "launch 2 × local: 400 tasks of {CPU: 1} queued, 0 nodes up, boot 2 s",
+            loads=(((of(CPU=1), 1),),) * 2,
         ),
     )
 
@@ -66,8 +77,8 @@ def test_the_reason_names_the_measured_duration_and_the_price():
         snapshot(BOX, nodes=[busy("a")], demands=[Demand(of(CPU=1), 134_000, 4, 0.4)])
     )
     assert decision.launches[0].reason == (
-        "launch 9 × box: 134,000 tasks of {CPU: 1} queued at 0.4 s each, 1 node up, "
-        "boot 90 s, 9 × 0.2 USD per hour"
+        "launch 9 × box: 134,000 tasks of {CPU: 1} queued at 0.4 s each, about 3.72 h of work for "
+        "what is up, 1 node up, boot 90 s, 9 × 0.2 USD per hour"
     )
 
 
@@ -79,6 +90,7 @@ def test_minima_and_requests_are_named_as_reasons():
             "box",
             2,
             "launch 2 × box: min_workers is 1 and 8 × {CPU: 1} requested, 0 nodes up, boot 90 s",
+            loads=((), ()),
         ),
     )
 
@@ -94,7 +106,7 @@ def test_many_shapes_are_summed_up_in_the_reason():
 def test_no_node_is_launched_that_would_find_no_work():
     # 4 slots do 900 tasks of 0.4 s in 90 s.
     short = decide(snapshot(BOX, nodes=[busy("a")], demands=[Demand(of(CPU=1), 890, 4, 0.4)]))
-    longer = decide(snapshot(BOX, nodes=[busy("a")], demands=[Demand(of(CPU=1), 990, 4, 0.4)]))
+    longer = decide(snapshot(BOX, nodes=[busy("a")], demands=[Demand(of(CPU=1), 1800, 4, 0.4)]))
     assert short.launches == ()
     assert longer.launches[0].count == 9
 
@@ -139,6 +151,24 @@ def test_idle_nodes_stay_that_a_request_needs():
     assert len(ended(decision)) == 1
 
 
+def test_with_auto_a_node_idles_for_as_long_as_two_boots_take():
+    limits = Limits(10, idle_timeout=None)
+    nodes = [idle("a", seconds=179.0), idle("b", seconds=180.0)]
+    decision = decide(snapshot(BOX, nodes=nodes, limits=limits))
+    assert decision.ends == (
+        End(
+            ("b",),
+            "end 1 × box: idle for 3 min, twice as long as a new start takes, no queued task fits",
+        ),
+    )
+
+
+def test_with_auto_nodes_that_start_quickly_are_kept_for_a_moment():
+    limits = Limits(10, idle_timeout=None)
+    nodes = [idle("a", LOCAL, seconds=19.0), idle("b", LOCAL, seconds=20.0)]
+    assert ended(decide(snapshot(LOCAL, nodes=nodes, limits=limits))) == {"b"}
+
+
 def test_an_idle_node_stays_that_is_kept_for_a_reason():
     nodes = [idle("a", kept_because="it holds 3 results"), idle("b")]
     assert ended(decide(snapshot(BOX, nodes=nodes))) == {"b"}
@@ -152,8 +182,9 @@ def test_an_idle_node_stays_while_a_queued_task_fits_it():
 
 
 def test_booting_nodes_that_nothing_needs_are_cancelled_the_newest_first():
-    nodes = [booting("old", age=50.0), booting("new", age=10.0), busy("up")]
-    decision = decide(snapshot(BOX, nodes=nodes, demands=[Demand(of(CPU=1), 3, 4)]))
+    nodes = [booting("old", age=50.0, unneeded=10.0), booting("new", unneeded=10.0), busy("up")]
+    work = Demand(of(CPU=1), 3, 4, 600.0)
+    decision = decide(snapshot(BOX, nodes=nodes, demands=[work]))
     assert decision.ends == (
         End(
             ("new",),
@@ -163,14 +194,32 @@ def test_booting_nodes_that_nothing_needs_are_cancelled_the_newest_first():
     )
 
 
+def test_a_booting_node_is_given_up_only_after_nothing_has_needed_it_for_a_while():
+    for unneeded in (None, 9.0):
+        decision = decide(snapshot(BOX, nodes=[booting("a", unneeded=unneeded)]))
+        assert (decision.ends, decision.unneeded) == ((), {"a"})
+    assert ended(decide(snapshot(BOX, nodes=[booting("a", unneeded=10.0)]))) == {"a"}
+
+
+def test_a_booting_node_goes_when_what_is_up_will_have_done_the_work_before_it_comes():
+    # Up in 40 s; 4 slots do 400 tasks of 0.4 s meanwhile.
+    nodes = [busy("up"), booting("coming", age=50.0, unneeded=10.0)]
+    assert not decide(snapshot(BOX, nodes=nodes, demands=[Demand(of(CPU=1), 430, 4, 0.4)])).ends
+    short = [Demand(of(CPU=1), 390, 4, 0.4)]
+    assert ended(decide(snapshot(BOX, nodes=nodes, demands=short))) == {"coming"}
+
+
 def test_booting_nodes_for_a_minimum_are_not_cancelled():
     base = replace(BOX, min_workers=1)
     assert not decide(snapshot(base, nodes=[booting("a")]))
 
 
 def test_a_queue_too_short_to_launch_a_node_still_keeps_a_booting_one():
-    nodes = [busy("up"), booting("coming")]
-    assert not decide(snapshot(BOX, nodes=nodes, demands=[Demand(of(CPU=1), 10, 4, 0.4)]))
+    # When it comes, 5 tasks will be left: more than none, but not worth another boot.
+    nodes = [busy("up"), booting("coming", age=85.0, unneeded=60.0)]
+    decision = decide(snapshot(BOX, nodes=nodes, demands=[Demand(of(CPU=1), 53, 4, 0.4)]))
+    assert not decision
+    assert not decision.unneeded
 
 
 def test_over_the_maximum_idle_nodes_go_before_booting_and_busy_ones():

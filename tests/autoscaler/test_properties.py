@@ -24,7 +24,7 @@ pytestmark = pytest.mark.unit
 
 NOW = 1000.0
 every_snapshot = settings(
-    max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 amounts = st.fixed_dictionaries(
@@ -142,8 +142,9 @@ def carried_out(snapshot):
                 resources,
                 resources,
                 since=snapshot.now,
+                meant_for=load,
             )
-            for number in range(launch.count)
+            for number, load in enumerate(launch.loads)
         ]
     return replace(snapshot, nodes=tuple(there))
 
@@ -185,7 +186,9 @@ def test_launches_never_exceed_a_limit(snapshot):
         assert not snapshot.closing
         assert have.total() <= snapshot.limits.max_workers
         if snapshot.limits.max_hourly_cost is not None:
-            assert cost(after) <= snapshot.limits.max_hourly_cost + 1e-9
+            # What was over the limit before may not grow; nodes that cost nothing may come.
+            limit = max(snapshot.limits.max_hourly_cost, cost(snapshot))
+            assert cost(after) <= limit + 1e-9
 
 
 @every_snapshot
@@ -256,8 +259,9 @@ def test_every_feasible_task_is_placed_or_counted_as_unplaced(snapshot):
 @every_snapshot
 @given(snapshots())
 def test_what_is_infeasible_fits_no_node_that_may_exist(snapshot):
+    after = carried_out(snapshot)
     for row in decide(snapshot).infeasible:
-        assert not any(row.shape.fits(node.resources) for node in usable(snapshot))
+        assert not any(row.shape.fits(node.resources) for node in usable(after))
         for node_type in snapshot.node_types.values():
             if row.shape.fits(node_type.resources):
                 budget = snapshot.limits.max_hourly_cost
