@@ -28,7 +28,6 @@ from jupyter_cluster.config._sections import (
 from jupyter_cluster.model import Limits, NodeType, Resources
 
 # An idle time-out of "auto" until the autoscaler weighs what a node costs against its boot.
-AUTO_IDLE_SECONDS = 60.0
 
 # A worker process that imports the engine by itself needs 1 to 3 s (measured on two cores).
 LOCAL_BOOT_SECONDS = 3.0
@@ -75,8 +74,8 @@ class ClusterConfig(Section):
     )
     idle_timeout_minutes: _Minutes = Field(
         5.0,
-        description='Minutes that a worker may be idle before it is ended, or "auto": sooner '
-        "where nothing is queued.",
+        description='Minutes that a worker may be idle before it is ended, or "auto": twice '
+        "as long as starting it again would take.",
     )
     cluster_idle_timeout_minutes: Amount = Field(
         30.0,
@@ -149,22 +148,14 @@ class ClusterConfig(Section):
         """A line for each key that was read but has no meaning here, with file and line."""
         return self._notices
 
-    @property
-    def idle_timeout_is_auto(self) -> bool:
-        """Whether the autoscaler itself weighs how long an idle worker is kept."""
-        return self.idle_timeout_minutes == "auto"
-
     def limits(self) -> Limits:
-        """What the planner never exceeds.
-
-        An idle time-out of ``auto`` is given as 60 s; see `idle_timeout_is_auto`.
-        """
+        """What the planner never exceeds."""
         minutes = self.idle_timeout_minutes
         return Limits(
             max_workers=self.max_workers,
             max_hourly_cost=self.max_hourly_cost,
             upscaling_speed=self.upscaling_speed,
-            idle_timeout=AUTO_IDLE_SECONDS if minutes == "auto" else minutes * 60.0,
+            idle_timeout=None if minutes == "auto" else minutes * 60.0,
         )
 
     def node_types(self) -> dict[str, NodeType]:

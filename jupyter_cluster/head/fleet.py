@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from jupyter_cluster.autoscaler import learned_boot_seconds
 from jupyter_cluster.head.journal import Journal
 from jupyter_cluster.head.link import NodeLink
-from jupyter_cluster.model import Node, NodeState, NodeType, Resources
+from jupyter_cluster.model import Launch, Load, Node, NodeState, NodeType, Resources
 
 # Stands for a type that has gone from the configuration.
 _NOTHING = NodeType("", Resources())
@@ -25,6 +26,10 @@ class Member:
         How long it took from the request to ready; 0 before.
     why : str
         For people: why it is ending or has failed, or why it is kept.
+    meant_for : Load
+        What it was launched for.
+    unneeded_since : float or None
+        Since when the autoscaler has had no use for it, while it is on its way.
     """
 
     id: str
@@ -34,6 +39,8 @@ class Member:
     ended: float | None = None
     seconds_up: float = 0.0
     why: str = ""
+    meant_for: Load = ()
+    unneeded_since: float | None = None
 
 
 class Fleet:
@@ -48,13 +55,14 @@ class Fleet:
             self.members[id_] = Member(id_, type_, NodeState(state), since, ended)
             self._count = max(self._count, int(id_.rpartition("-")[2]))
 
-    def request(self, node_type: str, count: int) -> list[Member]:
+    def request(self, launch: Launch) -> list[Member]:
         """New nodes, written down before anybody is asked for them."""
         made = []
-        for _ in range(count):
+        now = time.time()
+        for load in launch.loads:
             self._count += 1
-            name = f"{node_type}-{self._count}"
-            member = Member(name, node_type, NodeState.REQUESTED, time.time())
+            name = f"{launch.node_type}-{self._count}"
+            member = Member(name, launch.node_type, NodeState.REQUESTED, now, meant_for=load)
             self.members[name] = member
             self._save(member)
             made.append(member)
@@ -74,9 +82,17 @@ class Fleet:
         self.move(member, NodeState.READY)
         known = self.node_types.get(member.type)
         if known is not None:
-            # The mean of what was expected and what was seen: one slow start changes little.
-            expected = (known.boot_seconds + member.seconds_up) / 2
+            expected = learned_boot_seconds(known.boot_seconds, member.seconds_up)
             self.node_types[member.type] = replace(known, boot_seconds=expected)
+
+    def note_unneeded(self, names: Collection[str]) -> None:
+        """Which nodes the last decision has no use for."""
+        now = time.time()
+        for member in self.members.values():
+            if member.id not in names:
+                member.unneeded_since = None
+            elif member.unneeded_since is None:
+                member.unneeded_since = now
 
     def _save(self, member: Member) -> None:
         self._journal.execute(
@@ -112,7 +128,17 @@ class Fleet:
         else:
             capacity = free = self._known(member.type).resources
             idle = None
-        return Node(member.id, member.type, member.state, capacity, free, member.since, idle)
+        return Node(
+            member.id,
+            member.type,
+            member.state,
+            capacity,
+            free,
+            member.since,
+            idle,
+            meant_for=member.meant_for if member.state.is_pending else (),
+            unneeded_since=member.unneeded_since,
+        )
 
     def cost(self) -> dict[str, Any]:
         """What the nodes cost so far and per hour, USD, with the hours of each type."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from jupyter_cluster.head.durations import Durations
 from jupyter_cluster.model import JobInfo, JobState, Resources
 
 QUEUED, SENT, DONE, FAILED, CANCELLED, WAITING = range(6)
@@ -26,7 +27,6 @@ _RUN_OF_SENT = re.compile(b"\x01+")
 _NOT_QUEUED = re.compile(b"[^\x00]")
 
 # How much of the mean duration the newest results make up.
-_NEWEST = 0.3
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Job:
         self.last_size = 1
         self.released = 0
         self.blocked_since: float | None = None
-        self._mean: float | None = None
+        self.durations = Durations()
 
     @property
     def id(self) -> str:
@@ -117,7 +117,12 @@ class Job:
     @property
     def mean_seconds(self) -> float | None:
         """Mean duration of a task, the newest counting most; None before the first result."""
-        return self._mean
+        return self.durations.recent
+
+    @property
+    def running(self) -> int:
+        """Tasks that a node has."""
+        return self.counts[SENT]
 
     # -- growing ------------------------------------------------------------------------------
 
@@ -216,14 +221,6 @@ class Job:
 
     # -- what is known ------------------------------------------------------------------------
 
-    def note_duration(self, count: int, seconds: float) -> None:
-        """`count` tasks took `seconds` together."""
-        each = max(seconds, 1e-7) / count
-        if self._mean is None:
-            self._mean = each
-        else:
-            self._mean += _NEWEST * (each - self._mean)
-
     def runs_of_final(self) -> Iterator[tuple[int, bytes]]:
         """Consecutive ended tasks: position of the first and the state of each."""
         for run in _RUN_OF_FINAL.finditer(self.states):
@@ -255,6 +252,6 @@ class Job:
             submitted=self.submitted,
             finished=self.finished,
             shape=self.shape.as_dict(),
-            mean_seconds=self._mean,
+            mean_seconds=self.durations.recent,
             note=self.note,
         )

@@ -219,7 +219,7 @@ class Jobs:
         """Results of a node: the first for each task counts, later ones are dropped."""
         ran = len(results.statuses) - results.statuses.count(Status.CANCELLED)
         if seconds and ran:
-            job.note_duration(ran, seconds)
+            job.durations.note(ran, seconds)
         final: list[Results] = []
         for start, stop in job.open_ranges(results.block.start, results.block.stop):
             verdict = judge(job, results.cut(start, stop), attempt)

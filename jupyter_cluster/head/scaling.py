@@ -9,18 +9,17 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
 from jupyter_cluster.autoscaler import decide
 from jupyter_cluster.errors import CapacityError, ProviderError, QuotaError
+from jupyter_cluster.head.demand import demands
 from jupyter_cluster.head.dispatcher import Dispatcher
 from jupyter_cluster.head.fleet import Fleet, Member
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.link import NodeLink
 from jupyter_cluster.model import (
-    Decision,
-    Demand,
     End,
     Infeasible,
     Launch,
@@ -37,14 +36,13 @@ ROUND_SECONDS = 1.0
 WATCH_SECONDS = 1.0
 # After a change of demand: changes that come together are decided on together.
 DEBOUNCE_SECONDS = 0.02
+# Planning takes at most one part in this many and one of the head's time.
+REST = 4
 # How long a node type is left alone after its provider had none, or refused.
 CAPACITY_COOLDOWN, QUOTA_COOLDOWN = 60.0, 600.0
 # How long a node may be out of contact before its work is given to others, unless its provider
 # says at once that it is gone. Ray allows 30 s as well.
 LOST_SECONDS = 30.0
-# A node on its way is only given up when nothing has needed it for this long: between two batches
-# of a notebook the queue is empty for a moment.
-UNNEEDED_SECONDS = 10.0
 # How long a node may take from the request to ready, as Ray's launcher allows.
 BOOT_SECONDS = 900.0
 MOVE_PART = 4_000_000
@@ -75,7 +73,6 @@ class Scaling:
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _actions: set[asyncio.Task[None]] = field(default_factory=set)
     _budget_warned: bool = False
-    _unneeded: dict[str, float] = field(default_factory=dict)
     _ending: set[str] = field(default_factory=set)
 
     def wake(self) -> None:
@@ -87,10 +84,12 @@ class Scaling:
         watch = asyncio.create_task(self._watch())
         try:
             while True:
-                self._round()
+                started = time.monotonic()
+                await self._round()
+                took = time.monotonic() - started
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), ROUND_SECONDS)
-                    await asyncio.sleep(DEBOUNCE_SECONDS)
+                    await asyncio.sleep(max(DEBOUNCE_SECONDS, took * REST))
                 self._changed.clear()
         finally:
             watch.cancel()
@@ -99,10 +98,12 @@ class Scaling:
 
     # -- deciding -----------------------------------------------------------------------------
 
-    def _round(self) -> None:
+    async def _round(self) -> None:
         try:
             self._check_budget()
-            decision = decide(self.snapshot())
+            # In a thread: the search for a cheaper launch set may take a few hundredths of a
+            # second, and results wait for nobody.
+            decision = await asyncio.to_thread(decide, self.snapshot())
         except Exception:
             logger.exception("a scaling round failed; the next one follows")
             return
@@ -111,12 +112,7 @@ class Scaling:
             self._launch(launch)
         for end in decision.ends:
             self._end(end)
-        self._forget_needed(decision)
-
-    def _forget_needed(self, decision: Decision) -> None:
-        """Nodes on their way that are needed after all start anew to count as not needed."""
-        named = {name for end in decision.ends for name in end.nodes}
-        self._unneeded = {name: at for name, at in self._unneeded.items() if name in named}
+        self.fleet.note_unneeded(decision.unneeded)
 
     def snapshot(self) -> Snapshot:
         """All that a decision depends on, at this moment."""
@@ -127,28 +123,11 @@ class Scaling:
             node_types=dict(self.fleet.node_types),
             limits=self.targets.limits,
             nodes=self.fleet.nodes(self.dispatcher.nodes),
-            demands=tuple(self._demands()),
+            demands=demands(self.jobs.active, self.dispatcher.nodes.values(), time.monotonic()),
             requests=self.targets.requests,
             cooling=frozenset(self._cooling),
             closing=self.targets.closing,
         )
-
-    def _demands(self) -> Iterable[Demand]:
-        """Open tasks by shape, with the mean duration of all jobs of that shape."""
-        rows: dict[Resources, list[float]] = {}
-        for job in self.jobs.active:
-            info = job.info()
-            row = rows.setdefault(job.shape, [0, 0, 0.0, 0])
-            row[0] += job.queued
-            row[1] += info.running
-            if job.mean_seconds is not None:
-                weight = info.queued + info.running
-                row[2] += job.mean_seconds * weight
-                row[3] += weight
-        for shape, (queued, running, seconds, measured) in rows.items():
-            if queued or running:
-                mean = seconds / measured if measured else None
-                yield Demand(shape, int(queued), int(running), mean)
 
     def _report_infeasible(self, infeasible: tuple[Infeasible, ...]) -> None:
         reasons = tuple(found.reason for found in infeasible)
@@ -178,7 +157,7 @@ class Scaling:
 
     def _launch(self, launch: Launch) -> None:
         self.log("scale-up", launch.reason)
-        members = self.fleet.request(launch.node_type, launch.count)
+        members = self.fleet.request(launch)
         self._start(self._create(launch.node_type, members))
 
     async def _create(self, node_type: str, members: list[Member]) -> None:
@@ -219,22 +198,17 @@ class Scaling:
     # -- ending -------------------------------------------------------------------------------
 
     def _end(self, end: End) -> None:
-        names = [name for name in end.nodes if self._may_end(self.fleet.members[name])]
-        if names:
+        # Since the snapshot some may have been ended for another reason.
+        members = [self.fleet.members[name] for name in end.nodes]
+        members = [m for m in members if m.state is NodeState.READY or m.state.is_pending]
+        if members:
             self.log("scale-down", end.reason)
-        for name in names:
-            member = self.fleet.members[name]
-            if name in self.dispatcher.nodes:
+        for member in members:
+            if member.id in self.dispatcher.nodes:
                 self.fleet.move(member, NodeState.DRAINING, end.reason)
                 self._start(self._drain(member))
             else:
                 self._start(self._terminate(member, NodeState.TERMINATED, end.reason))
-
-    def _may_end(self, member: Member) -> bool:
-        if not member.state.is_pending:
-            return True
-        now = time.time()
-        return now - self._unneeded.setdefault(member.id, now) > UNNEEDED_SECONDS
 
     async def _drain(self, member: Member) -> None:
         """Let it finish what it has started, move its results off, end it."""

@@ -164,9 +164,8 @@ def test_limits_carry_what_the_planner_never_exceeds() -> None:
 
 def test_an_automatic_idle_timeout_is_told_apart_from_a_number() -> None:
     config = parse(LOCAL + "idle_timeout_minutes: auto")
-    assert config.idle_timeout_is_auto
-    assert config.limits().idle_timeout == 60
-    assert not parse(LOCAL).idle_timeout_is_auto
+    assert config.limits().idle_timeout is None
+    assert parse(LOCAL).limits().idle_timeout == 300.0
 
 
 def test_setup_commands_are_appended_and_a_types_own_replace_them() -> None:

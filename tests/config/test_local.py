@@ -51,7 +51,7 @@ def test_a_node_larger_than_the_machine_is_one_node() -> None:
 
 
 def test_idle_nodes_may_be_ended_as_the_autoscaler_thinks_best() -> None:
-    assert local_config(idle_timeout_minutes="auto").idle_timeout_is_auto
+    assert local_config(idle_timeout_minutes="auto").limits().idle_timeout is None
 
 
 @pytest.mark.parametrize("argument", ["cpus", "cpus_per_node", "memory_bytes"])

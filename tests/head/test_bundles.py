@@ -17,7 +17,7 @@ def job_of(count: int, mean: float | None = None, last_size: int = 5000) -> Job:
     job.add(0, count)
     job.last_size = last_size
     if mean is not None:
-        job.note_duration(1, mean)
+        job.durations.note(1, mean)
     return job
 
 

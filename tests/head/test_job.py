@@ -122,8 +122,8 @@ def test_a_late_result_of_an_older_attempt_is_not_sent_again() -> None:
 def test_the_mean_duration_follows_the_newest_results() -> None:
     job = new_job()
     assert job.mean_seconds is None
-    job.note_duration(10, 1.0)
+    job.durations.note(10, 1.0)
     assert job.mean_seconds == pytest.approx(0.1)
     for _ in range(20):
-        job.note_duration(1, 0.5)
+        job.durations.note(1, 0.5)
     assert job.mean_seconds == pytest.approx(0.5, rel=0.01)

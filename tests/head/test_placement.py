@@ -24,7 +24,7 @@ def job(name: str, cpus: float = 1, mean: float | None = None) -> Job:
     made = Job(JobSpec(id=name, name=name, kind="map", client="c", shape=shape), 0.0)
     made.add(0, 100)
     if mean is not None:
-        made.note_duration(1, mean)
+        made.durations.note(1, mean)
     return made
 
 
