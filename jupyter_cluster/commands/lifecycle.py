@@ -11,6 +11,7 @@ from jupyter_cluster.client.registry import Entry, entry
 from jupyter_cluster.commands.console import Console, Step
 from jupyter_cluster.commands.naming import known, running
 from jupyter_cluster.commands.plan import plan_parts
+from jupyter_cluster.commands.simulate import forecast_line
 from jupyter_cluster.commands.views import counted, headline, status_parts
 from jupyter_cluster.config import ClusterConfig, load, local_config
 from jupyter_cluster.errors import ConnectionLostError, UsageError
@@ -30,6 +31,8 @@ def up(options: argparse.Namespace, console: Console) -> Entry | None:
     if is_new and not _agreed(config, options, console):
         console.show("Nothing was started.")
         return None
+    if options.tasks and not is_new:
+        console.notice("It is running already: --tasks is for a cluster that is to be started.")
     with console.step(f"cluster {config.cluster_name!r}") as step:
         launch.start(config, step.update)
         problem = _await_nodes(Endpoint(place), config, step) if is_new else ""
@@ -55,6 +58,8 @@ def _configuration(options: argparse.Namespace) -> ClusterConfig:
 
 def _agreed(config: ClusterConfig, options: argparse.Namespace, console: Console) -> bool:
     console.show(*plan_parts(config))
+    if options.tasks:
+        console.show(forecast_line(config, options.tasks))
     is_free = config.provider.type == "local"
     return is_free or options.yes or console.ask(f"Start cluster {config.cluster_name!r}?")
 

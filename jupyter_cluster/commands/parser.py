@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, NoReturn
 
 from jupyter_cluster._version import __version__
+from jupyter_cluster.commands import tasks
 from jupyter_cluster.errors import UsageError
 
 
@@ -97,6 +98,18 @@ def _yes(parser: Parser) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
 
+def _tasks(parser: Parser, purpose: str, required: bool = False) -> None:
+    parser.add_argument(
+        "--tasks",
+        type=tasks.tasks,
+        action="append",
+        required=required,
+        default=None if required else [],
+        metavar=tasks.SYNTAX,
+        help=f"{purpose}, e.g. {tasks.EXAMPLE}; may be given again",
+    )
+
+
 def _up(parser: Parser) -> None:
     parser.add_argument(
         "file", nargs="?", metavar="FILE", help="cluster YAML; by default a cluster here"
@@ -105,6 +118,7 @@ def _up(parser: Parser) -> None:
     parser.add_argument("--name", help="without FILE: the cluster's name (default: local)")
     parser.add_argument("--cpus", type=int, metavar="N", help="without FILE: cores to share")
     parser.add_argument("--max-workers", type=int, metavar="N", help="without FILE: nodes at most")
+    _tasks(parser, "say first what such tasks would take and cost")
 
 
 def _down(parser: Parser) -> None:
@@ -168,6 +182,46 @@ def _config(parser: Parser) -> None:
     _json(parser)
 
 
+def _simulate(parser: Parser) -> None:
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE", help="cluster YAML; by default a cluster here"
+    )
+    _tasks(parser, "what there is to do", required=True)
+    parser.add_argument(
+        "--boot", type=tasks.seconds, metavar="SECONDS", help="what a node takes to be ready"
+    )
+    vary = parser.add_mutually_exclusive_group()
+    vary.add_argument(
+        "--spread",
+        type=tasks.amount,
+        metavar="RATIO",
+        help="how durations vary: their standard deviation over their mean",
+    )
+    vary.add_argument(
+        "--stragglers",
+        type=tasks.stragglers,
+        metavar="SHARExFACTOR",
+        help="a share of the tasks takes so many times longer, e.g. 0.01x20",
+    )
+    parser.add_argument(
+        "--failures",
+        type=tasks.share,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the nodes that fail instead of becoming ready, e.g. 0.05",
+    )
+    parser.add_argument(
+        "--reclaims",
+        type=tasks.amount,
+        default=0.0,
+        metavar="RATE",
+        help="how often an hour a spot node is taken back, e.g. 0.2",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="another one, another run of chance")
+    parser.add_argument("--chart", metavar="FILE", help="write a chart as HTML")
+    _json(parser)
+
+
 def _demo(parser: Parser) -> None:
     from jupyter_cluster.demo.options import add_arguments
 
@@ -191,7 +245,12 @@ VERBS = (
         "lifecycle",
         "start a cluster",
         _up,
-        ("up", "up cluster.yaml -y", "up --max-workers 4"),
+        (
+            "up",
+            "up cluster.yaml -y",
+            "up cluster.yaml --tasks 134000x0.4s",
+            "up --max-workers 4",
+        ),
     ),
     Verb("down", "lifecycle", "end a cluster and all it has kept", _down, ("down", "down demo -y")),
     Verb("status", "reports", "the cluster at a glance", _report, ("status", "status --json")),
@@ -221,6 +280,17 @@ VERBS = (
         "check or explain a cluster YAML",
         _config,
         ("config check cluster.yaml", "config explain cluster.yaml", "config schema"),
+    ),
+    Verb(
+        "simulate",
+        "simulate",
+        "what tasks would take and cost, without starting anything",
+        _simulate,
+        (
+            "simulate cluster.yaml --tasks 134000x0.4s",
+            "simulate cluster.yaml --tasks 10000x5s --tasks 500x30s:CPU=4,memory=8GB@240s",
+            "simulate cluster.yaml --tasks 10000x5s --spread 0.5 --boot 90s --chart chart.html",
+        ),
     ),
     Verb("demo", "demo", "palettes of hundreds of posters, live", _demo, ("demo --count 200",)),
 )
