@@ -14,10 +14,12 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from jupyter_cluster.autoscaler.program import UNBOUNDED, Vector
+from jupyter_cluster.autoscaler.program import UNBOUNDED, Program, Vector
 from jupyter_cluster.model import GPU, Resources
 
 Matrix = NDArray[np.float64]
+
+LEFT_OVER, LAST_OF_ITS_SHAPE = 100.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Problem:
 
     Attributes
     ----------
-    counts : (S,) vector
-        Tasks of each shape, cut to what the bins could hold at the very most.
+    counts, uncut : (S,) vectors
+        Tasks of each shape, cut to what the bins could hold at the very most, and all of them.
     needs : (S, D) matrix
     rooms : (B, D) matrix
         Both in the largest unit of each resource that divides all amounts, so that they are whole
@@ -68,6 +70,7 @@ class Problem:
     shapes: tuple[Resources, ...]
     bins: tuple[Bin, ...]
     counts: Vector
+    uncut: Vector
     needs: Matrix
     rooms: Matrix
     fits: NDArray[np.bool_]
@@ -80,6 +83,34 @@ class Problem:
     def prices(self) -> Vector:
         """(B,) USD per hour."""
         return np.array([one.price for one in self.bins])
+
+    @property
+    def penalties(self) -> tuple[float, float]:
+        """What a task without room costs, and what one costs that is the last of its shape.
+
+        Each is far more than a node: first every shape gets a node, then as many tasks as may be,
+        then cost counts.
+        """
+        each = LEFT_OVER * max(1.0, self.prices.max(initial=0.0))
+        return each, each * LAST_OF_ITS_SHAPE
+
+    def add_left_over(self, program: Program) -> None:
+        """Columns for the tasks of each shape without room: all but one, and the last one.
+
+        The first S rows of the program are those of the shapes.
+        """
+        shapes = len(self.shapes)
+        entries = np.eye(shapes, program.rows)
+        each, last = self.penalties
+        program.add(np.full(shapes, each), entries, np.maximum(self.counts - 1, 0))
+        program.add(np.full(shapes, last), entries)
+
+    def penalty(self, left: Mapping[Resources, int]) -> float:
+        """What so many tasks without room cost together."""
+        each, last = self.penalties
+        wanted = zip(self.shapes, self.counts, self.uncut, strict=True)
+        over = [(left.get(shape, 0) - (all_ - count), count) for shape, count, all_ in wanted]
+        return float(sum(max(0, n) * each + (last - each) * (n >= count) for n, count in over))
 
     @property
     def most(self) -> Vector:
@@ -115,6 +146,7 @@ def make_problem(
         shapes=shapes,
         bins=tuple(bins),
         counts=np.minimum(wanted, ceiling),
+        uncut=wanted,
         needs=needs,
         rooms=rooms,
         fits=fits,

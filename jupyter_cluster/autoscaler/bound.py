@@ -17,7 +17,7 @@ class Bound:
     Attributes
     ----------
     value : float
-        USD per hour.
+        USD per hour, and the penalties of tasks for which the limits leave no room.
     prices : (S,) vector
         What one more task of a shape adds to it.
     """
@@ -30,8 +30,7 @@ def pooled_bound(problem: Problem) -> Bound | None:
     """Solve the relaxation in which tasks may be cut and the nodes of a bin are one large node.
 
     A task still has to fit a node, and a node holds no more tasks of a shape than fit it whole:
-    that closes most of the gap where tasks are as large as nodes. None where the limits leave some
-    task without room.
+    that closes most of the gap where tasks are as large as nodes.
 
     Columns are the nodes of each bin, then the tasks of each shape in each bin that holds it. Rows
     say that every task is placed; that the nodes have room for what is in them, resource by
@@ -65,5 +64,6 @@ def pooled_bound(problem: Problem) -> Bound | None:
         entries,
         np.concatenate([problem.most, np.full(len(at), UNBOUNDED)]),
     )
+    problem.add_left_over(program)
     found = program.solve()
     return Bound(found.value, found.prices[:shapes]) if found else None

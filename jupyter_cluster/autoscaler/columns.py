@@ -21,9 +21,6 @@ from jupyter_cluster.autoscaler.program import UNBOUNDED, Optimum, Program, Vect
 ROUNDS = 11
 # Elements that one round of pricing may touch, so that a round takes about 2 ms.
 ROUND_SIZE = 25_000
-# A task without room costs this many times the dearest node, one that is the last of its shape
-# still more: first every shape gets a node, then as many tasks as may be, then cost counts.
-LEFT_OVER, LAST_OF_ITS_SHAPE = 100.0, 10.0
 WORTH_IT = 1e-6
 
 
@@ -60,7 +57,9 @@ class Mix:
     losses: Vector
 
 
-def best_mix(problem: Problem, prices: Vector, known: Sequence[Filling]) -> Mix | None:
+def best_mix(
+    problem: Problem, prices: Vector, known: Sequence[Filling], enough: float
+) -> Mix | None:
     """The mix of fillings that holds all tasks at the least cost, as far as the search goes.
 
     Parameters
@@ -69,6 +68,8 @@ def best_mix(problem: Problem, prices: Vector, known: Sequence[Filling]) -> Mix 
         What a task of each shape is worth to begin with, USD per hour.
     known : sequence of Filling
         Those of a launch set that is to be improved.
+    enough : float
+        USD per hour, penalties included: a mix that costs no more ends the search.
     """
     pricing, master = _Pricing(problem), Master(problem)
     costs, centre = problem.prices, prices
@@ -83,6 +84,8 @@ def best_mix(problem: Problem, prices: Vector, known: Sequence[Filling]) -> Mix 
         optimum = master.solve()
         if optimum is None:
             return None
+        if optimum.value <= enough:
+            break
         prices, costs = master.prices(optimum)
     return master.mix(optimum) if optimum else None
 
@@ -99,18 +102,14 @@ class Master:
     known: set[tuple[int, bytes]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        problem, shapes = self.problem, len(self.problem.shapes)
+        problem = self.problem
         # A GPU task is placed once: else tasks without GPU would buy GPU nodes in its name.
         upper = np.where(problem.is_gpu, problem.counts, UNBOUNDED)
         self._program = Program(
             np.concatenate([problem.counts, np.zeros(len(problem.bins) + 3)]),
             np.concatenate([upper, problem.most, problem.limits]),
         )
-        penalty = LEFT_OVER * max(1.0, problem.prices.max(initial=0.0))
-        entries = np.zeros((shapes, shapes + len(problem.bins) + 3))
-        entries[:, :shapes] = np.eye(shapes)
-        self._program.add(np.full(shapes, penalty), entries, np.maximum(problem.counts - 1, 0))
-        self._program.add(np.full(shapes, penalty * LAST_OF_ITS_SHAPE), entries)
+        problem.add_left_over(self._program)
 
     def add(self, fillings: Sequence[Filling]) -> int:
         """Take fillings that are not known yet; returns how many."""
@@ -239,22 +238,25 @@ class _Pricing:
         worth = np.where(problem.fits[:, None], prices / self._shares, -1.0)  # B, O, S
         order = np.argsort(-worth, axis=2, kind="stable")
         ones = np.where(problem.fits[:, first], 1.0, 0.0)  # B, F
-        room = np.broadcast_to(
-            (problem.rooms[:, None] - ones[:, :, None] * problem.needs[first])[:, None],
-            (bins, measures, len(first), problem.needs.shape[1]),
-        ).copy()
-        left = np.broadcast_to(problem.counts, (len(first), shapes)).copy()
-        left[np.arange(len(first)), first] -= 1
+        needs = problem.needs.T  # one resource at a time: numpy is slow along short axes
+        rooms = [
+            np.repeat((room[:, None] - ones * need[first])[:, None], measures, axis=1)  # B, O, F
+            for room, need in zip(problem.rooms.T, needs, strict=True)
+        ]
+        left = np.repeat(problem.counts[:, None], len(first), axis=1)  # S, F
+        left[first, np.arange(len(first))] -= 1
         taken = np.empty((bins, measures, len(first), shapes))
         for rank in range(shapes):
             shape = order[:, :, rank]  # B, O
-            need = problem.needs[shape][:, :, None]  # B, O, 1, D
-            with np.errstate(divide="ignore", invalid="ignore"):
-                fit = np.where(need > 0, np.floor(room / need + 1e-9), np.inf).min(3)
-            fit = np.minimum(fit, left[:, shape].transpose(1, 2, 0))
             wanted = np.take_along_axis(worth, shape[:, :, None], 2) > 0
-            fit = np.where(wanted, np.maximum(fit, 0), 0)
-            room -= fit[..., None] * need
+            fit = np.where(wanted, left[shape], 0.0)  # B, O, F
+            for room, need in zip(rooms, needs, strict=True):
+                each = need[shape][:, :, None]
+                # Where nothing is needed, anything fits.
+                np.minimum(fit, np.floor((room + 1e-7) / np.maximum(each, 1e-15)), out=fit)
+            np.maximum(fit, 0.0, out=fit)
+            for room, need in zip(rooms, needs, strict=True):
+                room -= fit * need[shape][:, :, None]
             taken[..., rank] = fit
         back = np.argsort(order, axis=2)
         tasks = np.take_along_axis(taken, back[:, :, None], 3)

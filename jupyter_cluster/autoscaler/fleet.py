@@ -11,7 +11,8 @@ it that load again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -36,8 +37,8 @@ class Group:
     ----------
     order : tuple
         The tier, and within the pending tier the moment of the request.
-    members : list of str
-        Ids; empty strings for nodes that are not there yet.
+    members : sequence
+        Ids; a range for nodes that are not there yet.
     load : Load
         What this plan has put on each of them.
     meant_for : Load
@@ -47,7 +48,7 @@ class Group:
     order: tuple[Tier, float]
     node_type: NodeType
     room: Resources
-    members: list[str]
+    members: Sequence[str] | range
     load: Load = ()
     meant_for: Load = ()
 
@@ -74,8 +75,7 @@ class Fleet:
 
     def copy(self) -> Fleet:
         """Another one to try things on."""
-        groups = [replace(group, members=list(group.members)) for group in self.groups]
-        return Fleet(groups, self.market.copy())
+        return Fleet([copy(group) for group in self.groups], self.market.copy())
 
     @property
     def bought(self) -> list[Group]:
@@ -85,7 +85,8 @@ class Fleet:
     @property
     def used(self) -> frozenset[str]:
         """Ids of the nodes that have been given tasks."""
-        return frozenset(n for group in self.groups if group.load for n in group.members if n)
+        there = (group.members for group in self.groups if group.load)
+        return frozenset(n for members in there if not isinstance(members, range) for n in members)
 
     @property
     def placed(self) -> Counter[Resources]:
@@ -129,7 +130,7 @@ class Fleet:
     def buy(self, node_type: NodeType, nodes: int) -> Group:
         """Empty nodes to put something on."""
         self.market.buy(node_type, nodes)
-        group = Group((Tier.BOUGHT, 0), node_type, node_type.resources, [""] * nodes)
+        group = Group((Tier.BOUGHT, 0), node_type, node_type.resources, range(nodes))
         self.groups.append(group)
         return group
 
@@ -187,23 +188,25 @@ def groups_of(
     whole : bool
         Take all of a node's resources for room, not only what is free.
     """
-    groups: dict[tuple[object, ...], Group] = {}
+    members: dict[tuple[object, ...], list[str]] = {}
+    groups = []
     for node in nodes:
         order = _order(node, held)
         room = node.resources if whole else node.free
         key = (order, node.type, room, node.meant_for)
-        if key not in groups:
+        if key not in members:
+            members[key] = []
             node_type = type_of(node, snapshot)
-            groups[key] = Group(order, node_type, room, [], meant_for=node.meant_for)
-        groups[key].members.append(node.id)
-    return list(groups.values())
+            groups.append(Group(order, node_type, room, members[key], meant_for=node.meant_for))
+        members[key].append(node.id)
+    return groups
 
 
 def new_groups(counts: Mapping[str, int], snapshot: Snapshot) -> list[Group]:
     """Nodes about to be bought for a minimum or a request."""
     types = [(snapshot.node_types[name], count) for name, count in sorted(counts.items())]
     return [
-        Group((Tier.HELD, 0), node_type, node_type.resources, [""] * count)
+        Group((Tier.HELD, 0), node_type, node_type.resources, range(count))
         for node_type, count in types
         if count
     ]

@@ -94,13 +94,11 @@ def head_start(fleet: Fleet, counts: Counter[Resources], first: Packing) -> Flee
     problem, sources = _problem(fleet, counts, weight, gpu_nodes)
     if problem is None:
         return None
-    reached, _ = _problem(fleet, counts - first.left, weight)
-    bound = reached and pooled_bound(reached)
-    if bound and not first.left and first.weight <= bound.value * CLOSE:
+    bound = pooled_bound(problem)
+    if bound is None or first.weight + problem.penalty(first.left) <= bound.value * CLOSE:
         return None
-    known = dict(zip(reached.shapes, bound.prices, strict=True)) if reached and bound else {}
-    prices = np.array([known.get(shape, 0.0) for shape in problem.shapes])
-    mix = best_mix(problem, prices, _fillings(first.fleet, problem, sources))
+    known = _fillings(first.fleet, problem, sources)
+    mix = best_mix(problem, bound.prices, known, enough=bound.value * CLOSE)
     if mix is None:
         return None
     trial = fleet.copy()

@@ -51,13 +51,16 @@ class Market:
         self._count = Counter(node.type for node in nodes)
         self._ready = Counter(node.type for node in nodes if node.state is NodeState.READY)
         self._pending = Counter(node.type for node in nodes if node.state.is_pending)
-        self._costs = [hourly_price(type_of(node, snapshot)) for node in nodes]
+        self._paid: Counter[float] = Counter()
+        for (name, resources), count in Counter((n.type, n.resources) for n in nodes).items():
+            node_type = snapshot.node_types.get(name) or NodeType(name, resources)
+            self._paid[hourly_price(node_type)] += count
 
     def copy(self) -> Market:
         """Another one, in the same state."""
         other = copy(self)
         other._count, other._pending = Counter(self._count), Counter(self._pending)
-        other._costs = list(self._costs)
+        other._paid = Counter(self._paid)
         return other
 
     @property
@@ -74,7 +77,10 @@ class Market:
     def budget_left(self) -> float:
         """USD per hour left under max_hourly_cost; infinite without one."""
         limit = self._limits.max_hourly_cost
-        return inf if limit is None else limit - fsum(self._costs)
+        if limit is None:
+            return inf
+        # Sorted, since the order of the nodes must not change the last digit.
+        return limit - fsum(price * count for price, count in sorted(self._paid.items()))
 
     def room(self, node_type: NodeType) -> int:
         """How many more nodes of this type may be bought now."""
@@ -84,7 +90,7 @@ class Market:
         """Count them in."""
         self._count[node_type.name] += count
         self._pending[node_type.name] += count
-        self._costs += [hourly_price(node_type)] * count
+        self._paid[hourly_price(node_type)] += count
 
     def best(self, shape: Resources, left: int) -> NodeType | None:
         """The type to buy for `left` tasks of a shape; None where nothing that fits may be had."""
@@ -127,8 +133,7 @@ class Market:
         limit = self._limits.max_hourly_cost
         if limit is None or not price:
             return inf
-        # fsum, since the order of the nodes must not change the last digit; the small amount
-        # lets ten nodes of 0.1 into a limit of 1.
+        # The small amount lets ten nodes of 0.1 into a limit of 1.
         return floor(self.budget_left / price + 1e-9)
 
     def _room_in_speed(self, node_type: NodeType) -> float:

@@ -267,9 +267,9 @@ def _loads(fleet: Fleet) -> dict[str, tuple[Load, ...]]:
     """What the nodes that are not there yet are meant to hold, by type."""
     loads: dict[str, list[Load]] = {}
     for group in fleet.groups:
-        new = sum(not name for name in group.members)
-        if new:
-            loads.setdefault(group.node_type.name, []).extend([group.load] * new)
+        if isinstance(group.members, range) and group.members:
+            rows = loads.setdefault(group.node_type.name, [])
+            rows.extend([group.load] * len(group.members))
     return {name: tuple(rows) for name, rows in loads.items()}
 
 

@@ -51,6 +51,7 @@ class Program:
     """
 
     def __init__(self, lower: Vector, upper: Vector) -> None:
+        self.rows = len(lower)
         self._highs = _Solver()
         none = np.zeros(len(lower), np.int32)
         self._highs.addRows(len(lower), lower, upper, 0, none, none[:0], np.zeros(0))

@@ -93,7 +93,13 @@ class NodeLink:
         is_soon_free = _is_short(seconds) and all(
             _is_short(bundle.seconds) for bundle in self.bundles.values()
         )
-        times = 2 if is_soon_free else 1
+        return self._holds(shape, 2 if is_soon_free else 1)
+
+    def could_start(self, shape: Resources) -> bool:
+        """Whether one more task would start at once."""
+        return self._holds(shape, 1)
+
+    def _holds(self, shape: Resources, times: int) -> bool:
         # Plain integers: this is asked for every node and every bundle.
         used, have = self.used, self.capacity.by_name
         return all(used.get(name, 0) + n <= have.get(name, 0) * times for name, n in shape.units)
