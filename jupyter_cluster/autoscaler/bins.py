@@ -119,7 +119,7 @@ class Problem:
 
 
 def make_problem(
-    counts: Mapping[Resources, int],
+    counts: Mapping[Resources, float],
     bins: Sequence[Bin],
     limits: tuple[float, float, float],
 ) -> Problem | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from jupyter_cluster.autoscaler.bins import Problem, slots_of
+from jupyter_cluster.autoscaler.bins import Bin, Problem, make_problem, slots_of
+from jupyter_cluster.autoscaler.prices import hourly_price
 from jupyter_cluster.autoscaler.program import UNBOUNDED, Program, Vector
+from jupyter_cluster.model import NodeType, Resources
+
+ENDLESS = 2**40
 
 
 @dataclass(frozen=True)
@@ -67,3 +72,11 @@ def pooled_bound(problem: Problem) -> Bound | None:
     problem.add_left_over(program)
     found = program.solve()
     return Bound(found.value, found.prices[:shapes]) if found else None
+
+
+def cost_of_hours(node_types: Iterable[NodeType], hours: Mapping[Resources, float]) -> float:
+    """USD that so many hours of tasks of each shape cost at the least, on nodes without limits."""
+    bins = [Bin(t.resources, hourly_price(t), ENDLESS) for t in node_types if t.max_workers]
+    problem = make_problem(hours, bins, (ENDLESS, ENDLESS, ENDLESS)) if bins else None
+    found = problem and pooled_bound(problem)
+    return found.value if found else 0.0

@@ -9,7 +9,7 @@ from dataclasses import replace
 from jupyter_cluster.autoscaler import reasons
 from jupyter_cluster.autoscaler.forecast import left_for_new_nodes, left_for_pending_nodes
 from jupyter_cluster.autoscaler.packing import Plan, Purchase, plan
-from jupyter_cluster.model import Decision, End, Launch, Node, NodeState, Snapshot
+from jupyter_cluster.model import Decision, Demand, End, Launch, Node, NodeState, Snapshot
 
 # Between two batches of a notebook the queue is empty for a moment: what boots is given up only
 # when nothing has needed it for this long.
@@ -17,6 +17,8 @@ UNNEEDED_SECONDS = 10.0
 # A person who looks at a result before sending the next cell is not to wait for a node that starts
 # in a second.
 LEAST_IDLE_SECONDS = 20.0
+
+IDLE_BOOTS = 1.5
 
 Reason = Callable[[Sequence[Node], Snapshot], str]
 
@@ -34,8 +36,9 @@ def decide(snapshot: Snapshot) -> Decision:
     idle first, then pending ones, then busy ones, which drain. Then pending nodes that for
     `UNNEEDED_SECONDS` neither a minimum, nor a request, nor what will be left of the queue when
     they are up would use. Then nodes that have idled for the idle time-out, unless a request needs
-    them or a queued task would fit. Never a node with `kept_because`, and none below min_workers,
-    unless max_workers is smaller still.
+    them or a queued task would fit. Last, nodes that idle, however long, while max_workers or
+    max_hourly_cost leave no room for a node that queued tasks need. Never a node with
+    `kept_because`, and none below min_workers, unless max_workers is smaller still.
     """
     surplus = _surplus(snapshot)
     rest = _without(surplus, snapshot)
@@ -46,10 +49,12 @@ def decide(snapshot: Snapshot) -> Decision:
     unneeded = [node for node in unneeded if node.id not in later.used]
     cancelled = [node for node in unneeded if _is_long_unneeded(node, snapshot)]
     idle = _idle(_without(cancelled, rest), needed.requested)
+    in_the_way = _in_the_way(_without([*cancelled, *idle], rest), later)
     batches = (
         (surplus, reasons.surplus),
         (cancelled, reasons.unneeded),
         (idle, reasons.idle),
+        (in_the_way, lambda nodes, _: reasons.in_the_way(nodes, later.unplaced)),
     )
     return Decision(
         launches=() if snapshot.closing else _launches(later, rest),
@@ -62,15 +67,15 @@ def decide(snapshot: Snapshot) -> Decision:
 def idle_limit(node: Node, snapshot: Snapshot) -> float:
     """Seconds that a node may be idle.
 
-    With ``auto`` that is twice as long as starting it again would take, since a start is paid
-    twice: the node's boot is billed, and somebody waits for it. Ended there, idling has cost as
-    much as the start that it may have saved (the ski rental rule: Karlin, Manasse, Rudolph and
-    Sleator, "Competitive Snoopy Caching", Algorithmica 3, 1988).
+    With ``auto`` idling may cost as much as the start that it may save: the ski rental rule, never
+    more than twice what somebody pays who knows the future (Karlin, Manasse, Rudolph and Sleator,
+    "Competitive Snoopy Caching", Algorithmica 3, 1988). A start costs the node's boot, and half as
+    much again for those who wait for it.
     """
     if snapshot.limits.idle_timeout is not None:
         return snapshot.limits.idle_timeout
     node_type = snapshot.node_types.get(node.type)
-    return max(LEAST_IDLE_SECONDS, 2 * node_type.boot_seconds if node_type else 0.0)
+    return max(LEAST_IDLE_SECONDS, IDLE_BOOTS * node_type.boot_seconds if node_type else 0.0)
 
 
 def _launches(planned: Plan, snapshot: Snapshot) -> tuple[Launch, ...]:
@@ -149,6 +154,32 @@ def _idle(snapshot: Snapshot, requested: frozenset[str]) -> list[Node]:
     ]
     longest_first = [node for _, _, node in sorted(idle, key=lambda row: row[:2])]
     return _take(longest_first, count, lambda node: count[node.type] > _minimum(node, snapshot))
+
+
+def _in_the_way(snapshot: Snapshot, later: Plan) -> list[Node]:
+    """Idle nodes that take the place of nodes that tasks without room need; the longest idle first.
+
+    As many as nodes would be launched if none of them were there.
+    """
+    unused = [
+        node
+        for node in snapshot.nodes
+        if node.state is NodeState.READY
+        and node.idle_since is not None
+        and node.id not in later.used
+        and not node.kept_because
+    ]
+    if not later.unplaced or not unused or snapshot.closing:
+        return []
+    gone = {node.id for node in unused}
+    others = tuple(node for node in snapshot.nodes if node.id not in gone)
+    blocked = tuple(Demand(shape, count) for shape, count in later.unplaced)
+    without = plan(replace(snapshot, nodes=others, demands=blocked), search=False)
+    missing = sum(row.count for row in without.purchases if row.shape is not None)
+    count = _count(snapshot)
+    longest_first = sorted(unused, key=lambda node: (node.idle_since or 0.0, node.id))
+    spare = _take(longest_first, count, lambda node: count[node.type] > _minimum(node, snapshot))
+    return spare[:missing]
 
 
 def _take(

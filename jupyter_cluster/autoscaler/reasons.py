@@ -72,11 +72,23 @@ def idle(nodes: Sequence[Node], snapshot: Snapshot) -> str:
     shortest, longest = format_seconds(spans[0]), format_seconds(spans[-1])
     span = longest if shortest == longest else f"{shortest} to {longest}"
     rule = (
-        "twice as long as a new start takes"
+        "as long as a new start is worth"
         if limit is None
         else f"the time-out is {format_seconds(limit)}"
     )
     return f"end {_by_type(nodes)}: idle for {span}, {rule}, no queued task fits"
+
+
+def in_the_way(nodes: Sequence[Node], unplaced: Iterable[tuple[Resources, int]]) -> str:
+    """Why idle nodes are ended before their time.
+
+    ``end 2 × small: idle, and the limits leave no room for nodes for 20 tasks of {GPU: 1}``
+    """
+    tasks = [f"{plural(count, 'task')} of {shape}" for shape, count in unplaced]
+    return (
+        f"end {_by_type(nodes)}: idle, and the limits leave no room for nodes for "
+        f"{_and_more(tasks)}"
+    )
 
 
 def plural(count: int, noun: str) -> str:
@@ -85,10 +97,13 @@ def plural(count: int, noun: str) -> str:
 
 
 def _causes(purchases: Iterable[Purchase], snapshot: Snapshot) -> str:
-    causes = [_cause(purchase, snapshot) for purchase in purchases]
-    more = len(causes) - SHAPES_SHOWN
+    return _and_more([_cause(purchase, snapshot) for purchase in purchases])
+
+
+def _and_more(parts: list[str]) -> str:
+    more = len(parts) - SHAPES_SHOWN
     rest = [f"{plural(more, 'more shape')}"] if more > 0 else []
-    return " and ".join(causes[:SHAPES_SHOWN] + rest)
+    return " and ".join(parts[:SHAPES_SHOWN] + rest)
 
 
 def _cause(purchase: Purchase, snapshot: Snapshot) -> str:

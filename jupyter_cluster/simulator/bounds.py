@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from math import inf
 
+from jupyter_cluster.autoscaler.bound import cost_of_hours
 from jupyter_cluster.autoscaler.prices import hourly_price
 from jupyter_cluster.model import Limits, NodeType, Resources
 from jupyter_cluster.simulator.work import Drawn
@@ -50,16 +51,14 @@ def least_seconds(
 
 
 def least_cost(drawn: Sequence[Drawn], node_types: Mapping[str, NodeType]) -> float:
-    """What the work costs at the least, in USD: no boot, no idle time, nothing left free.
+    """What the work costs at the least, in USD: no boot, no idle time.
 
-    The largest of: the tasks of each shape alone, on the type with the lowest price for each that
-    it holds; what all tasks need of each resource, on the type with the lowest price for it.
+    The linear program that bounds launch sets, with hours of tasks in the place of tasks.
     """
-    costs = (
-        sum(work for _, work in arrivals) * _cheapest(size, node_types.values()) / 3600
-        for size, arrivals in _views(drawn)
-    )
-    return max(costs, default=0.0)
+    hours: defaultdict[Resources, float] = defaultdict(float)
+    for one in drawn:
+        hours[one.batch.shape] += one.seconds / 3600
+    return cost_of_hours(node_types.values(), hours)
 
 
 def _views(drawn: Sequence[Drawn]) -> Sequence[tuple[Size, Arrivals]]:

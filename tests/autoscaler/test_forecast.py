@@ -2,6 +2,7 @@ import pytest
 
 from jupyter_cluster.autoscaler.forecast import (
     PRIOR_SECONDS,
+    PRIOR_TASKS,
     expected_seconds,
     learned_boot_seconds,
     left_for_new_nodes,
@@ -48,13 +49,13 @@ def test_a_mean_that_was_not_measured_is_taken_as_it_is():
 def test_the_first_results_outweigh_the_prior():
     few = expected_seconds(Demand(of(CPU=1), 500, 0, 0.4, finished=4))
     many = expected_seconds(Demand(of(CPU=1), 500, 0, 0.4, finished=1000))
-    assert few == pytest.approx((PRIOR_SECONDS + 1.6) / 5)
+    assert few == pytest.approx((PRIOR_SECONDS * PRIOR_TASKS + 1.6) / (PRIOR_TASKS + 4))
     assert many == pytest.approx(0.4, rel=0.05)
 
 
 def test_while_nothing_finishes_the_estimate_grows():
-    running = [Demand(of(CPU=1), 500, 16, running_seconds=s) for s in (0.0, 160.0, 1600.0)]
-    assert [expected_seconds(demand) for demand in running] == [10.0, 170.0, 1610.0]
+    running = [Demand(of(CPU=1), 500, 16, running_seconds=s) for s in (0.0, 16.0, 160.0)]
+    assert [expected_seconds(demand) for demand in running] == pytest.approx([60, 140, 860])
 
 
 def test_an_uncertain_mean_errs_on_the_long_side():
@@ -95,15 +96,15 @@ def test_long_tasks_are_worth_a_slot_each():
 
 
 def test_short_tasks_are_worth_as_many_slots_as_they_keep_busy_for_a_part_of_the_boot():
-    # 450 s of work are 100 slots for 4.5 s, a twentieth of the boot.
-    assert new(Demand(of(CPU=1), 4500, 0, 0.1)) == [100]
+    # 450 s of work are 25 slots for 18 s, a fifth of the boot.
+    assert new(Demand(of(CPU=1), 4500, 0, 0.1)) == [25]
 
 
 def test_what_the_nodes_start_during_a_boot_is_cut():
-    # 10 slots for 90 s: 900 s of work. Of 1,800 s as many are left; 400 slots take 4.5 s for that.
+    # 10 slots for 90 s: 900 s of work. Of 1,800 s as many are left; 50 slots take 18 s for that.
     assert new(Demand(of(CPU=1), 900, 0, 1.0), nodes=[box()]) == [0]
-    assert new(Demand(of(CPU=1), 1800, 0, 1.0), nodes=[box()]) == [200 - 10]
-    assert new(Demand(of(CPU=1), 180, 0, 10.0), nodes=[box()]) == [90]
+    assert new(Demand(of(CPU=1), 1800, 0, 1.0), nodes=[box()]) == [50 - 10]
+    assert new(Demand(of(CPU=1), 90, 0, 20.0), nodes=[box()]) == [40]
 
 
 def test_running_tasks_are_half_done_and_hold_their_slots():
@@ -114,22 +115,22 @@ def test_running_tasks_are_half_done_and_hold_their_slots():
 def test_pending_nodes_count_from_when_they_will_be_up():
     # It has booted for 60 of 90 s: it works for 60 of the 90 s that a new one takes.
     booting = box(NodeState.BOOTING, 60.0)
-    assert new(Demand(of(CPU=1), 100, 0, 10.0), nodes=[booting]) == [40]
+    assert new(Demand(of(CPU=1), 50, 0, 20.0), nodes=[booting]) == [20]
 
 
 def test_a_pending_node_long_overdue_is_not_counted_on():
     booting = box(NodeState.BOOTING, 300.0)
-    assert new(Demand(of(CPU=1), 100, 0, 10.0), nodes=[booting]) == [100]
+    assert new(Demand(of(CPU=1), 50, 0, 20.0), nodes=[booting]) == [50]
 
 
 def test_shapes_on_the_same_nodes_share_them():
     # Each alone would be done in time; together half of each is left.
-    first, second = Demand(of(CPU=1), 90, 0, 10.0), Demand(of(CPU=2), 45, 0, 10.0)
-    assert new(first, second, nodes=[box()]) == [45, 23]
+    first, second = Demand(of(CPU=1), 30, 0, 30.0), Demand(of(CPU=2), 15, 0, 30.0)
+    assert new(first, second, nodes=[box()]) == [15, 8]
 
 
 def test_shapes_on_other_nodes_do_not_matter():
     gpu = NodeType("gpu", of(GPU=1), max_workers=10, boot_seconds=90.0)
     there = Node("g", "gpu", NodeState.READY, gpu.resources, gpu.resources, 0.0)
-    work = Demand(of(CPU=1), 90, 0, 10.0), Demand(of(GPU=1), 90, 0, 10.0)
-    assert new(*work, nodes=[box(), there], types=[BOX, gpu]) == [0, 81]
+    work = Demand(of(CPU=1), 30, 0, 30.0), Demand(of(GPU=1), 30, 0, 30.0)
+    assert new(*work, nodes=[box(), there], types=[BOX, gpu]) == [0, 27]

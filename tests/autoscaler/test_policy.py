@@ -106,7 +106,7 @@ def test_many_shapes_are_summed_up_in_the_reason():
 def test_no_node_is_launched_that_would_find_no_work():
     # 4 slots do 900 tasks of 0.4 s in 90 s.
     short = decide(snapshot(BOX, nodes=[busy("a")], demands=[Demand(of(CPU=1), 890, 4, 0.4)]))
-    longer = decide(snapshot(BOX, nodes=[busy("a")], demands=[Demand(of(CPU=1), 1800, 4, 0.4)]))
+    longer = decide(snapshot(BOX, nodes=[busy("a")], demands=[Demand(of(CPU=1), 5400, 4, 0.4)]))
     assert short.launches == ()
     assert longer.launches[0].count == 9
 
@@ -151,14 +151,14 @@ def test_idle_nodes_stay_that_a_request_needs():
     assert len(ended(decision)) == 1
 
 
-def test_with_auto_a_node_idles_for_as_long_as_two_boots_take():
+def test_with_auto_a_node_idles_for_as_long_as_a_start_is_worth():
     limits = Limits(10, idle_timeout=None)
-    nodes = [idle("a", seconds=179.0), idle("b", seconds=180.0)]
+    nodes = [idle("a", seconds=134.0), idle("b", seconds=135.0)]
     decision = decide(snapshot(BOX, nodes=nodes, limits=limits))
     assert decision.ends == (
         End(
             ("b",),
-            "end 1 × box: idle for 3 min, twice as long as a new start takes, no queued task fits",
+            "end 1 × box: idle for 2 min, as long as a new start is worth, no queued task fits",
         ),
     )
 
@@ -251,6 +251,34 @@ def test_nodes_of_a_type_that_left_the_config_end():
 def test_a_surplus_node_that_is_kept_stays_until_it_is_free():
     nodes = [idle("a", kept_because="it holds 3 results"), busy("b")]
     assert ended(decide(snapshot(BOX, nodes=nodes, max_workers=1))) == {"b"}
+
+
+GPU_BOX = NodeType("gpu", of(CPU=4, GPU=1), max_workers=10, price=0.6)
+GPU_WORK = Demand(of(GPU=1), 1, 0, 600.0)
+
+
+def test_idle_nodes_make_room_for_what_only_other_nodes_can_hold_the_longest_idle_first():
+    nodes = [idle("a", seconds=5.0), idle("b", seconds=9.0), busy("c")]
+    decision = decide(snapshot(BOX, GPU_BOX, nodes=nodes, demands=[GPU_WORK], max_workers=3))
+    assert decision.ends == (
+        End(
+            ("b",),
+            "end 1 × box: idle, and the limits leave no room for nodes for 1 task of {GPU: 1}",
+        ),
+    )
+
+
+def test_idle_nodes_stay_while_there_is_room_beside_them_or_nothing_would_come_of_it():
+    nodes = [idle("a", seconds=5.0), idle("b", seconds=9.0)]
+    assert not decide(snapshot(BOX, GPU_BOX, nodes=nodes, demands=[GPU_WORK], max_workers=3)).ends
+    full = replace(GPU_BOX, max_workers=0)
+    assert not decide(snapshot(BOX, full, nodes=nodes, demands=[GPU_WORK], max_workers=2)).ends
+
+
+def test_idle_nodes_of_a_minimum_do_not_make_room():
+    base = replace(BOX, min_workers=2)
+    nodes = [idle("a", seconds=5.0), idle("b", seconds=9.0)]
+    assert not decide(snapshot(base, GPU_BOX, nodes=nodes, demands=[GPU_WORK], max_workers=2)).ends
 
 
 def test_what_no_node_can_hold_is_reported_and_launches_nothing():
