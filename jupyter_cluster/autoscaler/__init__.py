@@ -7,8 +7,8 @@ I/O, no engine and no cloud.
 - `plan`: the packing beneath it; which nodes hold the work and which are to be bought for the rest.
 """
 
-from jupyter_cluster.autoscaler.forecast import learned_boot_seconds
+from jupyter_cluster.autoscaler.boots import BootTimes
 from jupyter_cluster.autoscaler.packing import Cause, Plan, Purchase, plan
 from jupyter_cluster.autoscaler.policy import decide
 
-__all__ = ["Cause", "Plan", "Purchase", "decide", "learned_boot_seconds", "plan"]
+__all__ = ["BootTimes", "Cause", "Plan", "Purchase", "decide", "plan"]

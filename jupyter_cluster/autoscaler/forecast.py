@@ -87,11 +87,6 @@ def seconds_of_work(shape: Resources, snapshot: Snapshot) -> float | None:
     return work / slots if slots else None
 
 
-def learned_boot_seconds(expected: float, measured: float) -> float:
-    """What to expect of the next boot: half-way, so that one slow start changes little."""
-    return (expected + measured) / 2
-
-
 def _cut(snapshot: Snapshot, left: Callable[[Demand], int]) -> tuple[Demand, ...]:
     return tuple(
         replace(demand, queued=min(demand.queued, left(demand))) for demand in snapshot.demands

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from jupyter_cluster.autoscaler import learned_boot_seconds
+from jupyter_cluster.autoscaler import BootTimes
 from jupyter_cluster.head.journal import Journal
 from jupyter_cluster.head.link import NodeLink
 from jupyter_cluster.model import Launch, Load, Node, NodeState, NodeType, Resources
@@ -51,6 +51,7 @@ class Fleet:
         self.node_types = node_types
         self.members: dict[str, Member] = {}
         self._count = 0
+        self._boots = BootTimes()
         for id_, type_, state, since, ended in journal.read("SELECT * FROM nodes ORDER BY since"):
             self.members[id_] = Member(id_, type_, NodeState(state), since, ended)
             self._count = max(self._count, int(id_.rpartition("-")[2]))
@@ -82,8 +83,7 @@ class Fleet:
         self.move(member, NodeState.READY)
         known = self.node_types.get(member.type)
         if known is not None:
-            expected = learned_boot_seconds(known.boot_seconds, member.seconds_up)
-            self.node_types[member.type] = replace(known, boot_seconds=expected)
+            self.node_types[member.type] = self._boots.learn(known, member.seconds_up)
 
     def note_unneeded(self, names: Collection[str]) -> None:
         """Which nodes the last decision has no use for."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
-from jupyter_cluster.autoscaler import learned_boot_seconds
+from jupyter_cluster.autoscaler import BootTimes
 from jupyter_cluster.model import (
     Decision,
     Demand,
@@ -61,6 +60,7 @@ class Cluster:
         self.infeasible: dict[Resources, str] = {}
         self.last_change = self.last_work = 0.0
         self._cooling: dict[str, float] = {}
+        self._boots = BootTimes()
         self._dispatcher = Dispatcher(self.queue, self.fleet, self._start)
 
     # -- what a planner sees ------------------------------------------------------------------
@@ -189,9 +189,7 @@ class Cluster:
         now, name = self.timeline.now, machine.type.name
         machine.set(NodeState.READY)
         machine.idle_since = now
-        expected = self.node_types[name]
-        learned = learned_boot_seconds(expected.boot_seconds, now - machine.since)
-        self.node_types[name] = replace(expected, boot_seconds=learned)
+        self.node_types[name] = self._boots.learn(self.node_types[name], now - machine.since)
         self.timeline.at(now + machine.fate.seconds_up, self._reclaim, machine)
         self._dispatcher.fill(machine, now)
         self._note_change()

@@ -1,10 +1,10 @@
 import pytest
 
+from jupyter_cluster.autoscaler import BootTimes
 from jupyter_cluster.autoscaler.forecast import (
     PRIOR_SECONDS,
     PRIOR_TASKS,
     expected_seconds,
-    learned_boot_seconds,
     left_for_new_nodes,
     left_for_pending_nodes,
     seconds_of_work,
@@ -64,8 +64,14 @@ def test_an_uncertain_mean_errs_on_the_long_side():
     assert uneven == pytest.approx(even + 2.0)
 
 
-def test_a_boot_is_expected_half_way_between_what_was_expected_and_what_was_seen():
-    assert learned_boot_seconds(90.0, 40.0) == 65.0
+def test_boots_are_expected_to_take_as_long_as_the_last_ones_did():
+    boots, box = BootTimes(), BOX
+    for seconds in (60.0, 30.0):
+        box = boots.learn(box, seconds)
+    assert box.boot_seconds == (90 + 60 + 30) / 3
+    for _ in range(30):
+        box = boots.learn(box, 45.0)
+    assert box.boot_seconds == 45.0
 
 
 def test_work_is_told_in_seconds_of_what_is_up():
