@@ -23,11 +23,12 @@ ALLOWED: dict[str, set[str]] = {
     "model": set(),
     "wire": set(),
     "dask_settings": set(),
+    "chart_style": set(),
     "codec": {"errors"},
     "trust": set(),
     "config": {"errors", "model"},
     "autoscaler": {"errors", "model"},
-    "simulator": {"errors", "model", "autoscaler"},
+    "simulator": {"errors", "model", "autoscaler", "chart_style"},
     "providers": {"errors", "model", "trust", "config"},
     "agent": BASE,
     "head": BASE | {"config", "autoscaler", "providers"},
@@ -35,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "commands": BASE | {"config", "client", "demo", "simulator"},
     "cli": BASE | {"commands"},
     "demo": BASE | {"config", "client", "notebook"},
-    "notebook": BASE | {"config", "client", "commands"},
+    "notebook": BASE | {"config", "client", "commands", "chart_style"},
     "__init__": {"_version", "client", "notebook"},
 }
 

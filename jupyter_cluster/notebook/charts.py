@@ -16,6 +16,16 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from jupyter_cluster.chart_style import (
+    NODES_COLOUR,
+    RATE_COLOUR,
+    RATE_FILL,
+    axis,
+    layout,
+    marks,
+    wrap,
+)
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
@@ -25,20 +35,15 @@ Colour = tuple[int, int, int]
 RATE_SUFFIX = "_per_second"
 NO_SAMPLES = "No samples: the job ended, or was interrupted, before its first one"
 
-# Each has a contrast of at least 3 to white and to #111111, so that one chart suits both.
-INK = "#808080"
-RATE_COLOUR = "#3b82f6"
-NODES_COLOUR = "#d97706"
-GRID = "rgba(128, 128, 128, 0.22)"
-
-# Name in the legend, marker and colour of each kind of event.
-MARKERS = {
-    "scale-up": ("nodes added", "triangle-up", "#16a34a"),
-    "scale-down": ("nodes ended", "triangle-down", "#a855f7"),
-    "warning": ("warning", "diamond", "#d97706"),
-    "error": ("error", "x", "#dc2626"),
+# Name in the legend of each kind of event.
+KINDS = {
+    "scale-up": "nodes added",
+    "scale-down": "nodes ended",
+    "warning": "warning",
+    "error": "error",
 }
 
+WRAP = 44
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -71,7 +76,7 @@ def throughput_figure(
     if series:
         figure.add_scatter(**_rate_line(series, unit))
         figure.add_scatter(**_nodes_line(series))
-    for kind in MARKERS:
+    for kind in KINDS:
         shown = [event for event in events if event["kind"] == kind]
         if shown:
             figure.add_scatter(**_marks(kind, shown))
@@ -153,7 +158,7 @@ def _rate_line(series: Sequence[Sample], unit: str) -> dict[str, Any]:
         "mode": "lines" if len(series) > 1 else "markers",
         "line": {"color": RATE_COLOUR, "width": 2.5},
         "fill": "tozeroy",
-        "fillcolor": "rgba(59, 130, 246, 0.12)",
+        "fillcolor": RATE_FILL,
     }
 
 
@@ -170,38 +175,28 @@ def _nodes_line(series: Sequence[Sample]) -> dict[str, Any]:
 
 
 def _marks(kind: str, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    name, symbol, colour = MARKERS[kind]
-    return {
-        "name": name,
-        "x": [event["t"] for event in events],
-        "y": [0] * len(events),
-        "yaxis": "y3",
-        "text": [_wrap(str(event["text"])) for event in events],
-        "hovertemplate": "%{text}<br>after %{x:.1f} s<extra></extra>",
-        "mode": "markers",
-        "marker": {"symbol": symbol, "size": 10, "color": colour},
-        "cliponaxis": False,
-    }
+    return marks(
+        kind,
+        KINDS[kind],
+        WRAP,
+        x=[event["t"] for event in events],
+        y=[0] * len(events),
+        text=[str(event["text"]) for event in events],
+        hovertemplate="%{text}<br>after %{x:.1f} s<extra></extra>",
+    )
 
 
 def _layout(series: Sequence[Sample], unit: str, title: str | None) -> dict[str, Any]:
     most = max((sample["nodes"] for sample in series), default=1)
     shown = bool(series)
-    return {
-        "template": "none",
-        "title": {"text": escape(title), "x": 0, "xref": "paper"} if title else None,
-        "font": {"color": INK, "size": 12, "family": "system-ui, sans-serif"},
-        "paper_bgcolor": "rgba(0, 0, 0, 0)",
-        "plot_bgcolor": "rgba(0, 0, 0, 0)",
-        "margin": {"l": 60, "r": 56, "t": 88 if title else 48, "b": 56},
-        "modebar": {"bgcolor": "rgba(0, 0, 0, 0)", "color": INK},
-        "hovermode": "closest",
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "xaxis": _axis("seconds since the job began", shown, showgrid=False, anchor="y3"),
-        "yaxis": _axis(f"{unit}s per second", shown, domain=[0.12, 1]),
-        "yaxis2": _axis(
+    return layout(
+        title={"text": escape(title), "x": 0, "xref": "paper"} if title else None,
+        margin={"l": 60, "r": 56, "t": 88 if title else 48, "b": 56},
+        xaxis=axis("seconds since the job began", visible=shown, showgrid=False, anchor="y3"),
+        yaxis=axis(f"{unit}s per second", visible=shown, domain=[0.12, 1]),
+        yaxis2=axis(
             "nodes",
-            shown,
+            visible=shown,
             overlaying="y",
             side="right",
             showgrid=False,
@@ -209,35 +204,19 @@ def _layout(series: Sequence[Sample], unit: str, title: str | None) -> dict[str,
             range=[0, max(1, most) * 1.15],
             dtick=max(1, -(-most // 5)),
         ),
-        "yaxis3": {"domain": [0, 0.08], "range": [-1, 1], "visible": False},
-        "annotations": [] if shown else [_blank()],
-    }
-
-
-def _axis(title: str, shown: bool, **more: Any) -> dict[str, Any]:
-    return {
-        "title": {"text": escape(title), "standoff": 8, "font": {"size": 13}},
-        "rangemode": "tozero",
-        "visible": shown,
-        "gridcolor": GRID,
-        "zeroline": False,
-        **more,
-    }
+        yaxis3={"domain": [0, 0.08], "range": [-1, 1], "visible": False},
+        annotations=[] if shown else [_blank()],
+    )
 
 
 def _blank() -> dict[str, Any]:
     centre = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
-    return {"text": _wrap(NO_SAMPLES), "showarrow": False, **centre}
+    return {"text": wrap(NO_SAMPLES, WRAP), "showarrow": False, **centre}
 
 
 def _explain(sample: Sample) -> str:
     parts = [f"{sample[key]} {key}" for key in ("done", "queued", "slots") if key in sample]
     return "<br>" + ", ".join(parts) if parts else ""
-
-
-def _wrap(text: str, width: int = 44) -> str:
-    """Lines for plotly, which breaks none itself and reads a little HTML."""
-    return "<br>".join(escape(line) for line in textwrap.wrap(text, width))
 
 
 def _swatch(colour: str) -> str:

@@ -1,15 +1,12 @@
-"""The chart of a simulation; plotly is imported when it is drawn, not before.
-
-The style is that of the charts of live jobs.
-"""
+"""The chart of a simulation; plotly is imported when it is drawn, not before."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from jupyter_cluster.chart_style import RATE_COLOUR, RATE_FILL, axis, layout, marks
 from jupyter_cluster.model import Event
 from jupyter_cluster.simulator.record import Sample
 
@@ -18,16 +15,13 @@ if TYPE_CHECKING:
 
     from jupyter_cluster.simulator.result import Result
 
-# Each has a contrast of at least 3 to white and to #111111, so that one chart suits both.
-INK, RATE, GRID = "#808080", "#3b82f6", "rgba(128, 128, 128, 0.22)"
 TYPES = ("#d97706", "#0891b2", "#a855f7", "#65a30d", "#db2777", "#6366f1", "#dc2626", "#0d9488")
-
-# Name in the legend, marker, colour and row of each kind of event.
-MARKERS = {
-    "scale-up": ("nodes launched", "triangle-up", "#16a34a", 1),
-    "scale-down": ("nodes ended", "triangle-down", "#a855f7", 1),
-    "warning": ("node lost", "diamond", "#d97706", 0),
-    "error": ("failure", "x", "#dc2626", 0),
+# Name in the legend and row of each kind of event.
+KINDS = {
+    "scale-up": ("nodes launched", 1),
+    "scale-down": ("nodes ended", 1),
+    "warning": ("node lost", 0),
+    "error": ("failure", 0),
 }
 # The rate is that of the last few samples: in a single one, equal tasks end in waves.
 WINDOW = 4
@@ -51,7 +45,7 @@ def figure(result: Result) -> Figure:
         made.add_scatter(**_rate(result.series, scale))
         for area in _areas(result.series, scale):
             made.add_scatter(**area)
-    for kind in MARKERS:
+    for kind in KINDS:
         if shown := [event for event in result.events if event.kind == kind]:
             made.add_scatter(**_marks(kind, shown, scale, unit))
     made.update_layout(_layout(unit, result.end / scale))
@@ -69,9 +63,9 @@ def _rate(series: Sequence[Sample], scale: float) -> dict[str, Any]:
         "text": [f"{sample.done:,} done, {sample.queued:,} queued" for sample in series],
         "hovertemplate": "%{y:,.1f} tasks/s<br>%{text}<extra></extra>",
         "mode": "lines",
-        "line": {"color": RATE, "width": 2.5},
+        "line": {"color": RATE_COLOUR, "width": 2.5},
         "fill": "tozeroy",
-        "fillcolor": "rgba(59, 130, 246, 0.12)",
+        "fillcolor": RATE_FILL,
     }
 
 
@@ -114,55 +108,25 @@ def _transparent(colour: str, opacity: float) -> str:
 
 
 def _marks(kind: str, events: Sequence[Event], scale: float, unit: str) -> dict[str, Any]:
-    name, symbol, colour, row = MARKERS[kind]
-    return {
-        "name": name,
-        "x": [event.time / scale for event in events],
-        "y": [row] * len(events),
-        "yaxis": "y3",
-        "text": [_wrap(event.text) for event in events],
-        "hovertemplate": f"%{{text}}<br>after %{{x:.4~g}} {unit}<extra></extra>",
-        "mode": "markers",
-        "marker": {"symbol": symbol, "size": 10, "color": colour},
-        "cliponaxis": False,
-    }
+    name, row = KINDS[kind]
+    return marks(
+        kind,
+        name,
+        60,
+        x=[event.time / scale for event in events],
+        y=[row] * len(events),
+        text=[event.text for event in events],
+        hovertemplate=f"%{{text}}<br>after %{{x:.4~g}} {unit}<extra></extra>",
+    )
 
 
 def _layout(unit: str, end: float) -> dict[str, Any]:
-    return {
-        "template": "none",
-        "font": {"color": INK, "size": 12, "family": "system-ui, sans-serif"},
-        "paper_bgcolor": "rgba(0, 0, 0, 0)",
-        "plot_bgcolor": "rgba(0, 0, 0, 0)",
-        "margin": {"l": 72, "r": 24, "t": 88, "b": 56},
-        "modebar": {"bgcolor": "rgba(0, 0, 0, 0)", "color": INK},
-        "hovermode": "closest",
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "y": 1.02,
-            "yanchor": "bottom",
-            "traceorder": "normal",
-        },
-        "xaxis": _axis(
+    return layout(
+        margin={"l": 72, "r": 24, "t": 88, "b": 56},
+        xaxis=axis(
             f"{unit} since the start", range=[0, end * 1.01 or 1.0], showgrid=False, anchor="y3"
         ),
-        "yaxis": _axis("tasks per second", domain=[0.5, 1]),
-        "yaxis2": _axis("nodes", domain=[0.14, 0.42]),
-        "yaxis3": {"domain": [0, 0.09], "range": [-0.5, 1.5], "visible": False},
-    }
-
-
-def _axis(title: str, **more: Any) -> dict[str, Any]:
-    return {
-        "title": {"text": title, "standoff": 8, "font": {"size": 13}},
-        "rangemode": "tozero",
-        "gridcolor": GRID,
-        "zeroline": False,
-        **more,
-    }
-
-
-def _wrap(text: str, width: int = 60) -> str:
-    """Lines for plotly, which breaks none itself and reads a little HTML."""
-    return "<br>".join(escape(line) for line in textwrap.wrap(text, width))
+        yaxis=axis("tasks per second", domain=[0.5, 1]),
+        yaxis2=axis("nodes", domain=[0.14, 0.42]),
+        yaxis3={"domain": [0, 0.09], "range": [-0.5, 1.5], "visible": False},
+    )

@@ -1,0 +1,70 @@
+"""How all charts look: of live jobs and of simulations.
+
+Colours have a contrast of at least 3 to white and to #111111, so that one chart suits light and
+dark pages.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from html import escape
+from typing import Any
+
+INK = "#808080"
+GRID = "rgba(128, 128, 128, 0.22)"
+RATE_COLOUR = "#3b82f6"
+RATE_FILL = "rgba(59, 130, 246, 0.12)"
+NODES_COLOUR = "#d97706"
+# Marker and colour of each kind of event.
+MARKERS = {
+    "scale-up": ("triangle-up", "#16a34a"),
+    "scale-down": ("triangle-down", "#a855f7"),
+    "warning": ("diamond", "#d97706"),
+    "error": ("x", "#dc2626"),
+}
+
+
+def layout(**more: Any) -> dict[str, Any]:
+    """A plotly layout without background, the legend in a row above."""
+    nothing = "rgba(0, 0, 0, 0)"
+    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
+    return {
+        "template": "none",
+        "font": {"color": INK, "size": 12, "family": "system-ui, sans-serif"},
+        "paper_bgcolor": nothing,
+        "plot_bgcolor": nothing,
+        "modebar": {"bgcolor": nothing, "color": INK},
+        "hovermode": "closest",
+        "legend": legend,
+        **more,
+    }
+
+
+def axis(title: str, **more: Any) -> dict[str, Any]:
+    """An axis from zero, with faint lines."""
+    return {
+        "title": {"text": escape(title), "standoff": 8, "font": {"size": 13}},
+        "rangemode": "tozero",
+        "gridcolor": GRID,
+        "zeroline": False,
+        **more,
+    }
+
+
+def marks(kind: str, name: str, width: int, **more: Any) -> dict[str, Any]:
+    """Markers of the events of one kind; `text` in `more` is wrapped to lines of `width`."""
+    symbol, colour = MARKERS[kind]
+    return {
+        "name": name,
+        "yaxis": "y3",
+        "mode": "markers",
+        "marker": {"symbol": symbol, "size": 10, "color": colour},
+        "cliponaxis": False,
+        **more,
+        "text": [wrap(text, width) for text in more["text"]],
+    }
+
+
+def wrap(text: str, width: int) -> str:
+    """Lines for plotly, which breaks none itself and reads a little HTML."""
+    return "<br>".join(escape(line) for line in textwrap.wrap(text, width))
