@@ -26,7 +26,17 @@ def preference(
     price = round(hourly_price(node_type) / taken, 9)
     size = estimated_price(node_type.resources)
     kinds = len(node_type.resources.units)
-    return (wastes_gpu(node_type, shape), price, -taken, size, kinds, node_type.name, room.units)
+    spot = node_type.spot  # at the same price, rather one that nobody takes back
+    return (
+        wastes_gpu(node_type, shape),
+        price,
+        spot,
+        -taken,
+        size,
+        kinds,
+        node_type.name,
+        room.units,
+    )
 
 
 def wastes_gpu(node_type: NodeType, shape: Resources) -> bool:

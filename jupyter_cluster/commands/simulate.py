@@ -70,8 +70,7 @@ def _node_types(config: ClusterConfig) -> dict[str, NodeType]:
             f"the resources of node type {unknown[0]} are not known here: write e.g."
             f" `resources: {{CPU: 16}}` under available_node_types.{unknown[0]}"
         )
-    written = config.available_node_types
-    return {name: replace(one, spot=written[name].spot) for name, one in node_types.items()}
+    return node_types
 
 
 def _durations(tasks: Tasks, options: argparse.Namespace) -> Durations:

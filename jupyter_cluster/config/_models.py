@@ -173,6 +173,7 @@ class ClusterConfig(Section):
             resources=Resources.of(written.resources),
             min_workers=written.min_workers,
             max_workers=min(self.max_workers, _or(written.max_workers, self.max_workers)),
+            spot=written.spot,
         )
         if isinstance(self.provider, LocalProvider):
             return replace(known, price=0.0, boot_seconds=LOCAL_BOOT_SECONDS)

@@ -1,5 +1,6 @@
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -180,3 +181,14 @@ def test_tasks_fill_a_requested_node_before_they_keep_another_one_booting():
     requests = [(of(memory=32e9), 1)]
     planned = plan(snapshot([LARGE, wide], [(of(CPU=1), 4)], nodes=nodes, requests=requests))
     assert planned.used == {"asked-for"}
+
+
+def test_spot_nodes_are_preferred_for_their_price_and_only_for_that():
+    spot = NodeType("spot", of(CPU=4), max_workers=10, spot=True)
+    demand = NodeType("demand", of(CPU=4), max_workers=10)
+    work = [(of(CPU=1), 8)]
+    both = snapshot([spot, demand], work)
+    assert bought(both) == {"spot": 2}
+    assert bought(replace(both, cooling=frozenset({"spot"}))) == {"demand": 2}
+    same = [replace(node_type, price=0.2) for node_type in (spot, demand)]
+    assert bought(snapshot(same, work)) == {"demand": 2}
