@@ -19,7 +19,7 @@ from jupyter_cluster.model import GPU, Resources
 
 Matrix = NDArray[np.float64]
 
-LEFT_OVER, LAST_OF_ITS_SHAPE = 100.0, 10.0
+LEFT_OVER, LAST_OF_ITS_SHAPE = 100.0, 1000.0
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,9 @@ def plan(snapshot: Snapshot, search: bool = True) -> Plan:
     best = _pack(empty, wanted, snapshot, search)
     paid = fsum(hourly_price(snapshot.node_types[name]) * n for name, n in fixed.items())
     return Plan(
-        purchases=_purchases(minima, asked, best.fleet),
+        purchases=_purchases(
+            minima, asked, best.fleet, _hardest_first(requests + queued - infeasible, snapshot)
+        ),
         loads=_loads(best.fleet),
         requested=requested,
         used=requested | best.fleet.used,
@@ -135,7 +137,7 @@ def _pack(fleet: Fleet, counts: Counter[Resources], snapshot: Snapshot, search: 
     """The best of first fit, of the last plan remembered, and of a search."""
     first = _first_fit(fleet.copy(), counts, snapshot)
     best = _remembered(fleet, counts, first, snapshot)
-    if search and (best.fleet.bought or best.left) and fleet.market.open_types:
+    if search and (best.fleet.bought or best.left):
         start = head_start(fleet, counts, best)
         if start is not None:
             found = _first_fit(start, counts - start.placed, snapshot)
@@ -253,12 +255,17 @@ def _by_type(fleet: Fleet) -> Counter[str]:
     return counts
 
 
-def _purchases(minima: Mapping[str, int], asked: Fleet, tasks: Fleet) -> tuple[Purchase, ...]:
+def _purchases(
+    minima: Mapping[str, int], asked: Fleet, tasks: Fleet, hardest_first: Iterable[Resources]
+) -> tuple[Purchase, ...]:
+    """What is bought; of the tasks that a node is for, those name it that were hardest to place."""
     rows = [Purchase(name, Cause.MINIMUM, count) for name, count in minima.items()]
     for cause, fleet in ((Cause.REQUEST, asked), (Cause.DEMAND, tasks)):
         counts: Counter[tuple[str, Resources]] = Counter()
+        rank = {shape: number for number, shape in enumerate(hardest_first)}
         for group in fleet.bought:
-            counts[group.node_type.name, group.load[0][0]] += len(group.members)
+            shape = min((shape for shape, _ in group.load), key=rank.__getitem__)
+            counts[group.node_type.name, shape] += len(group.members)
         rows += [Purchase(name, cause, n, shape) for (name, shape), n in counts.items()]
     return tuple(sorted(rows, key=_row_order))
 

@@ -36,9 +36,10 @@ def whole_nodes(problem: Problem, mix: Mix) -> list[tuple[Filling, int]]:
 def _is_small(problem: Problem, mix: Mix, parts: Vector) -> bool:
     """Whether parts of nodes cost so little that to round them up costs less than a program."""
     at = [one.bin for one in mix.fillings]
+    is_new = np.array([problem.bins[number].is_new for number in at])
     up = np.ceil(mix.amounts - ALMOST) @ problem.takes[at]
     is_cheap = problem.prices[at] @ parts <= SMALL * mix.cost
-    return bool(is_cheap and (up <= problem.limits).all())
+    return bool(is_cheap and (up <= problem.limits).all() and (parts[~is_new] < ALMOST).all())
 
 
 def _without(problem: Problem, taken: list[tuple[Filling, int]]) -> Problem:

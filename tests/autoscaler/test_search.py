@@ -1,0 +1,104 @@
+"""The search for cheaper launch sets and its bound, on mixes of shapes over ten EC2 types."""
+
+from collections import Counter
+from dataclasses import replace
+from math import inf
+from statistics import mean
+
+import pytest
+
+from benchmarks.autoscaling.cases import ec2_types, mixed_case
+from jupyter_cluster.autoscaler import plan
+from jupyter_cluster.autoscaler.bins import Bin, make_problem
+from jupyter_cluster.autoscaler.bound import cost_of_hours, pooled_bound
+from jupyter_cluster.model import Demand, Limits, Node, NodeState, NodeType, Resources, Snapshot
+
+pytestmark = pytest.mark.unit
+
+of = Resources.of
+SEEDS = range(8)
+
+
+def bound_of(counts, *types, nodes=inf):
+    bins = [Bin(of(t), price, 1000) for t, price in types]
+    problem = make_problem(counts, bins, (nodes, inf, inf))
+    return pooled_bound(problem).value
+
+
+def test_mixed_shapes_cost_little_more_than_the_bound():
+    ratios = [(p := plan(mixed_case(seed))).cost / p.bound for seed in SEEDS]
+    assert min(ratios) >= 1
+    assert mean(ratios) < 1.03
+
+
+def test_the_search_is_worth_it():
+    saved = [
+        1 - plan(mixed_case(seed)).cost / plan(mixed_case(seed), search=False).cost
+        for seed in SEEDS
+    ]
+    assert min(saved) >= 0
+    assert mean(saved) > 0.02
+
+
+def test_with_fewer_workers_than_the_cheapest_set_takes_larger_ones_are_chosen():
+    free = plan(mixed_case(6))
+    count = sum(row.count for row in free.purchases)
+    tight = plan(replace(mixed_case(6), limits=Limits(round(0.8 * count))))
+    assert sum(row.count for row in tight.purchases) <= round(0.8 * count)
+    assert tight.unplaced == ()
+    assert tight.cost > free.cost
+
+
+def test_where_room_is_short_every_shape_gets_a_node_before_one_gets_all():
+    types = {
+        name: NodeType(name, of(resources), max_workers=10, price=price)
+        for name, resources, price in (
+            ("cpu", {"CPU": 16}, 0.7),
+            ("gpu", {"CPU": 4, "GPU": 1}, 1.0),
+            ("big", {"CPU": 4, "memory": 512e9}, 3.0),
+        )
+    }
+    demands = [Demand(of(CPU=1), 1000), Demand(of(GPU=1), 5), Demand(of(memory=400e9), 5)]
+    planned = plan(Snapshot(0.0, types, Limits(4), demands=tuple(demands)))
+    bought = Counter()
+    for row in planned.purchases:
+        bought[row.node_type] += row.count
+    assert bought == {"cpu": 2, "gpu": 1, "big": 1}
+
+
+def test_nodes_that_are_there_are_filled_so_that_little_is_bought():
+    """First fit fills the first node with small tasks and would buy one for the large task."""
+    box = NodeType("box", of(CPU=8, memory=8e9), max_workers=10, price=1.0)
+    there = tuple(
+        Node(f"n{n}", "box", NodeState.READY, box.resources, of(CPU=cpus, memory=memory), 0.0)
+        for n, (cpus, memory) in enumerate([(4, 8e9), (8, 4e9)])
+    )
+    demands = (Demand(of(CPU=4, memory=1e9), 2), Demand(of(CPU=1, memory=3e9), 2))
+    planned = plan(Snapshot(0.0, {"box": box}, Limits(10), there, demands))
+    assert planned.unplaced == ()
+    assert planned.cost <= 1.0
+
+
+def test_the_same_snapshot_gives_the_same_plan():
+    first, again = plan(mixed_case(3)), plan(mixed_case(3))
+    assert (first.purchases, first.loads) == (again.purchases, again.loads)
+
+
+def test_nodes_that_cost_nothing_are_still_as_few_as_can_be():
+    free = {name: replace(t, price=0.0) for name, t in ec2_types().items()}
+    planned = plan(replace(mixed_case(1), node_types=free))
+    assert planned.cost == planned.bound == 0.0
+    assert sum(row.count for row in planned.purchases) < 400
+
+
+def test_the_bound_pools_the_nodes_of_a_type():
+    assert bound_of({of(CPU=3): 10}, ({"CPU": 6}, 2.0)) == pytest.approx(10.0)
+
+
+def test_the_bound_knows_that_large_tasks_do_not_share_a_node():
+    assert bound_of({of(CPU=4): 10}, ({"CPU": 6}, 2.0)) == pytest.approx(20.0)
+
+
+def test_the_bound_on_hours_takes_the_cheapest_type_for_them():
+    assert cost_of_hours(ec2_types().values(), {of(CPU=1): 0.5}) == pytest.approx(0.17 / 4 / 2)
+    assert cost_of_hours([], {of(CPU=1): 0.5}) == 0.0
