@@ -140,6 +140,7 @@ class Cluster:
         self,
         num_cpus: int = 4,
         *,
+        min_cpus: int | None = None,
         threads_per_worker: int = 1,
         memory: float | None = None,
         wait: bool = True,
@@ -151,6 +152,9 @@ class Cluster:
         ----------
         num_cpus
             CPUs of all workers together; a multiple of `threads_per_worker`.
+        min_cpus
+            Where given, the lease begins with so many, grows to `num_cpus` while its Dask tasks
+            are worth it, and shrinks again.
         threads_per_worker
             Threads of a worker, and the CPUs it takes on its node.
         memory
@@ -172,7 +176,9 @@ class Cluster:
         """
         from jupyter_cluster.client import dask_lease  # a second of imports: only who needs it pays
 
-        return dask_lease.dask_client(self, num_cpus, threads_per_worker, memory, wait, timeout)
+        return dask_lease.dask_client(
+            self, num_cpus, min_cpus, threads_per_worker, memory, wait, timeout
+        )
 
     def call(self, remote: RemoteFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref:
         """One call of a remote function; what `.remote()` does."""

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,9 @@ from distributed import Client, Scheduler
 from distributed.security import Security
 from distributed.utils import LoopRunner, silence_logging_cmgr, sync
 
+from jupyter_cluster.client.dask_adapt import LeaseAdaption
 from jupyter_cluster.client.dask_worker import WorkerSpec, run_worker
+from jupyter_cluster.client.session import cancel
 from jupyter_cluster.errors import ClusterError, GetTimeoutError, UsageError
 from jupyter_cluster.trust import make_certificates
 
@@ -68,6 +71,13 @@ class LeaseClient(Client):  # type: ignore[misc]
 class Lease:
     """A scheduler in this process, and a job whose tasks are its workers.
 
+    Parameters
+    ----------
+    workers : int
+        There from the beginning until the end.
+    most : int
+        To how many the lease grows while its tasks are worth it.
+
     Attributes
     ----------
     address : str
@@ -75,7 +85,12 @@ class Lease:
     """
 
     def __init__(
-        self, cluster: Cluster, workers: int, threads_per_worker: int, memory: float | None
+        self,
+        cluster: Cluster,
+        workers: int,
+        most: int,
+        threads_per_worker: int,
+        memory: float | None,
     ) -> None:
         self._workers = workers
         self.security, identity = _make_security(cluster.name)
@@ -88,9 +103,10 @@ class Lease:
                 memory_limit=int(memory or 0),
                 **identity,
             )
+            names = [f"worker-{number}" for number in range(workers)]
             self._job = cluster.map(
                 run_worker,
-                [spec] * workers,
+                [replace(spec, name=name) for name in names],
                 name="dask",
                 unit="worker",
                 num_cpus=threads_per_worker,
@@ -100,6 +116,17 @@ class Lease:
             # At the program's end the connection goes before Dask closes its clients.
             atexit.register(self._end_workers)
             stack.callback(atexit.unregister, self._end_workers)
+            if most > workers:
+                hired = cluster.remote(num_cpus=threads_per_worker, memory=memory)(run_worker)
+                adaption = LeaseAdaption(
+                    self._scheduler,
+                    lambda name: hired.remote(replace(spec, name=name)),
+                    cancel,
+                    names,
+                    most,
+                )
+                sync(self.loop, adaption.start)
+                stack.callback(sync, self.loop, adaption.stop)
             self._ending = stack.pop_all()
 
     def _start_scheduler(self, stack: contextlib.ExitStack) -> None:
@@ -147,16 +174,20 @@ class Lease:
 def dask_client(
     cluster: Cluster,
     num_cpus: int,
+    min_cpus: int | None,
     threads_per_worker: int,
     memory: float | None,
     wait: bool,
     timeout: float | None,
 ) -> LeaseClient:
     """What `Cluster.dask_client` does."""
-    workers = _count_workers(num_cpus, threads_per_worker)
+    most = _count_workers("num_cpus", num_cpus, threads_per_worker, least=1)
+    workers = most
+    if min_cpus is not None:
+        workers = min(most, _count_workers("min_cpus", min_cpus, threads_per_worker, least=0))
     _require_local(cluster)
     with contextlib.ExitStack() as stack:
-        lease = Lease(cluster, workers, threads_per_worker, memory)
+        lease = Lease(cluster, workers, most, threads_per_worker, memory)
         stack.callback(lease.end)
         client = LeaseClient(lease)
         stack.callback(client.close)
@@ -167,15 +198,15 @@ def dask_client(
     return client
 
 
-def _count_workers(num_cpus: int, threads_per_worker: int) -> int:
+def _count_workers(option: str, num_cpus: int, threads_per_worker: int, least: int) -> int:
     if threads_per_worker < 1 or threads_per_worker != int(threads_per_worker):
         raise UsageError(
             f"threads_per_worker must be a whole number above 0, not {threads_per_worker!r}"
         )
-    if num_cpus < 1 or num_cpus % threads_per_worker:
+    if num_cpus < least or num_cpus % threads_per_worker:
         raise UsageError(
-            f"num_cpus must be a multiple of threads_per_worker ({threads_per_worker}) above 0,"
-            f" not {num_cpus!r}"
+            f"{option} must be a multiple of threads_per_worker ({threads_per_worker}),"
+            f" {least} or more, not {num_cpus!r}"
         )
     return int(num_cpus // threads_per_worker)
 

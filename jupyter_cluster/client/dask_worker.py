@@ -36,6 +36,8 @@ class WorkerSpec:
         Address of the interface on which the worker listens.
     nthreads : int
         How many Dask tasks it runs at a time.
+    name : str
+        What the scheduler calls it; Dask's own names where empty.
     memory_limit : int
         Bytes, from which Dask takes when to spill to disk and when to pause; 0 for no limit.
     authority, certificate, key : str
@@ -49,6 +51,7 @@ class WorkerSpec:
     authority: str = field(repr=False)
     certificate: str = field(repr=False)
     key: str = field(repr=False)
+    name: str = ""
 
 
 def run_worker(spec: WorkerSpec) -> None:
@@ -132,6 +135,7 @@ async def _serve(spec: WorkerSpec) -> int:
         spec.scheduler,
         nthreads=spec.nthreads,
         memory_limit=spec.memory_limit,
+        name=spec.name or None,
         host=spec.host,
         security=security,
         dashboard=False,

@@ -30,6 +30,11 @@ def square(x: int) -> int:
     return x * x
 
 
+def slow_square(x: int) -> int:
+    time.sleep(0.1)
+    return x * x
+
+
 def worker_pids(client: Any) -> list[int]:
     """The processes of the lease's workers."""
     return sorted(client.run(os.getpid).values())
@@ -88,6 +93,18 @@ def test_a_lease_makes_the_cluster_grow_and_works_on_several_nodes(home: Path) -
             nodes = {node_of(cluster, pid) for pid in worker_pids(client)}
         assert len(nodes) == 2
         assert any("launch 2" in event["text"] for event in cluster.events())
+
+
+def test_a_lease_grows_with_its_tasks_and_shrinks_again(cluster: jc.Cluster) -> None:
+    with cluster.dask_client(num_cpus=2, min_cpus=0) as client:
+        assert worker_pids(client) == []
+        work = client.map(slow_square, range(60), pure=False)
+        eventually(lambda: len(worker_pids(client)) == 2, 60)
+        assert client.gather(work) == [i * i for i in range(60)]
+        del work
+        eventually(lambda: worker_pids(client) == [], 60)
+        eventually(lambda: is_free(cluster), 60)
+        assert client.submit(square, 3).result(timeout=60) == 9  # and grows anew
 
 
 def test_the_client_shows_its_workers_and_threads(cluster: jc.Cluster) -> None:
@@ -316,7 +333,8 @@ def test_without_waiting_it_starts_with_the_workers_that_are_there(cluster: jc.C
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_cpus": 0}, r"num_cpus must be a multiple of threads_per_worker \(1\) above 0"),
+        ({"num_cpus": 0}, r"num_cpus must be a multiple of .* \(1\), 1 or more, not 0"),
+        ({"num_cpus": 2, "min_cpus": -1}, "min_cpus must be .* 0 or more, not -1"),
         ({"num_cpus": 3, "threads_per_worker": 2}, r"multiple of threads_per_worker \(2\)"),
         ({"threads_per_worker": 0}, "threads_per_worker must be a whole number above 0, not 0"),
     ],
