@@ -9,7 +9,7 @@ from dataclasses import replace
 from jupyter_cluster.autoscaler import reasons
 from jupyter_cluster.autoscaler.forecast import left_for_new_nodes, left_for_pending_nodes
 from jupyter_cluster.autoscaler.packing import Plan, Purchase, plan
-from jupyter_cluster.model import Decision, Demand, End, Launch, Node, NodeState, Snapshot
+from jupyter_cluster.model import Decision, End, Launch, Node, NodeState, Snapshot
 
 # Between two batches of a notebook the queue is empty for a moment: what boots is given up only
 # when nothing has needed it for this long.
@@ -19,6 +19,8 @@ UNNEEDED_SECONDS = 10.0
 LEAST_IDLE_SECONDS = 20.0
 
 IDLE_BOOTS = 1.5
+# Idle nodes wait for others that will be due so soon, but not for longer than this.
+GATHER_SECONDS, LONGEST_WAIT = 3.0, 10.0
 
 Reason = Callable[[Sequence[Node], Snapshot], str]
 
@@ -44,12 +46,13 @@ def decide(snapshot: Snapshot) -> Decision:
     rest = _without(surplus, snapshot)
     needed = plan(replace(rest, demands=left_for_pending_nodes(rest)), search=False)
     unneeded = _unneeded(rest, needed.used)
-    later = plan(replace(rest, demands=left_for_new_nodes(_without(unneeded, rest))))
+    worth = replace(rest, demands=left_for_new_nodes(_without(unneeded, rest)))
+    later = plan(worth)
 
     unneeded = [node for node in unneeded if node.id not in later.used]
     cancelled = [node for node in unneeded if _is_long_unneeded(node, snapshot)]
     idle = _idle(_without(cancelled, rest), needed.requested)
-    in_the_way = _in_the_way(_without([*cancelled, *idle], rest), later)
+    in_the_way = _in_the_way(_without([*cancelled, *idle], worth), later)
     batches = (
         (surplus, reasons.surplus),
         (cancelled, reasons.unneeded),
@@ -141,25 +144,38 @@ def _is_long_unneeded(node: Node, snapshot: Snapshot) -> bool:
 
 
 def _idle(snapshot: Snapshot, requested: frozenset[str]) -> list[Node]:
-    """Nodes that have idled too long, the longest first, down to the minimum."""
+    """Nodes that have idled too long, the longest first, down to the minimum.
+
+    Those that are due one after the other, since their last tasks ended so, end in one batch.
+    """
     count = _count(snapshot)
     idle = [
-        (node.idle_since, node.id, node)
+        (snapshot.now - node.idle_since - idle_limit(node, snapshot), node)
         for node in snapshot.nodes
         if node.state is NodeState.READY
         and node.idle_since is not None
-        and snapshot.now - node.idle_since >= idle_limit(node, snapshot)
         and node.id not in requested
         and not _has_work_for(node, snapshot)
     ]
-    longest_first = [node for _, _, node in sorted(idle, key=lambda row: row[:2])]
+    due = [(over, node) for over, node in idle if over >= 0]
+    if not due or (
+        max(over for over, _ in due) < LONGEST_WAIT
+        and any(-GATHER_SECONDS <= over < 0 for over, _ in idle)
+    ):
+        return []
+    longest_first = [node for _, node in sorted(due, key=lambda row: (-row[0], row[1].id))]
     return _take(longest_first, count, lambda node: count[node.type] > _minimum(node, snapshot))
 
 
 def _in_the_way(snapshot: Snapshot, later: Plan) -> list[Node]:
     """Idle nodes that take the place of nodes that tasks without room need; the longest idle first.
 
-    As many as nodes would be launched if none of them were there.
+    As many as nodes would be launched beside those that are, if none of them were there.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        With the demands of which `later` is the plan.
     """
     unused = [
         node
@@ -173,13 +189,22 @@ def _in_the_way(snapshot: Snapshot, later: Plan) -> list[Node]:
         return []
     gone = {node.id for node in unused}
     others = tuple(node for node in snapshot.nodes if node.id not in gone)
-    blocked = tuple(Demand(shape, count) for shape, count in later.unplaced)
-    without = plan(replace(snapshot, nodes=others, demands=blocked), search=False)
-    missing = sum(row.count for row in without.purchases if row.shape is not None)
+    without = plan(replace(snapshot, nodes=others), search=False)
+    if _left(without) >= _left(later):
+        return []  # what stands in the way is something else
+    missing = _bought(without) - _bought(later)
     count = _count(snapshot)
     longest_first = sorted(unused, key=lambda node: (node.idle_since or 0.0, node.id))
     spare = _take(longest_first, count, lambda node: count[node.type] > _minimum(node, snapshot))
-    return spare[:missing]
+    return spare[: max(0, missing)]
+
+
+def _left(planned: Plan) -> int:
+    return sum(count for _, count in planned.unplaced)
+
+
+def _bought(planned: Plan) -> int:
+    return sum(row.count for row in planned.purchases)
 
 
 def _take(

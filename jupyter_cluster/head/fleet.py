@@ -51,7 +51,7 @@ class Fleet:
         self.node_types = node_types
         self.members: dict[str, Member] = {}
         self._count = 0
-        self._boots = BootTimes()
+        self.boots = BootTimes()
         for id_, type_, state, since, ended in journal.read("SELECT * FROM nodes ORDER BY since"):
             self.members[id_] = Member(id_, type_, NodeState(state), since, ended)
             self._count = max(self._count, int(id_.rpartition("-")[2]))
@@ -83,7 +83,7 @@ class Fleet:
         self.move(member, NodeState.READY)
         known = self.node_types.get(member.type)
         if known is not None:
-            self.node_types[member.type] = self._boots.learn(known, member.seconds_up)
+            self.node_types[member.type] = self.boots.learn(known, member.seconds_up)
 
     def note_unneeded(self, names: Collection[str]) -> None:
         """Which nodes the last decision has no use for."""

@@ -173,14 +173,16 @@ class Scaling:
 
     def _on_refused(self, node_type: str, members: list[Member], error: Exception) -> None:
         pause = QUOTA_COOLDOWN if isinstance(error, QuotaError) else CAPACITY_COOLDOWN
-        if isinstance(error, (CapacityError, QuotaError)):
-            self._cooling[node_type] = time.time() + pause
-        else:
-            self._cooling[node_type] = time.time() + 5
+        known = isinstance(error, (CapacityError, QuotaError))
+        self._cool(node_type, time.time() + (pause if known else 5.0))
         self.log("error", f"{node_type} could not be launched: {error}")
         for member in members:
             if member.state.is_pending:
                 self._start(self._terminate(member, NodeState.FAILED, str(error)))
+
+    def _cool(self, node_type: str, until: float) -> None:
+        """Leave a type alone for a while."""
+        self._cooling[node_type] = max(self._cooling.get(node_type, 0.0), until)
 
     def on_node(self, link: NodeLink) -> None:
         """A node has connected, or its connection was lost."""
@@ -262,6 +264,8 @@ class Scaling:
 
     def _gone(self, member: Member, state: NodeState, why: str = "") -> None:
         self._ending.discard(member.id)
+        if state is NodeState.FAILED and not member.seconds_up:
+            self._cool(member.type, self.fleet.boots.failed(member.type, time.time()))
         self.fleet.move(member, state, why)
         self.dispatcher.give_up(member.id)
         self.log(

@@ -197,6 +197,8 @@ class Cluster:
 
     def _fail(self, machine: Machine) -> None:
         if machine.ended is None:
+            name, now = machine.type.name, self.timeline.now
+            self._cooling[name] = max(self._cooling.get(name, 0.0), self._boots.failed(name, now))
             text = f"{machine.id} did not become ready"
             self.record.event(self.timeline.now, "error", text)
             self._gone(machine, NodeState.FAILED)

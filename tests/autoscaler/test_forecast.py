@@ -74,6 +74,17 @@ def test_boots_are_expected_to_take_as_long_as_the_last_ones_did():
     assert box.boot_seconds == 45.0
 
 
+def test_a_type_that_does_not_boot_is_left_alone_for_longer_and_longer():
+    boots = BootTimes()
+    assert boots.failed("box", 100.0) == 105.0
+    assert boots.failed("box", 102.0) == 105.0  # of the same launch
+    assert boots.failed("box", 200.0) == 210.0
+    assert boots.failed("other", 200.0) == 205.0
+    boots.learn(BOX, 90.0)
+    assert boots.failed("box", 300.0) == 305.0
+    assert [boots.failed("box", 1000.0 * n) - 1000.0 * n for n in range(1, 40)][-1] == 600.0
+
+
 def test_work_is_told_in_seconds_of_what_is_up():
     work = Demand(of(CPU=1), 995, 10, 1.0)
     assert seconds_of_work(of(CPU=1), snapshot(work, nodes=[box()])) == 100.0

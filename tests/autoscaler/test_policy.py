@@ -139,6 +139,14 @@ def test_idle_nodes_end_in_one_batch_after_the_timeout():
     )
 
 
+def test_idle_nodes_that_are_due_one_after_the_other_end_together():
+    due, soon = idle("a", seconds=61.0), idle("b", seconds=58.0)
+    assert not decide(snapshot(BOX, nodes=[due, soon]))
+    assert ended(decide(snapshot(BOX, nodes=[idle("a", seconds=63.0), idle("b")]))) == {"a", "b"}
+    long_due = idle("a", seconds=70.0)
+    assert ended(decide(snapshot(BOX, nodes=[long_due, soon]))) == {"a"}
+
+
 def test_idle_nodes_stay_down_to_the_minimum_and_the_longest_idle_goes_first():
     base = replace(BOX, min_workers=1)
     nodes = [idle("a", seconds=70.0), idle("b", seconds=90.0)]
@@ -153,7 +161,7 @@ def test_idle_nodes_stay_that_a_request_needs():
 
 def test_with_auto_a_node_idles_for_as_long_as_a_start_is_worth():
     limits = Limits(10, idle_timeout=None)
-    nodes = [idle("a", seconds=134.0), idle("b", seconds=135.0)]
+    nodes = [idle("a", seconds=130.0), idle("b", seconds=135.0)]
     decision = decide(snapshot(BOX, nodes=nodes, limits=limits))
     assert decision.ends == (
         End(
@@ -165,7 +173,7 @@ def test_with_auto_a_node_idles_for_as_long_as_a_start_is_worth():
 
 def test_with_auto_nodes_that_start_quickly_are_kept_for_a_moment():
     limits = Limits(10, idle_timeout=None)
-    nodes = [idle("a", LOCAL, seconds=19.0), idle("b", LOCAL, seconds=20.0)]
+    nodes = [idle("a", LOCAL, seconds=15.0), idle("b", LOCAL, seconds=20.0)]
     assert ended(decide(snapshot(LOCAL, nodes=nodes, limits=limits))) == {"b"}
 
 
@@ -271,8 +279,9 @@ def test_idle_nodes_make_room_for_what_only_other_nodes_can_hold_the_longest_idl
 def test_idle_nodes_stay_while_there_is_room_beside_them_or_nothing_would_come_of_it():
     nodes = [idle("a", seconds=5.0), idle("b", seconds=9.0)]
     assert not decide(snapshot(BOX, GPU_BOX, nodes=nodes, demands=[GPU_WORK], max_workers=3)).ends
-    full = replace(GPU_BOX, max_workers=0)
-    assert not decide(snapshot(BOX, full, nodes=nodes, demands=[GPU_WORK], max_workers=2)).ends
+    full = replace(GPU_BOX, max_workers=1)
+    there = [*nodes, busy("g", full)]
+    assert not decide(snapshot(BOX, full, nodes=there, demands=[GPU_WORK], max_workers=3)).ends
 
 
 def test_idle_nodes_of_a_minimum_do_not_make_room():
