@@ -19,7 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         snapshot = read_case(_text(options.case)).snapshot()
-    except (OSError, UnicodeDecodeError, UsageError) as error:
+    except OSError as error:
+        print(f"{options.case}: {error.strerror}", file=sys.stderr)
+        return 2
+    except (UnicodeDecodeError, UsageError) as error:
         print(f"{options.case}: {error}", file=sys.stderr)
         return 2
     started = time.perf_counter()
@@ -32,7 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m jupyter_cluster.autoscaler")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    verb = verbs.add_parser("plan", help="which nodes to launch for the tasks of a case")
+    verb = verbs.add_parser(
+        "plan",
+        help="which nodes to launch for the tasks of a case",
+        description="Plan a case and print the plan as JSON; docs/autoscaler.md has an example.",
+    )
     verb.add_argument("case", metavar="CASE.json", help="the case; - for standard input")
     return parser
 

@@ -14,6 +14,7 @@ from jupyter_cluster.errors import UsageError
 from jupyter_cluster.model import Demand, Limits, Node, NodeState, NodeType, Resources, Snapshot
 
 HEAD = "head node"
+PAIRS = '; a demand is a pair of a shape and a count, e.g. [{"CPU": 1}, 100]'
 
 
 def _resources(value: object, check: Any) -> Resources:
@@ -129,7 +130,8 @@ def read_case(text: str) -> Case:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the case"
-        raise UsageError(f"{where}: {first['msg']}") from None
+        hint = PAIRS if first["loc"][:1] == ("demands",) and first["type"] == "tuple_type" else ""
+        raise UsageError(f"{where}: {first['msg']}{hint}") from None
 
 
 def answer(planned: Plan, seconds: float) -> dict[str, Any]:

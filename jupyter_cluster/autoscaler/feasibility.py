@@ -33,8 +33,19 @@ def _nothing_is_large_enough(shape: Resources, snapshot: Snapshot) -> str:
     lacking = shape.lacking(nearest.resources)
     return (
         f"{shape}: no node type can hold it; the nearest, {nearest.name}, "
-        f"has {nearest.resources} and lacks {lacking}"
+        f"has {nearest.resources} and lacks {lacking}{_spelling(lacking, snapshot)}"
     )
+
+
+def _spelling(lacking: Resources, snapshot: Snapshot) -> str:
+    """A hint where a name differs from a known one only in capitals."""
+    known = {name.lower(): name for t in snapshot.node_types.values() for name, _ in t.resources}
+    hints = [
+        known[name.lower()]
+        for name, _ in lacking
+        if name not in known.values() and name.lower() in known
+    ]
+    return f"; did you mean {' and '.join(hints)}?" if hints else ""
 
 
 def _distance(shape: Resources, node_type: NodeType) -> tuple[int, float]:
@@ -52,7 +63,8 @@ def _obstacle(node_type: NodeType, snapshot: Snapshot) -> str:
         return f"max_workers of {node_type.name} is 0"
     if limits.max_hourly_cost is not None and price > limits.max_hourly_cost:
         return (
-            f"one {node_type.name} costs {price:.3g} USD per hour "
+            f"one {node_type.name} costs {'' if node_type.price is not None else 'about '}"
+            f"{price:.3g} USD per hour "
             f"and max_hourly_cost is {limits.max_hourly_cost:g}"
         )
     return ""

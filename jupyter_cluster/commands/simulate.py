@@ -25,12 +25,20 @@ from jupyter_cluster.simulator import (
 from jupyter_cluster.simulator import simulate as run_simulation
 from jupyter_cluster.simulator.result import precise_seconds, usd
 
-# More lines than this nobody reads; the JSON and the chart have them all.
-MOST_EVENTS = 20
+# More lines than these nobody reads; the JSON and the chart have them all.
+FIRST_EVENTS, LAST_EVENTS = 14, 6
+# Exit code where tasks were left.
+UNFINISHED = 1
 
 
-def simulate(options: argparse.Namespace, console: Console) -> None:
-    """Run tasks through the cluster of a file, on a virtual clock."""
+def simulate(options: argparse.Namespace, console: Console) -> int:
+    """Run tasks through the cluster of a file, on a virtual clock.
+
+    Returns
+    -------
+    int
+        1 where tasks could not be run, else 0.
+    """
     config = local_config() if options.file is None else load(options.file)
     node_types = _node_types(config)
     if options.boot is not None:
@@ -40,13 +48,14 @@ def simulate(options: argparse.Namespace, console: Console) -> None:
     work = [Batch(one.at, one.count, one.shape, _durations(one, options)) for one in options.tasks]
     cloud = Cloud(failure_share=options.failures, reclaims_per_hour=options.reclaims)
     result = run_simulation(node_types, config.limits(), work, cloud=cloud, seed=options.seed)
-    if options.chart:
-        _write_chart(result, Path(options.chart))
-        console.notice(f"The chart is in {options.chart}")
     if options.json:
         console.json(result.as_dict())
     else:
         console.show(*_parts(result, config, options))
+    if options.chart:
+        _write_chart(result, Path(options.chart))
+        console.notice(f"The chart is in {options.chart}")
+    return UNFINISHED if result.unfinished else 0
 
 
 def forecast_line(config: ClusterConfig, tasks: Sequence[Tasks]) -> str:
@@ -66,9 +75,11 @@ def _node_types(config: ClusterConfig) -> dict[str, NodeType]:
     node_types = config.node_types()
     unknown = [name for name, one in node_types.items() if not one.resources]
     if unknown:
+        names = " and ".join(unknown)
         raise UsageError(
-            f"the resources of node type {unknown[0]} are not known here: write e.g."
-            f" `resources: {{CPU: 16}}` under available_node_types.{unknown[0]}"
+            f"the resources of {names} are not known without asking the cloud: write them under"
+            f" available_node_types.{unknown[0]}, e.g. `resources: {{CPU: 16, memory: 64e9}}`, with"
+            " `GPU: 1` where there is one"
         )
     return node_types
 
@@ -98,6 +109,7 @@ def _parts(result: Result, config: ClusterConfig, options: argparse.Namespace) -
     return [
         f"Cluster {config.cluster_name!r} and {' and '.join(map(_with_start, options.tasks))}",
         *_price_notes(config),
+        *_budget_notes(config, result),
         *result.why_unfinished,
         figures,
         *_events(result.events),
@@ -114,11 +126,22 @@ def _price_notes(config: ClusterConfig) -> list[str]:
     return ["Prices are not known here; they are estimated from CPUs, GPUs and memory"]
 
 
+def _budget_notes(config: ClusterConfig, result: Result) -> list[str]:
+    if config.budget is None or result.cost <= config.budget:
+        return []
+    return [
+        f"This is more than the budget of {usd(config.budget)}: the cluster would stop launching"
+        " before the end, which is not simulated"
+    ]
+
+
 def _events(events: Sequence[Event]) -> list[str | Table]:
     if not events:
         return []
-    rows = [(precise_seconds(event.time), event.text) for event in events[:MOST_EVENTS]]
+    rows = [(precise_seconds(event.time), event.text) for event in events]
+    more = len(rows) - FIRST_EVENTS - LAST_EVENTS
+    if more > 1:
+        note = f"… {counted(more, 'more line')}, which --json and --chart have …"
+        rows = [*rows[:FIRST_EVENTS], ("", note), *rows[-LAST_EVENTS:]]
     headings = ("after", "what happened, and why")
-    more = len(events) - MOST_EVENTS
-    rest = [f"and {counted(more, 'more line')}: --json and --chart have them"] if more > 0 else []
-    return [Table("events", headings, rows, headings[:1]), *rest]
+    return [Table("events", headings, rows, headings[:1])]

@@ -50,7 +50,7 @@ def tasks(text: str) -> Tasks:
     >>> str(tasks("500x30s:CPU=4,memory=8GB@4min"))
     '500 tasks of 30 s with {CPU: 4, memory: 8 GB}'
     """
-    found = re.fullmatch(r"([\d_,]*\d)[x×*]([^:@]+)(?::([^@]+))?(?:@(.+))?", text.strip())
+    found = re.fullmatch(r"([\d_,]*\d)\s*[xX×*]([^:@]+)(?::([^@]+))?(?:@(.+))?", text.strip())
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not {SYNTAX}, e.g. {EXAMPLE}")
     count, each, shape, start = found.groups()
@@ -78,8 +78,11 @@ def seconds(text: str) -> float:
 def resources(text: str) -> Resources:
     """``CPU=4,memory=8GB``."""
     try:
-        pairs = (part.split("=") for part in text.split(","))
-        return Resources.of({name.strip(): _amount(name.strip(), n) for name, n in pairs})
+        pairs = [part.split("=") for part in text.split(",")]
+        found = {name.strip(): _amount(name.strip(), n) for name, n in pairs}
+        if len(found) < len(pairs):
+            raise argparse.ArgumentTypeError(f"{text!r} names a resource twice")
+        return Resources.of(found)
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not RESOURCE=AMOUNT,…, e.g. CPU=4,memory=8GB"

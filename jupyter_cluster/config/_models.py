@@ -74,8 +74,8 @@ class ClusterConfig(Section):
     )
     idle_timeout_minutes: _Minutes = Field(
         5.0,
-        description='Minutes that a worker may be idle before it is ended, or "auto": twice '
-        "as long as starting it again would take.",
+        description='Minutes that a worker may be idle before it is ended, or "auto": one and a '
+        "half times as long as starting it again would take.",
     )
     cluster_idle_timeout_minutes: Amount = Field(
         30.0,

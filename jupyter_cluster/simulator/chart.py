@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from jupyter_cluster.chart_style import RATE_COLOUR, RATE_FILL, axis, layout, marks
+from jupyter_cluster.chart_style import INK, RATE_COLOUR, RATE_FILL, axis, layout, marks
 from jupyter_cluster.model import Event
 from jupyter_cluster.simulator.record import Sample
+from jupyter_cluster.simulator.result import precise_seconds, usd
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -48,8 +49,17 @@ def figure(result: Result) -> Figure:
     for kind in KINDS:
         if shown := [event for event in result.events if event.kind == kind]:
             made.add_scatter(**_marks(kind, shown, scale, unit))
-    made.update_layout(_layout(unit, result.end / scale))
+    made.update_layout(_layout(unit, result.end / scale), title=_title(result))
+    if result.done:
+        made.add_vline(result.last_end / scale, line={"color": INK, "width": 1, "dash": "dot"})
     return made
+
+
+def _title(result: Result) -> dict[str, Any]:
+    text = f"{result.done:,} of {result.tasks:,} tasks"
+    if result.done:
+        text += f" in {precise_seconds(result.makespan)}, {usd(result.cost)}"
+    return {"text": text, "x": 0, "xref": "paper", "font": {"size": 15}}
 
 
 def _rate(series: Sequence[Sample], scale: float) -> dict[str, Any]:

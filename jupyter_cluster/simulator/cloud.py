@@ -8,6 +8,7 @@ from math import inf
 from random import Random
 from typing import NamedTuple
 
+from jupyter_cluster.errors import UsageError
 from jupyter_cluster.model import NodeType
 from jupyter_cluster.simulator.work import LogNormal
 
@@ -58,7 +59,7 @@ class Cloud:
 
     Raises
     ------
-    ValueError
+    UsageError
         A value is out of its range.
     """
 
@@ -71,10 +72,10 @@ class Cloud:
 
     def __post_init__(self) -> None:
         if not 0 <= self.failure_share <= 1:
-            raise ValueError(f"failure_share must be from 0 to 1, not {self.failure_share}")
+            raise UsageError(f"failure_share must be from 0 to 1, not {self.failure_share}")
         for name in ("boot_spread", "reclaims_per_hour", "minimum_seconds"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, as {getattr(self, name)} is")
+                raise UsageError(f"{name} must not be negative, as {getattr(self, name)} is")
 
     def fates(self, node_type: NodeType, seed: int) -> Iterator[Fate]:
         """What is in store for the first node of a type, the second, and so on.

@@ -175,3 +175,9 @@ class Fleet:
     def cost(self, machine: Machine, now: float) -> float:
         """What a node has cost, in USD."""
         return self.seconds(machine, now) * hourly_price(machine.type) / 3600
+
+    def cost_after(self, machine: Machine, moment: float, now: float) -> float:
+        """USD that a node costs from a moment on."""
+        end = machine.ended if machine.ended is not None else now
+        seconds = max(0.0, end - max(moment, machine.since))
+        return seconds * hourly_price(machine.type) / 3600

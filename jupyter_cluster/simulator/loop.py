@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import ceil, inf
 
 from jupyter_cluster.autoscaler import decide
+from jupyter_cluster.errors import UsageError
 from jupyter_cluster.model import Decision, Limits, NodeType, Resources, Snapshot
 from jupyter_cluster.simulator.cloud import Cloud
 from jupyter_cluster.simulator.cluster import Cluster
@@ -22,6 +23,7 @@ DEBOUNCE_SECONDS = 0.02
 PATIENCE_SECONDS = 3600.0
 # With an automatic idle time-out: how long nodes that nothing changes are watched at the end.
 AUTO_TAIL_SECONDS = 900.0
+MOST_TASKS = 10_000_000
 # A planner that never comes to an end must not keep the caller for ever.
 HORIZON_SECONDS = 7 * 86_400.0
 
@@ -68,17 +70,36 @@ def simulate(
 
     Raises
     ------
-    ValueError
-        `every` is not positive.
+    UsageError
+        An argument is not what it should be.
     """
-    if every <= 0:
-        raise ValueError(f"every must be more than 0 seconds, not {every}")
+    _check(node_types, work, every)
     rounds = _Rounds(planner, every, on_change)
     cluster = Cluster(
         node_types, limits, requests, cloud or Cloud(), seed, rounds.timeline, rounds.on_change
     )
     rounds.run(cluster, work, horizon)
     return summarise(cluster, work, rounds.count)
+
+
+def _check(node_types: Mapping[str, NodeType], work: Sequence[Batch], every: float) -> None:
+    if every <= 0:
+        raise UsageError(f"every must be more than 0 seconds, not {every}")
+    if not isinstance(node_types, Mapping):
+        raise UsageError("node_types must map names to node types: {box.name: box}")
+    for name, node_type in node_types.items():
+        if name != node_type.name:
+            raise UsageError(
+                f"node_types[{name!r}] is named {node_type.name!r}: use its name as the key"
+            )
+    if not isinstance(work, Sequence) or not all(isinstance(batch, Batch) for batch in work):
+        raise UsageError("work must be a list of Batch, e.g. [Batch(0, 100, seconds=Fixed(2.0))]")
+    count = sum(batch.count for batch in work)
+    if count > MOST_TASKS:
+        raise UsageError(
+            f"{count:,} tasks take too long to simulate one by one; simulate at most"
+            f" {MOST_TASKS:,}, e.g. fewer and longer ones"
+        )
 
 
 class _Rounds:

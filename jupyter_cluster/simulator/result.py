@@ -45,6 +45,8 @@ class Result:
         What they cost, in USD.
     waits : Waits
         How long tasks were queued.
+    idle_cost : float
+        USD that nodes cost after the last task had ended.
     busy : float
         Which share of the paid node time tasks used, 0 to 1, of the resource that they used most.
     bound_seconds : float
@@ -61,6 +63,8 @@ class Result:
         A sentence for each reason.
     lost : int
         How many tasks were under way on a node that was taken back; they ran again.
+    last_end : float
+        When the last task ended, in seconds since the start; 0 where none did.
     end : float
         When the simulation ended, in seconds since its start.
     rounds : int
@@ -79,6 +83,7 @@ class Result:
     wasted_boots: int
     wasted_cost: float
     waits: Waits
+    idle_cost: float
     busy: float
     bound_seconds: float
     bound_cost: float
@@ -87,6 +92,7 @@ class Result:
     unfinished: int
     why_unfinished: tuple[str, ...]
     lost: int
+    last_end: float
     end: float
     rounds: int
     series: tuple[Sample, ...] = field(repr=False)
@@ -129,28 +135,40 @@ class Result:
 
     def rows(self) -> list[tuple[str, str]]:
         """The main figures, named, as text."""
-        waits = self.waits
         hours = (f"{name} {hours:.2f}" for name, hours in self.node_hours.items())
         launched = (f"{count} × {name}" for name, count in self.launched_by_type.items())
         rows = [
             ("tasks done", f"{self.done:,} of {self.tasks:,}"),
-            ("makespan", precise_seconds(self.makespan)),
-            (
-                "makespan at least",
-                _bound(precise_seconds(self.bound_seconds), self.seconds_over_bound),
-            ),
+            *self._times(),
             ("cost of workers", usd(self.cost)),
+            ("of it idle at the end", usd(self.idle_cost)),
             ("cost at least", _bound(usd(self.bound_cost), self.cost_over_bound)),
             ("launched", ", ".join(launched) or "nothing"),
             ("node hours", ", ".join(hours) or "none"),
             ("wasted boots", f"{self.wasted_boots}, {usd(self.wasted_cost)}"),
-            ("wait, mean", precise_seconds(waits.mean)),
-            ("wait, median", precise_seconds(waits.median)),
-            ("wait, 95 %", precise_seconds(waits.p95)),
-            ("wait, longest", precise_seconds(waits.maximum)),
+            *self._waits(),
             ("node time used", f"{self.busy:.0%}"),
         ]
         return rows + ([("run again", f"{self.lost:,} tasks of lost nodes")] if self.lost else [])
+
+    def _times(self) -> list[tuple[str, str]]:
+        if not self.done:
+            return []
+        least = _bound(precise_seconds(self.bound_seconds), self.seconds_over_bound)
+        name = "makespan" if not self.unfinished else "last task ended after"
+        return [(name, precise_seconds(self.makespan)), ("makespan at least", least)]
+
+    def _waits(self) -> list[tuple[str, str]]:
+        if not self.done:
+            return []
+        waits = self.waits
+        rows = {
+            "wait, mean": waits.mean,
+            "wait, median": waits.median,
+            "wait, 95 %": waits.p95,
+            "wait, longest": waits.maximum,
+        }
+        return [(name, precise_seconds(seconds)) for name, seconds in rows.items()]
 
     def chart(self) -> Figure:
         """Tasks per second above, nodes up and pending below, decisions as markers."""

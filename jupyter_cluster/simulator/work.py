@@ -10,6 +10,7 @@ from math import inf, log, sqrt
 from random import Random
 from typing import NamedTuple, Protocol
 
+from jupyter_cluster.errors import UsageError
 from jupyter_cluster.model import Resources
 
 
@@ -33,7 +34,7 @@ class Durations(Protocol):
 
 def _positive(seconds: float, what: str) -> None:
     if not 0 < seconds < inf:
-        raise ValueError(f"{what} must be more than 0 seconds, not {seconds}")
+        raise UsageError(f"{what} must be more than 0 seconds, not {seconds}")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Fixed:
 
     Raises
     ------
-    ValueError
+    UsageError
         `seconds` is not positive.
     """
 
@@ -69,7 +70,7 @@ class LogNormal:
 
     Raises
     ------
-    ValueError
+    UsageError
         `mean` is not positive or `spread` is negative.
     """
 
@@ -79,7 +80,7 @@ class LogNormal:
     def __post_init__(self) -> None:
         _positive(self.mean, "the mean duration of tasks")
         if not 0 <= self.spread < inf:
-            raise ValueError(f"the spread of durations must not be negative, as {self.spread} is")
+            raise UsageError(f"the spread of durations must not be negative, as {self.spread} is")
 
     def draw(self, source: Random, count: int) -> list[Row]:
         """See `Durations`."""
@@ -110,7 +111,7 @@ class Stragglers:
 
     Raises
     ------
-    ValueError
+    UsageError
         A value is out of its range.
     """
 
@@ -122,7 +123,7 @@ class Stragglers:
         _positive(self.seconds, "the duration of a task")
         _positive(self.seconds * self.factor, "the duration of a straggler")
         if not 0 <= self.share <= 1:
-            raise ValueError(f"the share of stragglers must be from 0 to 1, not {self.share}")
+            raise UsageError(f"the share of stragglers must be from 0 to 1, not {self.share}")
 
     def draw(self, source: Random, count: int) -> list[Row]:
         """See `Durations`."""
@@ -146,7 +147,7 @@ class Batch:
 
     Raises
     ------
-    ValueError
+    UsageError
         `at` or `count` is negative.
     """
 
@@ -157,7 +158,7 @@ class Batch:
 
     def __post_init__(self) -> None:
         if not 0 <= self.at < inf or self.count < 0:
-            raise ValueError(f"{self.count} tasks cannot arrive at {self.at} s: negative values")
+            raise UsageError(f"{self.count} tasks cannot arrive at {self.at} s: negative values")
 
 
 @dataclass(slots=True)

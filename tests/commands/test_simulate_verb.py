@@ -112,7 +112,7 @@ def test_resources_that_are_not_known_are_asked_for(
     file.write_text(YAML.replace("    resources: {CPU: 16, memory: 64000000000}\n", ""))
     assert main(["simulate", str(file), "--tasks", "9x1s"]) == 2
     error = capsys.readouterr().err
-    assert "resources of node type m5.4xlarge are not known here" in error
+    assert "resources of m5.4xlarge are not known" in error
     assert error.count("\n") == 1
 
 

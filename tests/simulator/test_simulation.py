@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_cluster.autoscaler import decide
+from jupyter_cluster.errors import UsageError
 from jupyter_cluster.model import (
     Decision,
     End,
@@ -135,7 +136,7 @@ def test_the_result_is_json_and_its_series_ends_where_the_work_does() -> None:
     ],
 )
 def test_what_cannot_be_is_refused_with_a_sentence(make: Callable[[], object], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(UsageError, match=says):
         make()
 
 
