@@ -13,6 +13,8 @@ from jupyter_cluster.autoscaler.program import UNBOUNDED, Program, Vector
 from jupyter_cluster.model import NodeType, Resources
 
 ENDLESS = 2**40
+# Up to so many nodes whole numbers are worth a bound that takes longer.
+FEW_NODES = 8
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,12 @@ class Bound:
     prices: Vector
 
 
-def pooled_bound(problem: Problem) -> Bound | None:
+def pooled_bound(problem: Problem, in_whole_nodes: bool = False) -> Bound | None:
     """Solve the relaxation in which tasks may be cut and the nodes of a bin are one large node.
 
     A task still has to fit a node, and a node holds no more tasks of a shape than fit it whole:
-    that closes most of the gap where tasks are as large as nodes.
+    that closes most of the gap where tasks are as large as nodes. With `in_whole_nodes`, where the nodes
+    are few, their numbers are whole ones; then there are no prices.
 
     Columns are the nodes of each bin, then the tasks of each shape in each bin that holds it. Rows
     say that every task is placed; that the nodes have room for what is in them, resource by
@@ -71,7 +74,13 @@ def pooled_bound(problem: Problem) -> Bound | None:
     )
     problem.add_left_over(program)
     found = program.solve()
-    return Bound(found.value, found.prices[:shapes]) if found else None
+    if found is None:
+        return None
+    if in_whole_nodes and found.amounts[:bins].sum() <= FEW_NODES:
+        program.make_whole(0.0, columns=bins)
+        better = program.solve()
+        return Bound(max(found.value, better.bound), found.prices[:0]) if better else None
+    return Bound(found.value, found.prices[:shapes])
 
 
 def cost_of_hours(node_types: Iterable[NodeType], hours: Mapping[Resources, float]) -> float:

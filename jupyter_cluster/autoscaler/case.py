@@ -27,7 +27,7 @@ def _resources(value: object, check: Any) -> Resources:
 
 
 Count = Annotated[int, Field(ge=0)]
-Amount = Annotated[float, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]
 Shape = Annotated[dict[str, Amount], WrapValidator(_resources)]
 
 
@@ -114,6 +114,8 @@ class Case(_Part):
             return None
         resources = _shape(self.head.resources)
         free = resources if self.head.free is None else _shape(self.head.free)
+        if not free.fits(resources):
+            raise UsageError(f"head.free: {free} is more than the head has, {resources}")
         return Node(HEAD, HEAD, NodeState.READY, resources, free, 0.0)
 
 

@@ -19,8 +19,8 @@ from jupyter_cluster.autoscaler.bins import Matrix, Problem
 from jupyter_cluster.autoscaler.program import UNBOUNDED, Optimum, Program, Vector
 
 ROUNDS = 11
-# Elements that one round of pricing may touch, so that a round takes about 2 ms.
-ROUND_SIZE = 25_000
+# Elements that one round of pricing may touch, so that a round takes a few milliseconds.
+ROUND_SIZE = 120_000
 WORTH_IT = 1e-6
 
 
@@ -94,17 +94,24 @@ def best_mix(
 class Master:
     """The linear program over the columns known so far.
 
+    Attributes
+    ----------
+    may_cover_twice : bool
+        Whether a GPU task may be placed more than once. In the mix it may not, else tasks without
+        GPU would buy GPU nodes in its name; in whole numbers of nodes there may be no other way.
+
     Its rows: each shape's tasks; nodes of each bin; the limits.
     """
 
     problem: Problem
     fillings: list[Filling] = field(default_factory=list)
     known: set[tuple[int, bytes]] = field(default_factory=set)
+    may_cover_twice: bool = False
 
     def __post_init__(self) -> None:
         problem = self.problem
-        # A GPU task is placed once: else tasks without GPU would buy GPU nodes in its name.
-        upper = np.where(problem.is_gpu, problem.counts, UNBOUNDED)
+        once = problem.is_gpu & (not self.may_cover_twice)
+        upper = np.where(once, problem.counts, UNBOUNDED)
         self._program = Program(
             np.concatenate([problem.counts, np.zeros(len(problem.bins) + 3)]),
             np.concatenate([upper, problem.most, problem.limits]),
@@ -182,7 +189,7 @@ class _Pricing:
         single = [share[:, :, d] + 0.05 * total for d in range(min(3, share.shape[2]))]
         self._shares = np.maximum(np.stack([total, share.max(2), *single], 1), 1e-12)
         row_size = self._shares.shape[1] * problem.needs.size * len(problem.bins)
-        self._first = max(1, min(len(problem.shapes), ROUND_SIZE * 20 // max(1, row_size)))
+        self._first = max(1, min(len(problem.shapes), ROUND_SIZE // max(1, row_size)))
         self._turn = 0
 
     def fillings(

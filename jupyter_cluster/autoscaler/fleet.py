@@ -128,7 +128,8 @@ class Fleet:
         self.groups.append(replace(group, room=room, members=taken, load=(*group.load, *load)))
 
     def buy(self, node_type: NodeType, nodes: int) -> Group:
-        """Empty nodes to put something on."""
+        """Empty nodes to put something on, not more than the limits allow."""
+        nodes = min(nodes, self.market.room(node_type))
         self.market.buy(node_type, nodes)
         group = Group((Tier.BOUGHT, 0), node_type, node_type.resources, range(nodes))
         self.groups.append(group)
@@ -138,7 +139,8 @@ class Fleet:
         # What is up is paid for however many tasks are left, so one sorting is enough.
         groups.sort(key=lambda group: self._key(group, shape, 2**31))
         for group in groups:
-            left = self._fill(group, shape, left)
+            left = self._fill(group, shape, left)  # whole nodes
+            left = self._fill(group, shape, left)  # and a part of one more
         return left
 
     def _fill_tier(self, shape: Resources, left: int, groups: list[Group]) -> int:
@@ -159,7 +161,7 @@ class Fleet:
     def _fill(self, group: Group, shape: Resources, left: int) -> int:
         """Fill whole nodes of a group, or where too few tasks are left, a part of one node."""
         each = min(shape.count_in(group.room), left)
-        if not each:
+        if not each or not group.members:
             return left
         nodes = min(left // each, len(group.members))
         self.put(group, ((shape, each),), nodes)

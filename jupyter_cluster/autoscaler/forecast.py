@@ -7,11 +7,13 @@ without a break, at the mean duration measured so far, and shapes share the node
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from math import ceil, fsum, sqrt
 
+from jupyter_cluster.autoscaler.market import wastes_gpu
+from jupyter_cluster.autoscaler.prices import hourly_price
 from jupyter_cluster.model import Demand, Node, NodeState, Resources, Snapshot
 
 # The prior: a task of which nothing is known takes a minute. That launches a node for each slot's
@@ -49,7 +51,7 @@ def left_for_new_nodes(snapshot: Snapshot) -> tuple[Demand, ...]:
     """
 
     def left(demand: Demand) -> int:
-        wait = _quickest_boot(demand.shape, snapshot)
+        wait = _boot(demand.shape, snapshot)
         if wait is None:
             return demand.queued
         tasks = _left(demand, snapshot, wait)
@@ -123,16 +125,31 @@ def _slots_up(shape: Resources, snapshot: Snapshot) -> int:
     )
 
 
-def _quickest_boot(shape: Resources, snapshot: Snapshot) -> float | None:
-    """Seconds until a node for this shape could be up; None where none may be launched."""
-    waits = (
-        node_type.boot_seconds
+def _boot(shape: Resources, snapshot: Snapshot) -> float | None:
+    """Seconds until a node for this shape is up, of the type that costs least for it.
+
+    None where none may be launched.
+    """
+    count = Counter(node.type for node in snapshot.nodes if not node.state.is_gone)
+    able = [
+        node_type
         for name, node_type in snapshot.node_types.items()
-        if node_type.max_workers
+        if count[name] < node_type.max_workers
         and name not in snapshot.cooling
         and shape.fits(node_type.resources)
+    ]
+    if not able:
+        return None
+    best = min(
+        able,
+        key=lambda t: (
+            wastes_gpu(t, shape),
+            hourly_price(t) / shape.count_in(t.resources),
+            t.boot_seconds,
+            t.name,
+        ),
     )
-    return min(waits, default=None)
+    return best.boot_seconds
 
 
 def _node_seconds(snapshot: Snapshot, wait: float) -> Seconds:

@@ -73,9 +73,10 @@ def lower_bound(fleet: Fleet, placed: Counts) -> float:
     fleet : Fleet
         Nodes that are there, and what may be bought.
     """
-    problem, _ = _problem(fleet, placed, hourly_price)
-    found = problem and pooled_bound(problem)
-    return max(0.0, found.value) if found else 0.0
+    scale = _scale(fleet.market)
+    problem, _ = _problem(fleet, placed, lambda t: hourly_price(t) / scale, scale, pool=True)
+    found = problem and pooled_bound(problem, in_whole_nodes=True)
+    return max(0.0, found.value * scale) if found else 0.0
 
 
 def head_start(fleet: Fleet, counts: Counter[Resources], first: Packing) -> Fleet | None:
@@ -91,14 +92,16 @@ def head_start(fleet: Fleet, counts: Counter[Resources], first: Packing) -> Flee
         As it was before the first packing.
     """
     gpu_nodes = sum(len(g.members) for g in first.fleet.bought if g.node_type.resources.get(GPU))
-    problem, sources = _problem(fleet, counts, weight, gpu_nodes)
-    if problem is None:
+    scale = _scale(fleet.market)
+    problem, sources = _problem(fleet, counts, lambda t: weight(t) / scale, scale, gpu_nodes)
+    if problem is None or (bound := pooled_bound(problem)) is None:
         return None
-    bound = pooled_bound(problem)
-    if bound is None or first.weight + problem.penalty(first.left) <= bound.value * CLOSE:
+    first_weight = first.weight / scale
+    enough = bound.value + (CLOSE - 1) * first_weight
+    if first_weight + problem.penalty(first.left) <= enough:
         return None
     known = _fillings(first.fleet, problem, sources)
-    mix = best_mix(problem, bound.prices, known, enough=bound.value * CLOSE)
+    mix = best_mix(problem, bound.prices, known, enough)
     if mix is None:
         return None
     trial = fleet.copy()
@@ -126,10 +129,23 @@ def _fillings(fleet: Fleet, problem: Problem, sources: Sequence[Source]) -> list
     return found
 
 
+def _scale(market: Market) -> float:
+    """USD per hour of the dearest type: prices are shares of it, whatever they are."""
+    return max((weight(node_type) for node_type in market.open_types), default=1.0)
+
+
 def _problem(
-    fleet: Fleet, counts: Counts, price: Price, gpu_nodes: float = inf
+    fleet: Fleet,
+    counts: Counts,
+    price: Price,
+    scale: float,
+    gpu_nodes: float = inf,
+    pool: bool = False,
 ) -> tuple[Problem | None, list[Source]]:
-    """The packing problem, and for each of its bins the type or the number of the group."""
+    """The packing problem, and for each of its bins the type or the number of the group.
+
+    Of the groups that are too many, `pool` makes one large node, which only a bound may use.
+    """
     rooms = [
         (number, group)
         for number, group in enumerate(fleet.groups)
@@ -139,12 +155,18 @@ def _problem(
     types = fleet.market.open_types
     sources: list[Source] = [number for number, _ in rooms[:MAX_GROUPS]]
     bins = [Bin(g.room, 0.0, len(g.members), is_new=False) for _, g in rooms[:MAX_GROUPS]]
+    if pool and rooms[MAX_GROUPS:]:
+        sources.append(rooms[MAX_GROUPS][0])
+        pooled = Resources()
+        for _, group in rooms[MAX_GROUPS:]:
+            pooled = pooled.plus(group.room, len(group.members))
+        bins.append(Bin(pooled, 0.0, 1, is_new=False))
     bins += [
         Bin(t.resources, price(t), fleet.market.room(t), _refused(t, counts, fleet.market))
         for t in types
     ]
     market = fleet.market
-    problem = make_problem(counts, bins, (market.nodes_left, market.budget_left, gpu_nodes))
+    problem = make_problem(counts, bins, (market.nodes_left, market.budget_left / scale, gpu_nodes))
     return problem, [*sources, *types]
 
 

@@ -129,7 +129,7 @@ def plan(snapshot: Snapshot, search: bool = True) -> Plan:
         unplaced=tuple(sorted(best.left.items(), key=lambda row: row[0].units)),
         infeasible=tuple(Infeasible(s, infeasible[s], why) for s, why in reasons.items()),
         cost=paid + best.cost,
-        bound=paid + lower_bound(empty, wanted - best.left) if search else 0.0,
+        bound=paid + min(best.cost, lower_bound(empty, wanted - best.left)) if search else 0.0,
     )
 
 

@@ -20,6 +20,8 @@ class Optimum:
     ----------
     value : float
         Of the objective.
+    bound : float
+        What no solution can undercut; the value itself, unless amounts are whole numbers.
     amounts : vector
         One number for each column.
     prices : vector
@@ -27,6 +29,7 @@ class Optimum:
     """
 
     value: float
+    bound: float
     amounts: Vector
     prices: Vector
 
@@ -53,6 +56,7 @@ class Program:
     def __init__(self, lower: Vector, upper: Vector) -> None:
         self.rows = len(lower)
         self._highs = _Solver()
+        self._is_whole = False
         none = np.zeros(len(lower), np.int32)
         self._highs.addRows(len(lower), lower, upper, 0, none, none[:0], np.zeros(0))
 
@@ -73,15 +77,21 @@ class Program:
             entries[column, row],
         )
 
-    def make_whole(self, gap: float) -> None:
-        """From now on amounts are whole numbers, within `gap` of the least cost.
+    def make_whole(self, gap: float, columns: int | None = None) -> None:
+        """From now on amounts, of the first columns or of all, are whole numbers.
+
+        Parameters
+        ----------
+        gap : float
+            How far above the least cost a solution may be.
 
         The search ends at the root of HiGHS's tree: a number of steps, unlike a time limit, gives
         the same answer on every machine.
         """
-        count = self._highs.getNumCol()
+        count = self._highs.getNumCol() if columns is None else columns
         whole = np.array([highspy.HighsVarType.kInteger] * count)
         self._highs.changeColsIntegrality(count, np.arange(count, dtype=np.int32), whole)
+        self._is_whole = True
         self._highs.setOptionValue("presolve", "on")
         self._highs.setOptionValue("mip_rel_gap", 0.0)
         self._highs.setOptionValue("mip_abs_gap", gap)
@@ -94,8 +104,10 @@ class Program:
         if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
             return None
         solution = self._highs.getSolution()
+        value = info.objective_function_value
         return Optimum(
-            info.objective_function_value,
+            value,
+            min(value, info.mip_dual_bound) if self._is_whole else value,
             np.array(solution.col_value),
             np.array(solution.row_dual),
         )

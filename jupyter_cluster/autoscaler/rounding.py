@@ -21,25 +21,41 @@ ALMOST = 1e-6
 # has to come, as a share of the whole launch set. Measured: about 10 ms for twenty shapes.
 CHOICES, GAP = 60, 0.005
 SMALL = 0.001
+FEW_NODES = 20
 
 
 def whole_nodes(problem: Problem, mix: Mix) -> list[tuple[Filling, int]]:
     """Fillings and how many nodes of each, for at most as many tasks as there are."""
     whole = np.floor(mix.amounts + ALMOST)
+    if whole.sum() <= FEW_NODES:
+        whole[:] = 0  # the program in whole numbers sees them all
+    elif not _can_round_up(problem, mix):
+        whole = np.maximum(whole - 1, 0)  # it needs some play where the limits bind
     taken = [(one, int(n)) for one, n in zip(mix.fillings, whole, strict=True) if n]
-    if _is_small(problem, mix, mix.amounts - whole):
-        return taken
-    rest = _without(problem, taken)
-    return taken + list(_fitted(_cover(rest, mix), rest)) if rest.counts.any() else taken
+    if not _is_small(problem, mix, mix.amounts - whole):
+        taken += _cover(_without(problem, taken), mix)
+    return list(_fitted(taken, problem))
 
 
 def _is_small(problem: Problem, mix: Mix, parts: Vector) -> bool:
     """Whether parts of nodes cost so little that to round them up costs less than a program."""
     at = [one.bin for one in mix.fillings]
     is_new = np.array([problem.bins[number].is_new for number in at])
-    up = np.ceil(mix.amounts - ALMOST) @ problem.takes[at]
     is_cheap = problem.prices[at] @ parts <= SMALL * mix.cost
-    return bool(is_cheap and (up <= problem.limits).all() and (parts[~is_new] < ALMOST).all())
+    return bool(is_cheap and _can_round_up(problem, mix) and (parts[~is_new] < ALMOST).all())
+
+
+def _can_round_up(problem: Problem, mix: Mix) -> bool:
+    """Whether the limits leave room for a whole node in the place of each part of one."""
+    at = [one.bin for one in mix.fillings]
+    nodes = np.ceil(mix.amounts - ALMOST)
+    by_bin = np.bincount(at, nodes, len(problem.bins))
+    is_new = np.array([one.is_new for one in problem.bins])
+    limits = problem.limits[:2]  # that of GPU nodes is always tight, and not the user's
+    return bool(
+        (nodes @ problem.takes[at][:, :2] <= limits).all()
+        and (by_bin <= problem.most)[is_new].all()
+    )
 
 
 def _without(problem: Problem, taken: list[tuple[Filling, int]]) -> Problem:
@@ -55,7 +71,7 @@ def _without(problem: Problem, taken: list[tuple[Filling, int]]) -> Problem:
 
 def _cover(problem: Problem, mix: Mix) -> list[tuple[Filling, int]]:
     """Fillings in whole numbers that hold the tasks of the problem, perhaps more."""
-    master = Master(problem)
+    master = Master(problem, may_cover_twice=True)
     best = np.sort(np.argsort(mix.losses, kind="stable")[:CHOICES])
     trimmed = [_trim(mix.fillings[number], problem.counts) for number in best]
     master.add([one for one in trimmed if one.tasks.any()])
@@ -69,13 +85,19 @@ def _cover(problem: Problem, mix: Mix) -> list[tuple[Filling, int]]:
 
 def _fitted(cover: list[tuple[Filling, int]], problem: Problem) -> Iterator[tuple[Filling, int]]:
     """The same with each task once, each node of the cheapest kind that holds what is left."""
-    left, most = problem.counts.copy(), problem.most.copy()
+    left, most, limits = problem.counts.copy(), problem.most.copy(), problem.limits.copy()
     for one, nodes in cover:
         while nodes and (load := _trim(one, left)).tasks.any():
             count = min(nodes, _times(load, left))
             filling = _cheapest(load, problem, most, count)
+            takes = problem.takes[filling.bin]
+            within = np.floor((limits[takes > 0] + ALMOST) / takes[takes > 0])
+            count = int(min([count, most[filling.bin], *within]))
+            if count <= 0:
+                break
             left -= filling.tasks * count
             most[filling.bin] -= count
+            limits -= takes * count
             nodes -= count
             yield filling, count
 
@@ -95,5 +117,5 @@ def _cheapest(filling: Filling, problem: Problem, most: Vector, count: int) -> F
     fits = (filling.tasks @ problem.needs <= problem.rooms).all(1) & (most >= count)
     fits &= (problem.leads & has).any(1) & (problem.takes <= problem.takes[filling.bin]).all(1)
     if not fits.any():
-        return filling
+        return filling  # whether it may be had, the caller looks
     return Filling(int(np.where(fits, problem.prices, np.inf).argmin()), filling.tasks)

@@ -151,3 +151,11 @@ def test_shapes_on_other_nodes_do_not_matter():
     there = Node("g", "gpu", NodeState.READY, gpu.resources, gpu.resources, 0.0)
     work = Demand(of(CPU=1), 30, 0, 30.0), Demand(of(GPU=1), 30, 0, 30.0)
     assert new(*work, nodes=[box(), there], types=[BOX, gpu]) == [0, 27]
+
+
+def test_a_boot_is_that_of_the_type_that_would_be_bought():
+    quick = NodeType("quick", of(CPU=8), max_workers=1, price=0.1, boot_seconds=5.0)
+    slow = NodeType("slow", of(CPU=2), max_workers=10, price=0.1, boot_seconds=90.0)
+    there = Node("q", "quick", NodeState.READY, quick.resources, of(), 0.0)
+    work = Demand(of(CPU=1), 6, 8, 30.0)  # 38 s for the one that is up
+    assert new(work, nodes=[there], types=[quick, slow]) == [0]
