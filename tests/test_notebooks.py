@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbclient
 import nbformat
 import pytest
 from conftest import processes_of
@@ -83,3 +84,16 @@ def test_saved_outputs_can_be_read_without_a_kernel(path: Path) -> None:
 
 def test_there_is_a_tutorial() -> None:
     assert NOTEBOOKS
+
+
+def test_a_simulation_shows_its_chart_in_the_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_CLUSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    source = "%load_ext jupyter_cluster\n%cluster simulate --tasks 20x1s"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+    table, chart = (set(output.data) for output in notebook.cells[0].outputs)
+    assert "text/html" in table
+    assert "application/vnd.plotly.v1+json" in chart

@@ -37,8 +37,8 @@ def pooled_bound(problem: Problem, in_whole_nodes: bool = False) -> Bound | None
     """Solve the relaxation in which tasks may be cut and the nodes of a bin are one large node.
 
     A task still has to fit a node, and a node holds no more tasks of a shape than fit it whole:
-    that closes most of the gap where tasks are as large as nodes. With `in_whole_nodes`, where the nodes
-    are few, their numbers are whole ones; then there are no prices.
+    that closes most of the gap where tasks are as large as nodes. With `in_whole_nodes`, where the
+    nodes are few, their numbers are whole ones; then there are no prices.
 
     Columns are the nodes of each bin, then the tasks of each shape in each bin that holds it. Rows
     say that every task is placed; that the nodes have room for what is in them, resource by

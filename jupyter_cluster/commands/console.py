@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -54,6 +54,9 @@ class Console(Protocol):
 
     def notice(self, text: str) -> None:
         """Show a line that is not part of the answer."""
+
+    def chart(self, make: Callable[[], Any]) -> None:
+        """Show a plotly figure where one can be seen; `make` is not called where none can."""
 
     def step(self, text: str) -> AbstractContextManager[Step]:
         """Show that something is under way; a line of text is left when it has ended."""

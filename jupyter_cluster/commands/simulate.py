@@ -52,6 +52,8 @@ def simulate(options: argparse.Namespace, console: Console) -> int:
         console.json(result.as_dict())
     else:
         console.show(*_parts(result, config, options))
+        if result.done:
+            console.chart(result.chart)
     if options.chart:
         _write_chart(result, Path(options.chart))
         console.notice(f"The chart is in {options.chart}")

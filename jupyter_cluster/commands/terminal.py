@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,9 @@ class Terminal:
 
     def notice(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
+
+    def chart(self, make: Callable[[], Any]) -> None:
+        """A terminal shows none."""
 
     @contextmanager
     def step(self, text: str) -> Iterator[Step]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,6 +37,9 @@ class NotebookConsole:
 
     def notice(self, text: str) -> None:
         print(text)
+
+    def chart(self, make: Callable[[], Any]) -> None:
+        display(make())
 
     @contextmanager
     def step(self, text: str) -> Iterator[Step]:

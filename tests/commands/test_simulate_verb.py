@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,9 @@ class Refusing:
 
     def notice(self, text: str) -> None:
         self.shown.append(text)
+
+    def chart(self, make: Callable[[], Any]) -> None:
+        raise AssertionError(make)
 
     @contextmanager
     def step(self, text: str) -> Iterator[Step]:
