@@ -22,6 +22,8 @@ ROUNDS = 11
 # Elements that one round of pricing may touch, so that a round takes a few milliseconds.
 ROUND_SIZE = 120_000
 WORTH_IT = 1e-6
+# In how many bins each shape has a filling to begin with: to buy, and that are there.
+BINS_NEW, BINS_THERE = 4, 3
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ class _Pricing:
         row_size = self._shares.shape[1] * problem.needs.size * len(problem.bins)
         self._first = max(1, min(len(problem.shapes), ROUND_SIZE // max(1, row_size)))
         self._turn = 0
+        self._is_new = np.array([one.is_new for one in problem.bins])
 
     def fillings(
         self, guide: Vector, prices: Vector, costs: Vector, everything: bool = False
@@ -225,11 +228,18 @@ class _Pricing:
         allowed = self._problem.leads[:, first][:, None, :]
         gain = np.where(allowed, worth - costs[:, None, None], -np.inf)
         rate = np.where(allowed, worth / np.maximum(costs, 1e-9)[:, None, None], -np.inf)
+        # The best rate finds columns that replace the dear ones, whatever their size.
+        best = rate.argmax(1)  # B, F: the measure
+        rate = rate.max(1)
         for number in range(len(first)):
-            # The best rate finds columns that replace the dear ones, whatever their size.
-            ranked = np.argsort(-rate[:, :, number], axis=None, kind="stable")
-            for choice in ranked[: 3 if everything else 1]:
-                at, measure = divmod(int(choice), tasks.shape[1])
+            ranked = np.argsort(-rate[:, number], kind="stable")
+            if everything:
+                new = self._is_new[ranked]
+                ranked = np.concatenate([ranked[new][:BINS_NEW], ranked[~new][:BINS_THERE]])
+            else:
+                ranked = ranked[:1]
+            for at in map(int, ranked):
+                measure = best[at, number]
                 if allowed[at, 0, number] and (everything or gain[at, measure, number] > WORTH_IT):
                     yield Filling(at, tasks[at, measure, number])
         if not everything:

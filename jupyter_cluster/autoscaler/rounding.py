@@ -34,7 +34,9 @@ def whole_nodes(problem: Problem, mix: Mix) -> list[tuple[Filling, int]]:
     taken = [(one, int(n)) for one, n in zip(mix.fillings, whole, strict=True) if n]
     if not _is_small(problem, mix, mix.amounts - whole):
         taken += _cover(_without(problem, taken), mix)
-    return list(_fitted(taken, problem))
+    # What is there first: a filling that a new node was meant for may fit there as well.
+    there_first = sorted(taken, key=lambda row: problem.bins[row[0].bin].is_new)
+    return list(_fitted(there_first, problem))
 
 
 def _is_small(problem: Problem, mix: Mix, parts: Vector) -> bool:

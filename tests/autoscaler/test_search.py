@@ -154,3 +154,15 @@ def test_few_nodes_are_chosen_together():
     }
     demands = (Demand(of(CPU=4), 20), Demand(of(CPU=0.1), 9))
     assert plan(Snapshot(0.0, types, Limits(50), demands=demands)).cost == pytest.approx(3.5)
+
+
+def test_small_nodes_are_bought_where_a_large_one_would_be_left_half_empty():
+    types = {
+        "large": NodeType("large", of(CPU=36), max_workers=10, price=1.5),
+        "small": NodeType("small", of(CPU=8), max_workers=10, price=0.34),
+    }
+    there = tuple(
+        Node(f"n{n}", "small", NodeState.READY, of(CPU=8), of(CPU=8), 0.0) for n in range(5)
+    )
+    planned = plan(Snapshot(0.0, types, Limits(10), there, (Demand(of(CPU=4), 20),)))
+    assert planned.cost == pytest.approx(5 * 0.34)
