@@ -13,9 +13,8 @@ from jupyter_cluster._version import __version__
 if TYPE_CHECKING:
     from jupyter_cluster.client.cluster import Cluster
     from jupyter_cluster.client.job import Job, Outcome
-    from jupyter_cluster.client.refs import Ref
+    from jupyter_cluster.client.refs import Ref, cancel
     from jupyter_cluster.client.session import (
-        cancel,
         connect,
         down,
         get,
@@ -32,8 +31,9 @@ _HOMES = {
     "Job": "client.job",
     "Outcome": "client.job",
     "Ref": "client.refs",
+    "cancel": "client.refs",
     **dict.fromkeys(
-        ("cancel", "connect", "down", "get", "init", "put", "remote", "shutdown", "up", "wait"),
+        ("connect", "down", "get", "init", "put", "remote", "shutdown", "up", "wait"),
         "client.session",
     ),
 }

@@ -1,8 +1,10 @@
-"""Cases for the planners: ten EC2 node types at their prices, and random mixes of task shapes."""
+"""Cases for the planners, and their answers: ten EC2 node types, random mixes of task shapes."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from jupyter_cluster.model import Demand, Limits, NodeType, Resources, Snapshot
 
@@ -59,3 +61,21 @@ def _shape(draw: random.Random, gpu_share: float) -> Resources:
     elif kind > 0.9:
         amounts.pop("CPU")
     return Resources.of(amounts)
+
+
+@dataclass(frozen=True)
+class LaunchSet:
+    """What a planner would launch if it were launched at once.
+
+    Attributes
+    ----------
+    unplaced : int
+        Tasks that it gave no node, those included that no type can hold.
+    """
+
+    launch: dict[str, int]
+    unplaced: int
+
+    def cost(self, node_types: Mapping[str, NodeType]) -> float:
+        """USD per hour of the whole set."""
+        return sum(count * (node_types[name].price or 0.0) for name, count in self.launch.items())

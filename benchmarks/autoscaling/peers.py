@@ -6,35 +6,17 @@ Nothing of Ray is imported before one of its planners is made, so that the rest 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol
 
+from benchmarks.autoscaling.cases import LaunchSet
 from jupyter_cluster.autoscaler import decide, plan
-from jupyter_cluster.model import Decision, NodeType, Snapshot
+from jupyter_cluster.model import Decision, Snapshot
 
 OURS, OURS_AUTO, RAY_V1, RAY_V2 = "ours", "ours, auto", "ray v1", "ray v2"
 RAY = (RAY_V1, RAY_V2)
-
-
-@dataclass(frozen=True)
-class LaunchSet:
-    """What a planner would launch if it were launched at once.
-
-    Attributes
-    ----------
-    unplaced : int
-        Tasks that it gave no node, those included that no type can hold.
-    """
-
-    launch: dict[str, int]
-    unplaced: int
-
-    def cost(self, node_types: Mapping[str, NodeType]) -> float:
-        """USD per hour of the whole set."""
-        return sum(count * (node_types[name].price or 0.0) for name, count in self.launch.items())
 
 
 class Peer(Protocol):

@@ -33,7 +33,7 @@ from ray.autoscaler.tags import (
     TAG_RAY_USER_NODE_TYPE,
 )
 
-from benchmarks.autoscaling.peers import LaunchSet
+from benchmarks.autoscaling.cases import LaunchSet
 from benchmarks.autoscaling.ray_config import (
     HEAD,
     HEAD_RESOURCES,

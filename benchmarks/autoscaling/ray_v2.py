@@ -39,7 +39,7 @@ from ray.autoscaler.v2.scheduler import (
 from ray.core.generated import autoscaler_pb2
 from ray.core.generated.instance_manager_pb2 import Instance, NodeKind
 
-from benchmarks.autoscaling.peers import LaunchSet
+from benchmarks.autoscaling.cases import LaunchSet
 from benchmarks.autoscaling.ray_config import (
     HEAD,
     HEAD_RESOURCES,

@@ -69,3 +69,8 @@ class Ref:
             await asyncio.wait((future,), timeout=1.0)
             self._connection.raise_if_lost()
         return await asyncio.to_thread(value_of, self._connection, self.job, self.index, self.name)
+
+
+def cancel(ref: Ref) -> None:
+    """End the call of a ref if it has not ended; one that runs stops within a second."""
+    ref._connection.send(op="cancel", job=ref.job, ranges=[[ref.index, ref.index + 1]])

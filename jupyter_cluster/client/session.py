@@ -263,8 +263,3 @@ def _split(refs: list[Ref], positions: list[int]) -> tuple[list[Ref], list[Ref]]
 def put(value: Any) -> Ref:
     """Send a value once, to be an argument of many calls."""
     return current().put(value)
-
-
-def cancel(ref: Ref) -> None:
-    """End the call of a ref if it has not ended; one that runs stops within a second."""
-    ref._connection.send(op="cancel", job=ref.job, ranges=[[ref.index, ref.index + 1]])

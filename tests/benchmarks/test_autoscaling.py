@@ -18,10 +18,10 @@ from benchmarks.autoscaling.aims import (
     judge_workloads,
     ratio_to_ray,
 )
-from benchmarks.autoscaling.cases import mixed_case
+from benchmarks.autoscaling.cases import LaunchSet, mixed_case
 from benchmarks.autoscaling.charts import planning_figure, workloads_figure, write_charts
 from benchmarks.autoscaling.launch_sets import Price, price_all
-from benchmarks.autoscaling.peers import OURS, RAY_V1, RAY_V2, LaunchSet, Peer, make
+from benchmarks.autoscaling.peers import OURS, RAY_V1, RAY_V2, Peer, make
 from benchmarks.autoscaling.planning import Timing, case
 from benchmarks.autoscaling.simulations import Order, Outcome, orders, run
 from benchmarks.autoscaling.tables import (
