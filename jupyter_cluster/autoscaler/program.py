@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 UNBOUNDED = highspy.kHighsInf
+SMALL = 50
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ class Program:
         self._highs.setOptionValue("mip_rel_gap", 0.0)
         self._highs.setOptionValue("mip_abs_gap", gap)
         self._highs.setOptionValue("mip_max_nodes", 1)
+        # To begin anew with what was learned pays where the program is small.
+        self._highs.setOptionValue("mip_allow_restart", self._highs.getNumCol() <= SMALL)
 
     def solve(self) -> Optimum | None:
         """The optimum, or of whole numbers a good solution; None where HiGHS finds none."""

@@ -86,7 +86,8 @@ class Measured:
     @property
     def spread(self) -> float:
         """Standard deviation, in seconds."""
-        return sqrt(self._squares / self.finished) if self.finished else 0.0
+        # Of equal durations the sum may be a last digit below zero.
+        return sqrt(max(0.0, self._squares) / self.finished) if self.finished else 0.0
 
 
 class Recorder:
