@@ -96,8 +96,8 @@ def plan(snapshot: Snapshot, search: bool = True) -> Plan:
     snapshot : Snapshot
         `closing` and `now` play no part.
     search : bool
-        Look for a cheaper launch set than first fit finds, which takes up to about 50 ms, and
-        for the bound. Without it, only what is bought may differ.
+        Look for a better launch set than first fit finds, which takes about 50 ms for twenty
+        shapes, and for the bound.
     """
     requests, queued = _requests(snapshot), _queued(snapshot)
     reasons = _infeasible(requests + queued, snapshot)

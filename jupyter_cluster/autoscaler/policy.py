@@ -17,7 +17,7 @@ UNNEEDED_SECONDS = 10.0
 # A person who looks at a result before sending the next cell is not to wait for a node that starts
 # in a second.
 LEAST_IDLE_SECONDS = 20.0
-
+# What a start costs, in boots: see `idle_limit`.
 IDLE_BOOTS = 1.5
 # Idle nodes wait for others that will be due so soon, but not for longer than this.
 GATHER_SECONDS, LONGEST_WAIT = 3.0, 10.0
@@ -177,26 +177,24 @@ def _in_the_way(snapshot: Snapshot, later: Plan) -> list[Node]:
     snapshot : Snapshot
         With the demands of which `later` is the plan.
     """
-    unused = [
+    idle = [
         node
         for node in snapshot.nodes
         if node.state is NodeState.READY
         and node.idle_since is not None
         and node.id not in later.used
-        and not node.kept_because
     ]
-    if not later.unplaced or not unused or snapshot.closing:
+    count = _count(snapshot)
+    longest_first = sorted(idle, key=lambda node: (node.idle_since or 0.0, node.id))
+    spare = _take(longest_first, count, lambda node: count[node.type] > _minimum(node, snapshot))
+    if not later.unplaced or not spare or snapshot.closing:
         return []
-    gone = {node.id for node in unused}
+    gone = {node.id for node in spare}
     others = tuple(node for node in snapshot.nodes if node.id not in gone)
     without = plan(replace(snapshot, nodes=others), search=False)
     if _left(without) >= _left(later):
         return []  # what stands in the way is something else
-    missing = _bought(without) - _bought(later)
-    count = _count(snapshot)
-    longest_first = sorted(unused, key=lambda node: (node.idle_since or 0.0, node.id))
-    spare = _take(longest_first, count, lambda node: count[node.type] > _minimum(node, snapshot))
-    return spare[: max(0, missing)]
+    return spare[: max(0, _bought(without) - _bought(later))]
 
 
 def _left(planned: Plan) -> int:

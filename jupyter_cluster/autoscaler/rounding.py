@@ -20,7 +20,9 @@ ALMOST = 1e-6
 # How many fillings the program in whole numbers chooses from, and how near to the least cost it
 # has to come, as a share of the whole launch set. Measured: about 10 ms for twenty shapes.
 CHOICES, GAP = 60, 0.005
+# Parts of nodes that cost less than this share of the launch set are left to first fit.
 SMALL = 0.001
+# Up to so many nodes the program in whole numbers chooses them all.
 FEW_NODES = 20
 
 

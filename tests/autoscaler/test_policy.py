@@ -290,6 +290,13 @@ def test_idle_nodes_of_a_minimum_do_not_make_room():
     assert not decide(snapshot(base, GPU_BOX, nodes=nodes, demands=[GPU_WORK], max_workers=2)).ends
 
 
+def test_no_more_idle_nodes_make_room_than_are_in_the_way_beside_a_minimum():
+    base = replace(BOX, min_workers=2)
+    nodes = [idle(name, seconds=5.0) for name in "abcd"]
+    decision = decide(snapshot(base, GPU_BOX, nodes=nodes, demands=[GPU_WORK], max_workers=4))
+    assert ended(decision) == {"a"}
+
+
 def test_what_no_node_can_hold_is_reported_and_launches_nothing():
     decision = decide(snapshot(LOCAL, demands=[Demand(of(CPU=8), 3)]))
     assert not decision
