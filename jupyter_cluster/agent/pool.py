@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import psutil
 
 from jupyter_cluster.agent.bundle import Bundle
-from jupyter_cluster.agent.cells import INTERRUPTED
+from jupyter_cluster.agent.shared import INTERRUPTED
 from jupyter_cluster.agent.devices import Devices
 from jupyter_cluster.agent.frames import Reader, pack
 from jupyter_cluster.agent.slot import Slot, describe_end
@@ -182,7 +182,7 @@ class Pool:
         if slot.function != bundle.function:
             message["code"] = self._code_of(bundle.function)
             slot.function = bundle.function
-        slot.cells.reset()
+        slot.shared.reset()
         slot.send(message)
 
     # -- what slots say -----------------------------------------------------------------------
@@ -268,9 +268,9 @@ class Pool:
         """The process died: report the task that it was at, and leave the others alone."""
         if not bundle.blocks:
             return
-        at = slot.cells.view[0]
+        at = slot.shared.view[0]
         index = int(at) if at >= bundle.next else bundle.next
-        stopped_by_us = slot.cells.view[2] == INTERRUPTED and slot.doom is None
+        stopped_by_us = slot.shared.view[2] == INTERRUPTED and slot.doom is None
         if stopped_by_us:
             return
         bundle.drop(index, index + 1)

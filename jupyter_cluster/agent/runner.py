@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from jupyter_cluster.agent.cells import IDLE, Cells
+from jupyter_cluster.agent.shared import IDLE, Shared
 from jupyter_cluster.agent.frames import receive
 from jupyter_cluster.agent.outbox import Outbox
 from jupyter_cluster.codec import resolving
@@ -33,9 +33,9 @@ class Interrupted(KeyboardInterrupt):
 class Runner:
     """Runs bundles, one after another, until the agent closes the connection."""
 
-    def __init__(self, sock: socket.socket, cells: Cells, results: Path) -> None:
+    def __init__(self, sock: socket.socket, shared: Shared, results: Path) -> None:
         self._sock = sock
-        self._cells = cells
+        self._shared = shared
         self._outbox = Outbox(sock, results)
         self._function: Callable[..., Any] | None = None
         self._function_id = ""
@@ -75,7 +75,7 @@ class Runner:
 
     def _run(self, call: Callable[[Any], Any], block: Block) -> None:
         """Run consecutive tasks; what is done for each costs as much as a short task itself."""
-        view, add = self._cells.view, self._outbox.add
+        view, add = self._shared.view, self._outbox.add
         loads, now = pickle.loads, time.monotonic
         for index, item in enumerate(block.items(), block.start):
             if view[2]:
@@ -143,7 +143,7 @@ def _line_by_line(descriptor: int) -> TextIO:
     return os.fdopen(descriptor, "w", buffering=1, errors="backslashreplace", closefd=False)
 
 
-def main(sock: socket.socket, cells: Cells, results: Path, environment: dict[str, Any]) -> None:
+def main(sock: socket.socket, shared: Shared, results: Path, environment: dict[str, Any]) -> None:
     """The life of a slot's process."""
     enter(environment)
-    Runner(sock, cells, results).serve()
+    Runner(sock, shared, results).serve()

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_cluster.agent.cells import IDLE, INTERRUPTED, STOPPED, Cells
+from jupyter_cluster.agent.shared import IDLE, INTERRUPTED, STOPPED, Shared
 from jupyter_cluster.agent.frames import Reader, pack
 from jupyter_cluster.agent.zygote import kill_group
 from jupyter_cluster.wire import Status
@@ -49,9 +49,9 @@ class Slot:
         self._closed = False
         self._sock, self._theirs = socket.socketpair()
         self._sock.setblocking(False)
-        self._cells_descriptor = Cells.new_descriptor()
-        self.cells = Cells(self._cells_descriptor)
-        self.cells.reset()
+        self._shared_descriptor = Shared.new_descriptor()
+        self.shared = Shared(self._shared_descriptor)
+        self.shared.reset()
         self._pipes: dict[int, tuple[str, bytearray]] = {}
         self._their_ends: list[int] = []
         for name in ("stdout", "stderr"):
@@ -62,12 +62,12 @@ class Slot:
 
     def descriptors(self) -> list[int]:
         """What the child is to inherit, in the order in which the zygote expects it."""
-        return [self._theirs.fileno(), self._cells_descriptor, *self._their_ends]
+        return [self._theirs.fileno(), self._shared_descriptor, *self._their_ends]
 
     def begin(self, on_message: Callable[[Slot, dict[str, Any]], None]) -> None:
         """The descriptors are on their way to the child: close ours and listen."""
         self._theirs.close()
-        os.close(self._cells_descriptor)
+        os.close(self._shared_descriptor)
         for descriptor in self._their_ends:
             os.close(descriptor)
         self._on_message = on_message
@@ -128,16 +128,16 @@ class Slot:
     @property
     def running(self) -> tuple[int, float] | None:
         """Position and age in seconds of the task at hand; None between tasks."""
-        index, began = self.cells.view[0], self.cells.view[1]
+        index, began = self.shared.view[0], self.shared.view[1]
         return None if index == IDLE else (int(index), time.monotonic() - began)
 
     def stop_after_task(self) -> None:
         """Leave out what follows the task at hand in the bundle."""
-        self.cells.view[2] = STOPPED
+        self.shared.view[2] = STOPPED
 
     def interrupt(self) -> None:
         """Stop the task at hand and what follows it in the bundle: asked first, then killed."""
-        self.cells.view[2] = INTERRUPTED
+        self.shared.view[2] = INTERRUPTED
         if not self.pid:
             return
         try:
@@ -149,7 +149,7 @@ class Slot:
     @property
     def _task(self) -> tuple[float, float]:
         """Position and start of the task at hand: no other run of any task has the same."""
-        return self.cells.view[0], self.cells.view[1]
+        return self.shared.view[0], self.shared.view[1]
 
     def _kill_if_still_at(self, task: tuple[float, float]) -> None:
         # Not told by the bundle: what is left of it may run in this very slot by now.
@@ -186,7 +186,7 @@ class Slot:
             os.close(descriptor)
         self._pipes.clear()
         self._sock.close()
-        self.cells.close()
+        self.shared.close()
 
 
 def describe_end(code: int, tail: list[str]) -> str:

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from jupyter_cluster.agent import runner
-from jupyter_cluster.agent.cells import Cells
+from jupyter_cluster.agent.shared import Shared
 from jupyter_cluster.agent.frames import pack, receive
 
 _PR_SET_PDEATHSIG = 1
-_DESCRIPTORS = 4  # connection, cells, stdout, stderr
+_DESCRIPTORS = 4  # connection, shared memory, stdout, stderr
 
 
 def start(umask: int) -> socket.socket:
@@ -111,7 +111,7 @@ class _Zygote:
     def _become_slot(self, descriptors: list[int], order: dict[str, Any]) -> NoReturn:
         code = 1
         try:
-            connection, cells, out, err = descriptors
+            connection, memory, out, err = descriptors
             os.setsid()
             os.umask(self._umask)
             _die_with_parent()
@@ -124,8 +124,8 @@ class _Zygote:
             for source, target in ((nothing, 0), (out, 1), (err, 2)):
                 os.dup2(source, target)
                 os.close(source)
-            shared = Cells(cells)
-            os.close(cells)
+            shared = Shared(memory)
+            os.close(memory)
             sock = socket.socket(fileno=connection)
             runner.main(sock, shared, Path(order["results"]), order["environment"])
             code = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_cluster.agent.bundle import Bundle
-from jupyter_cluster.agent.cells import IDLE, Cells
+from jupyter_cluster.agent.shared import IDLE, Shared
 from jupyter_cluster.agent.devices import Devices
 from jupyter_cluster.agent.frames import Reader, pack
 from jupyter_cluster.agent.slot import describe_end
@@ -75,8 +75,8 @@ def test_frames_come_out_whole_however_they_are_cut() -> None:
 
 
 def test_two_views_of_the_same_cells_see_the_same() -> None:
-    descriptor = Cells.new_descriptor()
-    mine, theirs = Cells(descriptor), Cells(descriptor)
+    descriptor = Shared.new_descriptor()
+    mine, theirs = Shared(descriptor), Shared(descriptor)
     mine.reset()
     assert theirs.view[0] == IDLE
     theirs.view[0] = 17.0

@@ -16,7 +16,7 @@ STOPPED, INTERRUPTED = 1.0, 2.0
 _COUNT = 3
 
 
-class Cells:
+class Shared:
     """Shared numbers: the task at hand, since when, and whether to stop after it.
 
     Attributes
