@@ -10,7 +10,8 @@ import contextlib
 import pickle
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -55,6 +56,93 @@ def dumps(value: Any, what: str) -> bytes:
     except Exception as error:
         raise unpicklable(value, what, error) from error
     return buffer.getvalue()
+
+
+class _Namespace(dict):  # type: ignore[type-arg]
+    """Stands for the globals of a notebook; unpickled it is the namespace that a cell runs in."""
+
+    def __reduce_ex__(self, _protocol: Any) -> tuple[Any, ...]:
+        return _current_namespace, ()
+
+
+def _current_namespace() -> dict[str, Any]:
+    return _local.namespace  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def into_namespace(namespace: dict[str, Any]) -> Iterator[None]:
+    """While it lasts, functions of a notebook that are unpickled have these globals."""
+    _local.namespace = namespace
+    try:
+        yield
+    finally:
+        del _local.namespace
+
+
+@dataclass(frozen=True)
+class Names:
+    """Variables of a notebook, pickled.
+
+    Attributes
+    ----------
+    data : bytes
+        For `load_names`.
+    sizes : dict
+        Bytes by name; what two names share counts for the first of them.
+    refs : list of str
+        Keys of the refs among the values.
+    """
+
+    data: bytes
+    sizes: dict[str, int]
+    refs: list[str]
+
+
+def dump_names(names: Mapping[str, Any], namespace: dict[str, Any], limit: int) -> Names:
+    """Pickle variables so that what they share stays shared.
+
+    Functions that were defined in `namespace` get the namespace that they are loaded into as their
+    globals, as in a notebook: they see what a cell assigns.
+
+    Raises
+    ------
+    SerializationError
+        One cannot be pickled, or they are larger than `limit` bytes; the message names it.
+    """
+    buffer, sizes = BytesIO(), dict[str, int]()
+    pickler = Pickler(buffer)
+    pickler.globals_ref[id(namespace)] = _Namespace(__name__="__main__")
+    with collecting() as refs:
+        for name, value in names.items():
+            before = buffer.tell()
+            try:
+                pickler.dump((name, value))
+            except Exception as error:
+                raise unpicklable(value, f"the variable {name!r}", error) from error
+            sizes[name] = buffer.tell() - before
+            if buffer.tell() > limit:
+                raise _too_large(sizes, limit)
+    return Names(buffer.getvalue(), sizes, list(dict.fromkeys(refs)))
+
+
+def _too_large(sizes: Mapping[str, int], limit: int) -> SerializationError:
+    largest = max(sizes, key=sizes.__getitem__)
+    return SerializationError(
+        f"the variables of the cell are larger than {limit / 1e6:.0f} MB, of which {largest!r} has"
+        f" {sizes[largest] / 1e6:.0f} MB. Send it once with {largest} = jc.put({largest}), read it"
+        " from a file on the nodes, or raise ClusterMagics.max_megabytes"
+    )
+
+
+def load_names(data: bytes) -> dict[str, Any]:
+    """What `dump_names` has pickled, within `into_namespace`."""
+    buffer = BytesIO(data)
+    unpickler = pickle.Unpickler(buffer)
+    names = {}
+    while buffer.tell() < len(data):
+        name, value = unpickler.load()
+        names[name] = value
+    return names
 
 
 def unpicklable(value: Any, what: str, error: BaseException) -> SerializationError:

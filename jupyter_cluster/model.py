@@ -18,6 +18,9 @@ from typing import Any
 UNITS = 10_000
 
 CPU, GPU, MEMORY = "CPU", "GPU", "memory"
+# Every node has one of the resource that is named after its type: a task that asks for the least
+# amount of it runs on that type only, and the autoscaler need not know why.
+ON_TYPE = "on "
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,10 @@ class Resources:
             units[name] = units.get(name, 0) + n * times
         return Resources.from_units(units)
 
+    def only(self, *names: str) -> Resources:
+        """The part of this that is of these resources."""
+        return Resources(tuple(pair for pair in self.units if pair[0] in names))
+
     def times(self, count: int) -> Resources:
         """`count` of this."""
         return Resources(tuple((name, n * count) for name, n in self.units) if count else ())
@@ -108,7 +115,7 @@ class Resources:
 
     def __str__(self) -> str:
         """As in messages: ``{CPU: 1, memory: 2 GB}``."""
-        return "{" + ", ".join(f"{name}: {_show(name, n)}" for name, n in self.units) + "}"
+        return "{" + ", ".join(_show(name, n) for name, n in self.units) + "}"
 
 
 def _to_units(name: str, amount: float) -> int:
@@ -129,9 +136,25 @@ def _from_units(units: int) -> float:
 
 
 def _show(name: str, units: int) -> str:
-    if name == MEMORY:
-        return format_bytes(units / UNITS)
-    return f"{_from_units(units):g}"
+    if name.startswith(ON_TYPE):
+        return name
+    amount = format_bytes(units / UNITS) if name == MEMORY else f"{_from_units(units):g}"
+    return f"{name}: {amount}"
+
+
+def marked(resources: Resources, node_type: str) -> Resources:
+    """What a node of a type has, with what makes tasks choose the type."""
+    return resources + Resources.from_units({ON_TYPE + node_type: UNITS})
+
+
+def on_type(node_type: str) -> Resources:
+    """What a task asks for that runs on nodes of a type only."""
+    return Resources.from_units({ON_TYPE + node_type: 1})
+
+
+def unmarked(resources: Resources) -> Resources:
+    """Resources without what `marked` or `on_type` has added."""
+    return resources.only(*(name for name, _ in resources if not name.startswith(ON_TYPE)))
 
 
 def format_bytes(amount: float) -> str:

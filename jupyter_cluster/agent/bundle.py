@@ -18,7 +18,15 @@ class Bundle:
     blocks : list of Block
         The inputs of the tasks that have not been reported yet.
     environment : dict
-        What a slot must be made for: folder, code, variables.
+        What a slot must be made for: folder, code, variables, session.
+    begins_session : bool
+        Its session is to be made; otherwise it has to be here.
+    taken : Resources
+        What it holds of the node while it runs.
+    outputs : int
+        How many batches of output it has sent.
+    is_over : bool
+        A cell of which all output has been sent.
     """
 
     job: str
@@ -32,7 +40,21 @@ class Bundle:
     refs: list[str] = field(default_factory=list)
     timeout: float | None = None
     environment: dict[str, Any] = field(default_factory=dict)
+    begins_session: bool = False
     devices: tuple[int, ...] = ()
+    taken: Resources = field(default_factory=Resources)
+    outputs: int = 0
+    is_over: bool = False
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether it is a cell of a notebook."""
+        return self.kind == "cell"
+
+    @property
+    def session(self) -> str:
+        """The session that it runs in; empty where it runs in none."""
+        return str(self.environment.get("session", ""))
 
     @property
     def key(self) -> list[Any]:

@@ -106,6 +106,11 @@ class Outbox:
             return Status.ERROR, dump_error(error, HERE)
         return Status.STORED, str(size).encode()
 
+    def tell(self, output: bytes) -> None:
+        """Send what a cell has shown; before the results that follow."""
+        with self._lock:
+            self._sock.sendall(pack({"output": output, "finished": False}))
+
     def flush(self) -> None:
         """Send what has been collected."""
         with self._lock:

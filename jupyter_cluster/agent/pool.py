@@ -9,22 +9,27 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-import psutil
-
 from jupyter_cluster.agent.bundle import Bundle
-from jupyter_cluster.agent.shared import INTERRUPTED
 from jupyter_cluster.agent.devices import Devices
 from jupyter_cluster.agent.frames import Reader, pack
-from jupyter_cluster.agent.slot import Slot, describe_end
+from jupyter_cluster.agent.output import Output, encode
+from jupyter_cluster.agent.shared import INTERRUPTED
+from jupyter_cluster.agent.slot import GRACE_SECONDS, Slot, describe_end
+from jupyter_cluster.agent.watchdog import doom_of
 from jupyter_cluster.errors import ClusterError
-from jupyter_cluster.model import GPU, MEMORY, UNITS, Resources, format_bytes, format_seconds
+from jupyter_cluster.model import CPU, GPU, UNITS, Resources
 from jupyter_cluster.wire import Block, Status
 
 WATCH_SECONDS = 0.2
+# How long the cell of a session may take to end when it is interrupted: with its process all
+# that the session holds would be lost.
+SESSION_GRACE_SECONDS = 5.0
 
 
 class Listener(Protocol):
@@ -33,6 +38,9 @@ class Listener(Protocol):
     def on_results(self, bundle: Bundle, statuses: bytes, block: Block, seconds: float) -> None: ...
     def on_ended(self, bundle: Bundle) -> None: ...
     def on_line(self, job: str, slot: int, stream: str, text: str) -> None: ...
+    def on_values(self, job: str, statuses: bytes, block: Block) -> None: ...
+    def on_output(self, bundle: Bundle, data: bytes) -> None: ...
+    def on_session_end(self, session: str, why: str, was_busy: bool) -> None: ...
     def on_fatal(self, error: ClusterError) -> None: ...
 
 
@@ -46,7 +54,9 @@ class Pool:
         zygote: socket.socket,
         listener: Listener,
         code_of: Callable[[str], bytes],
+        node: str = "",
     ) -> None:
+        self._node = node
         self._free = resources
         self._devices = Devices(resources.by_name.get(GPU, 0) // UNITS)
         self._has_devices = bool(resources.by_name.get(GPU))
@@ -55,19 +65,21 @@ class Pool:
         self._code_of = code_of
         self._queue: list[Bundle] = []
         self._slots: dict[int, Slot] = {}
+        self._sessions: dict[str, Slot] = {}
         self._count = 0
         self._max_idle = max(1, resources.by_name.get("CPU", UNITS) // UNITS)
         self._zygote = zygote
         self._reader = Reader()
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._loop.add_reader(zygote, self._read_zygote)
         self._watch()
 
     # -- what the service asks for ------------------------------------------------------------
 
     def submit(self, bundles: Iterable[Bundle]) -> None:
-        """Run these as soon as there is room."""
-        self._queue += bundles
+        """Run these as soon as there is room; somebody sits and waits for a cell."""
+        self._queue = sorted([*self._queue, *bundles], key=lambda bundle: not bundle.is_cell)
         self._pump()
 
     def bundles(self) -> list[Bundle]:
@@ -78,6 +90,17 @@ class Pool:
     def busy(self) -> int:
         """How many slots are running a bundle."""
         return sum(1 for slot in self._slots.values() if slot.bundle)
+
+    @property
+    def sessions(self) -> list[str]:
+        """The sessions that live here."""
+        return list(self._sessions)
+
+    def end_session(self, session: str) -> None:
+        """End a session with all it holds; a cell that runs in it fails."""
+        if slot := self._sessions.get(session):
+            slot.doom = (Status.CRASHED, f"its session {session!r} was ended")
+            slot.kill()
 
     def recall(self, count: int | None = None) -> list[Bundle]:
         """Take back bundles that have not been started, the newest first; all where no count."""
@@ -110,7 +133,10 @@ class Pool:
                 bundle = slot.bundle
                 if bundle and bundle.job == job and bundle.start < stop and start < bundle.stop:
                     at = slot.running
-                    slot.interrupt() if at and start <= at[0] < stop else slot.stop_after_task()
+                    if at and start <= at[0] < stop:
+                        slot.interrupt(SESSION_GRACE_SECONDS if slot.session else GRACE_SECONDS)
+                    else:
+                        slot.stop_after_task()
         for bundle in [b for b in self._queue if not b.blocks]:
             self._queue.remove(bundle)
             self._listener.on_ended(bundle)
@@ -128,32 +154,67 @@ class Pool:
     # -- starting -----------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        waiting: list[Bundle] = []
-        for bundle in self._queue:
-            if not bundle.shape.fits(self._free) or not self._start(bundle):
-                waiting.append(bundle)
-        self._queue = waiting
+        queue, self._queue = self._queue, []
+        for bundle in queue:
+            if not self._start(bundle):
+                self._queue.append(bundle)
 
     def _start(self, bundle: Bundle) -> bool:
+        if bundle.session and (slot := self._sessions.get(bundle.session)):
+            return self._go_on(slot, bundle)
+        if bundle.session and not bundle.begins_session:
+            if not any(b.begins_session and b.session == bundle.session for b in self._queue):
+                self._loop.call_soon(self._refuse, bundle)
+                return True
+            return False
+        if not bundle.shape.fits(self._free):
+            return False
         devices = self._devices.take(bundle.shape.by_name.get(GPU, 0))
         if devices is None:  # enough in sum, but spread over several devices
             return False
-        bundle.devices = devices
+        bundle.devices, bundle.taken = devices, bundle.shape
         self._free -= bundle.shape
         environment = dict(bundle.environment)
         if self._has_devices:
             visible = ",".join(map(str, devices))
             environment["variables"] = {"CUDA_VISIBLE_DEVICES": visible}
+        if bundle.is_cell:
+            environment["cells"] = True  # a shell has changed the process for other tasks
         slot = self._slot_for(json.dumps(environment, sort_keys=True), environment)
+        if bundle.session:
+            self._settle(slot, bundle)
         slot.bundle = bundle
         if slot.pid:
             self._hand_over(slot)
         return True
 
+    def _settle(self, slot: Slot, bundle: Bundle) -> None:
+        """A session begins: its memory and its GPUs are its own until it ends, CPUs are not."""
+        bundle.taken = bundle.shape.only(CPU)
+        slot.session, slot.held = bundle.session, bundle.shape - bundle.taken
+        slot.devices, bundle.devices = bundle.devices, ()
+        self._sessions[bundle.session] = slot
+
+    def _go_on(self, slot: Slot, bundle: Bundle) -> bool:
+        """Run a cell in its session, one after another."""
+        needed = bundle.shape.only(CPU)
+        if slot.bundle or slot.exit_code is not None or not needed.fits(self._free):
+            return False
+        bundle.taken = needed
+        self._free -= needed
+        slot.bundle = bundle
+        self._hand_over(slot)
+        return True
+
+    def _refuse(self, bundle: Bundle) -> None:
+        text = f"session {bundle.session!r} is not on this node any more, nor are its variables"
+        self._report(bundle, bundle.next, Status.CRASHED, text)
+        self._after(bundle)
+
     def _slot_for(self, key: str, environment: dict[str, Any]) -> Slot:
-        idle = [s for s in self._slots.values() if s.bundle is None and s.exit_code is None]
+        idle = [s for s in self._slots.values() if s.is_idle]
         for slot in idle:
-            if slot.key == key:
+            if slot.key == key and not environment.get("session"):
                 return slot
         for slot in idle[: max(0, len(idle) - self._max_idle + 1)]:
             self._retire(slot)
@@ -179,7 +240,10 @@ class Pool:
             "refs": {key: str(self._folder / "values" / key) for key in bundle.refs},
             "blocks": [block.pack() for block in bundle.blocks],
         }
-        if slot.function != bundle.function:
+        if bundle.is_cell:
+            message["environment"] = bundle.environment
+            self._show(bundle, [{"type": "begin", "node": self._node}])
+        elif slot.function != bundle.function:
             message["code"] = self._code_of(bundle.function)
             slot.function = bundle.function
         slot.shared.reset()
@@ -191,13 +255,29 @@ class Pool:
         bundle: Bundle | None = slot.bundle
         if bundle is None:
             return
+        if "output" in message:
+            self._listener.on_output(bundle, message["output"])
         if "block" in message:
-            block = Block.unpack(message["block"])
-            bundle.reported(block.stop)
-            self._listener.on_results(bundle, message["statuses"], block, message["seconds"])
+            self._on_block(slot, bundle, message)
         if message["finished"]:
+            if bundle.is_cell:
+                self._end_output(slot, bundle)
             self._release(slot)
             self._after(bundle)
+
+    def _on_block(self, slot: Slot, bundle: Bundle, message: dict[str, Any]) -> None:
+        statuses, block = message["statuses"], Block.unpack(message["block"])
+        if message["job"] != bundle.job:
+            self._listener.on_values(message["job"], statuses, block)
+            return
+        if bundle.is_cell:  # all output is there before the result
+            self._end_output(slot, bundle)
+        if slot.doom and statuses == bytes([Status.CANCELLED]):  # a session that obeyed in time
+            (status, text), slot.doom = slot.doom, None
+            self._report(bundle, block.start, status, text)
+            return
+        bundle.reported(block.stop)
+        self._listener.on_results(bundle, statuses, block, message["seconds"])
 
     def _after(self, bundle: Bundle) -> None:
         """The slot has let go of the bundle: run again what it has left out."""
@@ -210,11 +290,46 @@ class Pool:
     def _release(self, slot: Slot) -> None:
         bundle: Bundle = slot.bundle
         slot.bundle = None
-        self._free += bundle.shape
+        if slot.exit_code is None:
+            slot.doom = None  # a session whose cell ended after all
+        self._free += bundle.taken
         self._devices.give_back(bundle.devices, bundle.shape.by_name.get(GPU, 0))
 
     def _on_line(self, slot: Slot, stream: str, text: str) -> None:
+        if slot.bundle and slot.bundle.is_cell:
+            self._raw_output(slot, slot.bundle).write(stream, f"{text}\n")
+            return
         self._listener.on_line(slot.bundle.job if slot.bundle else "", slot.number, stream, text)
+
+    # -- what cells show ----------------------------------------------------------------------
+
+    def _raw_output(self, slot: Slot, bundle: Bundle) -> Output:
+        """For lines that did not come through the shell: of programs, of libraries in C."""
+        if slot.output is None:
+
+            def send(data: bytes) -> None:
+                if threading.get_ident() == self._thread:
+                    self._listener.on_output(bundle, data)
+                else:
+                    self._loop.call_soon_threadsafe(self._listener.on_output, bundle, data)
+
+            slot.output = Output(send)
+        return slot.output
+
+    def _show(self, bundle: Bundle, events: list[dict[str, Any]]) -> None:
+        self._listener.on_output(bundle, encode(events))
+
+    def _end_output(self, slot: Slot, bundle: Bundle) -> None:
+        """A cell shows no more; only the first call counts."""
+        if bundle.is_over:
+            return
+        bundle.is_over = True
+        slot.read_pipes()
+        if slot.output is not None:
+            slot.output.end()
+            slot.output = None
+        began = slot.shared.view[1]
+        self._show(bundle, [{"type": "end", "seconds": time.monotonic() - began if began else 0}])
 
     def _retire(self, slot: Slot) -> None:
         slot.close()  # the child sees the end of its connection and exits
@@ -258,11 +373,23 @@ class Pool:
         slot.drain()
         bundle: Bundle | None = slot.bundle
         if bundle is not None:
+            if bundle.is_cell:
+                self._end_output(slot, bundle)
             self._release(slot)
             self._blame(slot, bundle, code)
+        if slot.session:
+            self._leave_session(slot, code, was_busy=bundle is not None)
         self._retire(slot)
         if bundle is not None:
             self._after(bundle)
+
+    def _leave_session(self, slot: Slot, code: int, was_busy: bool) -> None:
+        del self._sessions[slot.session]
+        self._free += slot.held
+        self._devices.give_back(slot.devices, slot.held.by_name.get(GPU, 0))
+        why = slot.doom[1] if slot.doom else f"its process {describe_end(code, list(slot.tail))}"
+        self._listener.on_session_end(slot.session, why, was_busy)
+        self._pump()
 
     def _blame(self, slot: Slot, bundle: Bundle, code: int) -> None:
         """The process died: report the task that it was at, and leave the others alone."""
@@ -273,11 +400,17 @@ class Pool:
         stopped_by_us = slot.shared.view[2] == INTERRUPTED and slot.doom is None
         if stopped_by_us:
             return
-        bundle.drop(index, index + 1)
         status, text = slot.doom or (
             Status.CRASHED,
             f"its process {describe_end(code, list(slot.tail))}",
         )
+        if slot.session:
+            text += f"; with it went session {slot.session!r} and its variables"
+        self._report(bundle, index, status, text)
+
+    def _report(self, bundle: Bundle, index: int, status: Status, text: str) -> None:
+        """A task did not end by itself."""
+        bundle.drop(index, index + 1)
         block = Block.of(index, [text.encode()])
         self._listener.on_results(bundle, bytes([status]), block, 0.0)
 
@@ -290,25 +423,10 @@ class Pool:
         self._watcher = self._loop.call_later(WATCH_SECONDS, self._watch)
 
     def _check(self, slot: Slot, bundle: Bundle) -> None:
-        at = slot.running
-        if at and bundle.timeout is not None and at[1] > bundle.timeout:
-            limit = format_seconds(bundle.timeout)
-            slot.doom = (Status.TIMEOUT, f"it ran longer than its timeout of {limit}")
-        allowed = bundle.shape.by_name.get(MEMORY, 0) / UNITS
-        if allowed and slot.pid and (used := _memory(slot.pid)) > allowed:
-            slot.doom = (
-                Status.MEMORY,
-                f"it used {format_bytes(used)}, more than its memory of {format_bytes(allowed)}",
-            )
-        if slot.doom:
+        slot.doom = doom_of(slot, bundle)
+        if slot.doom is None:
+            return
+        if slot.session and slot.doom[0] is Status.TIMEOUT:
+            slot.interrupt(SESSION_GRACE_SECONDS)
+        else:
             slot.kill()
-
-
-def _memory(pid: int) -> float:
-    """Resident bytes of a process and all it has started."""
-    try:
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-        return sum(one.memory_info().rss for one in family)
-    except psutil.Error:
-        return 0.0

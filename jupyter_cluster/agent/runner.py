@@ -7,6 +7,7 @@ the outbox. It imports neither Dask nor the agent.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import os
 import pickle
@@ -17,17 +18,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from jupyter_cluster.agent.shared import IDLE, Shared
 from jupyter_cluster.agent.frames import receive
 from jupyter_cluster.agent.outbox import Outbox
+from jupyter_cluster.agent.shared import IDLE, Interrupted, Shared
 from jupyter_cluster.codec import resolving
 from jupyter_cluster.wire import IN_TASK, Block, Status
 
-
-class Interrupted(KeyboardInterrupt):
-    """The agent interrupts the task at hand because it was cancelled."""
+if TYPE_CHECKING:
+    from jupyter_cluster.agent.shell import CellRunner
 
 
 class Runner:
@@ -40,14 +40,18 @@ class Runner:
         self._function: Callable[..., Any] | None = None
         self._function_id = ""
         self._in_task = False
+        self._cells: CellRunner | None = None
         signal.signal(signal.SIGINT, self._on_interrupt)
 
     def serve(self) -> None:
         """Until the agent is gone."""
         while (message := receive(self._sock)) is not None:
-            call = self._load(message)
-            if message["kind"] == "calls":
-                call = _spread(call)
+            if message["kind"] == "cell":
+                call: Callable[[Any], Any] = self._cell(message)
+            elif message["kind"] == "calls":
+                call = _spread(self._load(message))
+            else:
+                call = self._load(message)
             for packed in message["blocks"]:
                 block = Block.unpack(packed)
                 self._outbox.begin(message["job"], block.start)
@@ -72,6 +76,37 @@ class Runner:
             self._function = _to_its_end(function) if is_async else function
             self._function_id = bundle["fn"]
         return self._function
+
+    def _cell(self, message: dict[str, Any]) -> Callable[[Any], Any]:
+        """What runs the cell of a bundle, and leaves the values that go back in a job of theirs."""
+        environment, ((start, *_rest),) = message["environment"], message["blocks"]
+        try:  # only a slot for cells needs IPython
+            from jupyter_cluster.agent.output import Output
+            from jupyter_cluster.agent.shell import CellRunner, Request
+
+            if self._cells is None:
+                self._cells = CellRunner(keeps_namespace=bool(environment.get("session")))
+        except Exception as error:
+            return _raiser(error)
+        cells = self._cells
+        use_modules(environment)
+
+        def call(item: dict[str, Any]) -> Any:
+            values = item.pop("values")
+            output = Output(self._outbox.tell)
+            try:
+                reply, outs = cells.run(Request(**item), output)
+            finally:
+                self._in_task = False  # what follows is ours and not to be interrupted
+                output.end()
+            self._outbox.begin(values, 0)
+            for _name, value in outs:
+                self._outbox.add(Status.OK, value)
+            self._outbox.flush()
+            self._outbox.begin(message["job"], start)
+            return reply
+
+        return call
 
     def _run(self, call: Callable[[Any], Any], block: Block) -> None:
         """Run consecutive tasks; what is done for each costs as much as a short task itself."""
@@ -131,12 +166,35 @@ def enter(environment: dict[str, Any]) -> None:
     folder = environment.get("folder")
     if folder and os.path.isdir(folder):
         os.chdir(folder)
-    code = environment.get("code_path")
-    if code:
-        sys.path.insert(0, code)
+    use_modules(environment)
     # The descriptors lead to the agent now. Lines appear there as they are printed, and survive
     # a crash.
     sys.stdout, sys.stderr = _line_by_line(1), _line_by_line(2)
+
+
+def use_modules(environment: dict[str, Any]) -> None:
+    """Import from the modules that came with a bundle, and no longer from those before.
+
+    A session lives longer than an edit of the modules beside the notebook: those it has imported
+    are forgotten, so that the next import finds the new ones.
+    """
+    wanted = environment.get("code_path") or ""
+    before = [path for path in sys.path if path in _code_paths]
+    if before == [wanted] or not (before or wanted):
+        return
+    for path in before:
+        sys.path.remove(path)
+        for name, module in list(sys.modules.items()):
+            if (getattr(module, "__file__", None) or "").startswith(path + os.sep):
+                del sys.modules[name]
+    if wanted:
+        _code_paths.add(wanted)
+        sys.path.insert(0, wanted)
+        importlib.invalidate_caches()
+
+
+# Folders that `use_modules` has put on the path.
+_code_paths: set[str] = set()
 
 
 def _line_by_line(descriptor: int) -> TextIO:

@@ -74,7 +74,14 @@ class Agent:
         for name in ("results", "values", "code"):
             (options.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._spool = Spool(options.folder / "spool")
-        self._pool = Pool(options.resources, options.folder, zygote, self, self._codes.__getitem__)
+        self._pool = Pool(
+            options.resources,
+            options.folder,
+            zygote,
+            self,
+            self._codes.__getitem__,
+            options.node,
+        )
         self._lines: list[list[Any]] = []
         self._left_out = 0
 
@@ -160,6 +167,7 @@ class Agent:
             "jc-recall": self.on_recall,
             "jc-ack": self.on_ack,
             "jc-forget": self.on_forget,
+            "jc-end-session": self.on_end_session,
             "jc-end": self.on_end,
         }
 
@@ -174,6 +182,7 @@ class Agent:
                 "resources": dict(self._options.resources.units),
                 "pid": os.getpid(),
                 "stored": [path.name for path in (self._options.folder / "results").iterdir()],
+                "sessions": self._pool.sessions,
             }
         )
         for message in self._spool.unacknowledged():
@@ -233,6 +242,7 @@ class Agent:
             refs=message["refs"],
             timeout=message["timeout"],
             environment=environment,
+            begins_session=message.get("begins_session", False),
         )
 
     def on_cancel(self, job: str, ranges: list[list[int]]) -> None:
@@ -260,6 +270,10 @@ class Agent:
         for folder, names in (("results", stored), ("values", values)):
             for name in names:
                 (self._options.folder / folder / Path(name).name).unlink(missing_ok=True)
+
+    def on_end_session(self, session: str) -> None:
+        """End a session of cells with all it holds."""
+        self._pool.end_session(session)
 
     def on_end(self) -> None:
         """End this node."""
@@ -294,6 +308,22 @@ class Agent:
             "seconds": seconds,
         }
         self._send(self._spool.add(message, len(block.data) + len(statuses) * 9))
+
+    def on_values(self, job: str, statuses: bytes, block: Block) -> None:
+        """Values that a cell gives back: results without a task."""
+        message = {"op": "jc-values", "job": job, "statuses": statuses, "block": block.pack()}
+        self._send(self._spool.add(message, len(block.data)))
+
+    def on_output(self, bundle: Bundle, data: bytes) -> None:
+        """What a cell has shown: kept until the head has it, as results are."""
+        bundle.outputs += 1
+        message = {"op": "jc-output", "key": bundle.key, "number": bundle.outputs, "data": data}
+        self._send(self._spool.add(message, len(data)))
+
+    def on_session_end(self, session: str, why: str, was_busy: bool) -> None:
+        """A session's process has ended; the cell that it ran, if any, has said so."""
+        message = {"op": "jc-session-end", "session": session, "why": why, "was_busy": was_busy}
+        self._send(self._spool.add(message, len(why)))
 
     def on_ended(self, bundle: Bundle) -> None:
         """All of a bundle has been reported."""

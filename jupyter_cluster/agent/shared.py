@@ -16,6 +16,10 @@ STOPPED, INTERRUPTED = 1.0, 2.0
 _COUNT = 3
 
 
+class Interrupted(KeyboardInterrupt):
+    """Raised in a slot: the agent interrupts the task at hand because it was cancelled."""
+
+
 class Shared:
     """Shared numbers: the task at hand, since when, and whether to stop after it.
 

@@ -11,9 +11,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_cluster.agent.shared import IDLE, INTERRUPTED, STOPPED, Shared
 from jupyter_cluster.agent.frames import Reader, pack
+from jupyter_cluster.agent.output import Output
+from jupyter_cluster.agent.shared import IDLE, INTERRUPTED, STOPPED, Shared
 from jupyter_cluster.agent.zygote import kill_group
+from jupyter_cluster.model import Resources
 from jupyter_cluster.wire import Status
 
 TAIL_LINES = 20
@@ -31,6 +33,10 @@ class Slot:
         What the process was made for (devices, modules); it is reused for nothing else.
     doom : tuple or None
         Why the agent is ending it, as the status and sentence for the task at hand.
+    session : str
+        The session that it keeps, which holds `held` and `devices` of the node; empty for others.
+    output : Output or None
+        Takes the lines that a cell writes past its shell.
     """
 
     def __init__(self, number: int, key: str, on_line: Callable[[Slot, str, str], None]) -> None:
@@ -41,6 +47,10 @@ class Slot:
         self.bundle: Any = None
         self.function = ""
         self.doom: tuple[Status, str] | None = None
+        self.session = ""
+        self.held = Resources()
+        self.devices: tuple[int, ...] = ()
+        self.output: Output | None = None
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._on_line = on_line
         self._reader = Reader()
@@ -126,6 +136,11 @@ class Slot:
         return bool(data)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether another bundle may have it, or its place."""
+        return self.bundle is None and self.exit_code is None and not self.session
+
+    @property
     def running(self) -> tuple[int, float] | None:
         """Position and age in seconds of the task at hand; None between tasks."""
         index, began = self.shared.view[0], self.shared.view[1]
@@ -135,7 +150,7 @@ class Slot:
         """Leave out what follows the task at hand in the bundle."""
         self.shared.view[2] = STOPPED
 
-    def interrupt(self) -> None:
+    def interrupt(self, grace: float = GRACE_SECONDS) -> None:
         """Stop the task at hand and what follows it in the bundle: asked first, then killed."""
         self.shared.view[2] = INTERRUPTED
         if not self.pid:
@@ -144,7 +159,7 @@ class Slot:
             os.kill(self.pid, signal.SIGINT)
         except ProcessLookupError:
             return
-        self._loop.call_later(GRACE_SECONDS, self._kill_if_still_at, self._task)
+        self._loop.call_later(grace, self._kill_if_still_at, self._task)
 
     @property
     def _task(self) -> tuple[float, float]:
@@ -169,6 +184,10 @@ class Slot:
                     self._on_message(self, message)
         except OSError:
             pass
+        self.read_pipes()
+
+    def read_pipes(self) -> None:
+        """Take what the child has written so far."""
         for descriptor in self._pipes:
             try:
                 while self._read_pipe(descriptor):

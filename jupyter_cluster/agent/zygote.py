@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from jupyter_cluster.agent import runner
-from jupyter_cluster.agent.shared import Shared
 from jupyter_cluster.agent.frames import pack, receive
+from jupyter_cluster.agent.shared import Shared
 
 _PR_SET_PDEATHSIG = 1
 _DESCRIPTORS = 4  # connection, shared memory, stdout, stderr

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_cluster.client import launch
 from jupyter_cluster.client.calls import CallStream
+from jupyter_cluster.client.cell_job import CellJob
 from jupyter_cluster.client.connection import Connection, JobChannel
 from jupyter_cluster.client.endpoint import Endpoint
-from jupyter_cluster.client.environment import Environment, Surroundings
+from jupyter_cluster.client.environment import Environment, Surroundings, modules_messages
 from jupyter_cluster.client.feeder import Feeder
 from jupyter_cluster.client.job import Job
 from jupyter_cluster.client.refs import Ref
@@ -180,6 +181,10 @@ class Cluster:
             self, num_cpus, min_cpus, threads_per_worker, memory, wait, timeout
         )
 
+    def environment(self) -> Environment:
+        """Where and with which modules tasks run, as it is at this moment."""
+        return self._surroundings.now(fresh=True)
+
     def call(self, remote: RemoteFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref:
         """One call of a remote function; what `.remote()` does."""
         stream = self._streams.of(remote, self._surroundings.now().digest)
@@ -214,7 +219,7 @@ class Cluster:
         code = dumps(function, f"function {getattr(function, '__name__', name)}")
         digest = hashlib.sha256(code).hexdigest()
         environment = self._surroundings.now()
-        needed = [{"op": "code", "fn": digest, "code": code}, *_modules(environment)]
+        needed = [{"op": "code", "fn": digest, "code": code}, *modules_messages(environment)]
         spec = {
             "kind": kind,
             "name": name,
@@ -267,8 +272,17 @@ class Cluster:
         if channel is None:
             channel = JobChannel(row["id"], [])
             self.connection.open(channel)
-            self.connection.send(op="follow", job=row["id"])
-        return Job(self, channel, row["name"])
+            self.connection.send(**channel.following)
+        made = CellJob if row["kind"] == "cell" else Job
+        return made(self, channel, row["name"])
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """A row for each session of cells: name, node, resources, whether a cell runs in it."""
+        return self.endpoint.get("sessions")  # type: ignore[no-any-return]
+
+    def end_session(self, name: str) -> None:
+        """End a session of cells and forget its variables."""
+        self.endpoint.delete(f"sessions/{name}")
 
     def request_resources(
         self,
@@ -326,12 +340,6 @@ class Cluster:
 
 def _set_error(job: Job, error: BaseException) -> None:
     job.feed_error = error
-
-
-def _modules(environment: Environment) -> list[dict[str, Any]]:
-    if not environment.digest:
-        return []
-    return [{"op": "modules", "digest": environment.digest, "archive": environment.archive}]
 
 
 def _has_refs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

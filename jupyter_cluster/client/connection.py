@@ -51,6 +51,8 @@ class JobChannel:
         The job as the head last described it.
     problem : str
         Why the job cannot go on as it is, e.g. no node type can hold its tasks.
+    outputs : list
+        What a cell has shown: the position of its task and a batch of events, as JSON.
     """
 
     def __init__(self, job: str, opening: list[dict[str, Any]]) -> None:
@@ -60,11 +62,18 @@ class JobChannel:
         self.info: dict[str, Any] = {}
         self.problem = ""
         self.sealed = False
+        self.outputs: list[tuple[int, bytes]] = []
+        self.next_output = 0
         self.untaken: deque[tuple[int, int, dict[str, Any]]] = deque()
         self.outbox: Callable[[], list[tuple[int, int, dict[str, Any]]]] | None = None
         self.parts: dict[int, Part] = {}
         self.dropped: set[int] = set()
         self.gone: set[int] = set()
+
+    @property
+    def following(self) -> dict[str, Any]:
+        """Asks for what happens to the job, and for what it has shown that is not here."""
+        return {"op": "follow", "job": self.job, "outputs": self.next_output}
 
     @property
     def untaken_bytes(self) -> int:
@@ -269,7 +278,7 @@ class Connection:
                 again += [message for _stop, _size, message in channel.untaken]
                 if channel.sealed:
                     again.append({"op": "seal", "job": channel.job})
-                again.append({"op": "follow", "job": channel.job})
+                again.append(channel.following)
             self._queue.extendleft(reversed(again))
         self._wake.set()
 
@@ -356,6 +365,12 @@ class Connection:
     def _on_ended(self, job: str, start: int, states: bytes) -> None:
         if channel := self.channels.get(job):
             channel.outcomes.note(start, len(states))
+
+    def _on_output(self, job: str, position: int, index: int, data: bytes) -> None:
+        channel = self.channels.get(job)
+        if channel is not None and position >= channel.next_output:
+            channel.next_output = position + 1
+            channel.outputs.append((index, data))
 
     def _on_job(self, info: dict[str, Any]) -> None:
         if channel := self.channels.get(info["id"]):

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from jupyter_cluster.errors import SerializationError
 
@@ -51,6 +52,13 @@ class Environment:
         return {"folder": self.folder, **modules}
 
 
+def modules_messages(environment: Environment) -> list[dict[str, Any]]:
+    """What has to be sent before the first job that needs the modules."""
+    if not environment.digest:
+        return []
+    return [{"op": "modules", "digest": environment.digest, "archive": environment.archive}]
+
+
 class Surroundings:
     """Finds the modules that are not installed, and notices when they change."""
 
@@ -59,15 +67,15 @@ class Surroundings:
         self._signature: object = None
         self._environment = Environment("", "", b"")
 
-    def now(self) -> Environment:
-        """As they are.
+    def now(self, fresh: bool = False) -> Environment:
+        """As they are; or, unless `fresh`, as they were at most half a second ago.
 
         Raises
         ------
         SerializationError
             They are too large to travel with every job.
         """
-        if time.monotonic() - self._checked > _FRESH_SECONDS:
+        if fresh or time.monotonic() - self._checked > _FRESH_SECONDS:
             members = dict(_members())
             stats = ((name, path.stat()) for name, path in members.items())
             signature = (os.getcwd(), [(name, s.st_mtime_ns, s.st_size) for name, s in stats])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_cluster.client.refs import Ref
 from jupyter_cluster.errors import UsageError
-from jupyter_cluster.model import CPU, GPU, MEMORY, Resources
+from jupyter_cluster.model import CPU, GPU, MEMORY, Resources, on_type
 from jupyter_cluster.wire import IN_TASK
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class TaskOptions:
         Whether it is run again after an exception of its own.
     timeout : float or None
         Seconds a call may take; it is not run again after that unless `max_retries` was given.
+    on : str
+        The node type to run on; empty where any will do.
     """
 
     num_cpus: float = 1
@@ -46,6 +48,7 @@ class TaskOptions:
     max_retries: int | None = None
     retry_exceptions: bool = False
     timeout: float | None = None
+    on: str = ""
 
     def __post_init__(self) -> None:
         if self.timeout is not None and not (self.timeout > 0 and math.isfinite(self.timeout)):
@@ -71,9 +74,10 @@ class TaskOptions:
         if self.memory is not None:
             amounts[MEMORY] = self.memory
         try:
-            return Resources.of(amounts)
+            shape = Resources.of(amounts)
         except ValueError as error:
             raise UsageError(str(error)) from None
+        return shape + on_type(self.on) if self.on else shape
 
     def spec(self) -> dict[str, Any]:
         """As a job carries them."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from jupyter_cluster.head.job import Job, Range
 from jupyter_cluster.head.link import Key
+from jupyter_cluster.model import unmarked
 from jupyter_cluster.wire import Block
 
 # How long a bundle should run: long enough that sending it costs nothing beside it (about a
@@ -58,15 +59,18 @@ def fitting_until(blocks: list[Block]) -> int:
     return blocks[-1].stop
 
 
-def bundle_message(job: Job, key: Key, blocks: list[Block], refs: list[str]) -> dict[str, Any]:
+def bundle_message(
+    job: Job, key: Key, blocks: list[Block], refs: list[str], begins_session: bool = False
+) -> dict[str, Any]:
     """A bundle as it travels to its node."""
     return {
         "key": list(key),
         "kind": job.spec.kind,
         "fn": job.spec.fn,
-        "shape": job.shape.by_name,
+        "shape": unmarked(job.shape).by_name,
         "timeout": job.spec.timeout,
         "environment": job.spec.environment,
+        "begins_session": begins_session,
         "refs": refs,
         "blocks": [block.pack() for block in blocks],
     }

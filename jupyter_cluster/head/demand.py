@@ -35,7 +35,8 @@ class _Row:
     measured: list[tuple[float, float, float]] = field(default_factory=list)
 
     def add(self, job: Job) -> None:
-        self.queued += job.queued
+        if not job.pinned:  # no other node could take what waits for one
+            self.queued += job.queued
         self.running += job.running
         self.finished += job.durations.count
         if job.durations.mean is not None:

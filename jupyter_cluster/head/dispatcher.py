@@ -23,12 +23,13 @@ from jupyter_cluster.head.bundles import (
     fitting_until,
     refs_of,
 )
-from jupyter_cluster.head.job import SENT, Job
+from jupyter_cluster.head.cell_sessions import CellSessions
+from jupyter_cluster.head.job import SENT, Job, Range
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.link import Key, NodeLink, Outstanding
 from jupyter_cluster.head.placement import Placement
 from jupyter_cluster.head.results import Results
-from jupyter_cluster.model import Resources
+from jupyter_cluster.model import CPU, Resources, marked, unmarked
 from jupyter_cluster.wire import PROTOCOL, Block
 
 logger = logging.getLogger("jupyter_cluster.head")
@@ -39,6 +40,9 @@ ACK_SECONDS = 0.02
 TRANSFER_SECONDS = 0.3
 # How long a node may take to hand over a piece of a large result.
 CALL_SECONDS = 10.0
+
+# Bundles by the node that they go to.
+Outbox = dict[str, list[dict[str, Any]]]
 
 
 class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
@@ -61,7 +65,9 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         on_node: Callable[[NodeLink], None],
         on_lines: Callable[[str, list[list[Any]]], None],
         value_of: Callable[[str], Awaitable[bytes]],
+        cell_sessions: CellSessions,
     ) -> None:
+        self.cell_sessions = cell_sessions
         self.nodes: dict[str, NodeLink] = {}
         self.paused = False
         self.jobs: Jobs
@@ -72,7 +78,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         self._on_lines = on_lines
         self._value_of = value_of
         self._planned = False
-        self._early: list[tuple[Any, ...]] = []
+        self._early: list[tuple[Callable[..., None], str, tuple[Any, ...]]] = []
         self._transfers: set[asyncio.Task[None]] = set()
 
     # -- membership ---------------------------------------------------------------------------
@@ -87,6 +93,9 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             "jc-ended": self.on_ended,
             "jc-returned": self.on_returned,
             "jc-lines": self.on_lines,
+            "jc-output": self.on_output,
+            "jc-values": self.on_values,
+            "jc-session-end": self.on_session_end,
         }
         scheduler.stream_handlers.update(
             {operation: _guarded(handler) for operation, handler in handlers.items()}
@@ -109,6 +118,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         resources: dict[str, int],
         pid: int,
         stored: list[str],
+        sessions: list[str],
     ) -> None:
         """An agent has connected, for the first time or again."""
         stream = self._scheduler.stream_comms[worker]
@@ -123,14 +133,19 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         send = _posting(stream.send)
         link = self.nodes.get(node)
         if link is None:
-            capacity = Resources.from_units(resources)
+            capacity = marked(Resources.from_units(resources), type)
             link = self.nodes[node] = NodeLink(node, type, capacity, worker, pid, send)
+            for session in self.cell_sessions.on_node(node):  # those from before a restart
+                link.reserve(session.held)
         link.address, link.pid, link.send, link.lost_since = worker, pid, send, None
         link.sent.clear()
         link.values.clear()
         link.settled = False
         self._by_address[worker] = link
         self._forget_unknown(link, stored)
+        for session in sessions:
+            if (known := self.cell_sessions.get(session)) is None or known.node != node:
+                link.send({"op": "jc-end-session", "session": session})
 
     def _forget_unknown(self, link: NodeLink, stored: list[str]) -> None:
         """Large results on a node that nobody will ask for."""
@@ -165,7 +180,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             return
         for a, b in job.open_ranges(start, stop):
             job.set_states(a, b, SENT)
-        link.hold(Outstanding(key, job.shape))
+        link.hold(Outstanding(key, self._held_by(job)))
 
     def give_up(self, node: str) -> None:
         """A node is gone for good: what it had and did not report is sent to others."""
@@ -174,6 +189,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             self._by_address.pop(link.address, None)
             for key in list(link.bundles):
                 self._give_back(link, key)
+        self.cell_sessions.node_lost(node, f"its node {node} is gone")
         # Also of a node that this head has never met: it died with the head before this one.
         if lost := self.jobs.lose_stored(node):
             self._log("warning", f"{lost} large results went with {node}; they are computed again")
@@ -206,13 +222,53 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             return
         job = self.jobs.by_id.get(key[0])
         if job is None or unpacked.stop > len(job.states):
-            # Submitted to a head that died before its journal had it: the client will submit it
-            # again, and until then the results wait.
-            self._early.append((worker, seq, key, statuses, block, seconds))
+            self._wait_for_job(self.on_results, worker, seq, key, statuses, block, seconds)
             return
         link.finished += len(unpacked)
         results = Results(job.id, link.id, statuses, unpacked)
         self.jobs.take(job, results, key[3], seconds, lambda: self._acknowledge(link, seq))
+        self.plan()
+
+    def _wait_for_job(self, handler: Callable[..., None], worker: str, *message: Any) -> None:
+        """Submitted to a head that died before its journal had it: the client will submit it
+        again, and until then what comes of it waits."""
+        self._early.append((handler, worker, message))
+
+    def on_output(self, worker: str, seq: int, key: list[Any], number: int, data: bytes) -> None:
+        """What a cell has shown."""
+        if (link := self._by_address.get(worker)) is None:
+            return
+        job = self.jobs.by_id.get(key[0])
+        if job is not None:
+            acknowledge = lambda: self._acknowledge(link, seq)  # noqa: E731
+            self.jobs.show(job, key[1], key[3], number, data, acknowledge)
+        elif key[0] in self.jobs.deleted:
+            self._acknowledge(link, seq)
+        else:
+            self._wait_for_job(self.on_output, worker, seq, key, number, data)
+
+    def on_values(self, worker: str, seq: int, job: str, statuses: bytes, block: list[Any]) -> None:
+        """Values that a cell gives back."""
+        if (link := self._by_address.get(worker)) is None:
+            return
+        account = self.jobs.by_id.get(job)
+        if account is not None:
+            results = Results(job, link.id, statuses, Block.unpack(block))
+            self.jobs.put(account, results, lambda: self._acknowledge(link, seq))
+        elif job in self.jobs.deleted:
+            self._acknowledge(link, seq)
+        else:
+            self._wait_for_job(self.on_values, worker, seq, job, statuses, block)
+
+    def on_session_end(self, worker: str, seq: int, session: str, why: str, was_busy: bool) -> None:
+        """The process of a session has ended."""
+        if (link := self._by_address.get(worker)) is None:
+            return
+        known = self.cell_sessions.get(session)
+        if known is not None and known.node == link.id:
+            link.reserve(known.held, -1)
+            self.cell_sessions.ended(session, why, is_known=was_busy)
+        self._acknowledge(link, seq)
         self.plan()
 
     def _acknowledge(self, link: NodeLink, seq: int) -> None:
@@ -245,8 +301,12 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
 
     def _return(self, link: NodeLink, key: Key) -> None:
         """A node has not started a bundle, and will not."""
-        link.let_go(key)
+        bundle = link.let_go(key)
         if job := self.jobs.by_id.get(key[0]):
+            if bundle is not None and bundle.begins_session:
+                link.reserve(unmarked(job.shape) - bundle.shape, -1)
+                self.cell_sessions.unbind(job.spec.session)
+                job.pinned = False
             self.jobs.give_back(job, key[1], key[2], key[3])
 
     def on_lines(self, worker: str, lines: list[list[Any]]) -> None:
@@ -310,9 +370,8 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         """Dispatch when the loop gets to it: many changes, one round."""
         if self._early:
             early, self._early = self._early, []
-            for worker, *results in early:
-                if worker in self._by_address:
-                    self.on_results(worker, *results)
+            for handler, worker, message in early:
+                handler(worker, *message)
         if not self._planned and not self.paused:
             self._planned = True
             asyncio.get_running_loop().call_soon(self._dispatch)
@@ -321,8 +380,12 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         self._planned = False
         ready = self.jobs.ready
         placement = Placement(self.nodes.values(), ready)
-        open_jobs = list(ready.values()) if placement.nodes else []
-        outbox: dict[str, list[dict[str, Any]]] = {}
+        outbox: Outbox = {}
+        for job in [job for job in ready.values() if job.is_cell]:
+            self._send_cells(job, placement, outbox)
+            if not job.queued:
+                ready.pop(job.id, None)
+        open_jobs = [job for job in ready.values() if not job.is_cell] if placement.nodes else []
         while open_jobs:
             # One bundle of each job in turn: no job waits for another one's end.
             for job in tuple(open_jobs):
@@ -352,12 +415,48 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             first = next(iter(self.jobs.ready))
             self.jobs.ready[first] = self.jobs.ready.pop(first)
 
-    def _send_bundle(
-        self, job: Job, size: int, link: NodeLink, outbox: dict[str, list[dict[str, Any]]]
-    ) -> bool:
+    def _send_cells(self, job: Job, placement: Placement, outbox: Outbox) -> None:
+        """Cells go first, each to the node that it has to run on, or to one that has room."""
+        session = self.cell_sessions.get(job.spec.session) if job.spec.session else None
+        for index, attempt in job.queued_tasks():
+            pinned = job.spec.nodes[index] if job.spec.nodes else session.node if session else ""
+            if pinned and (pinned not in self.nodes or self.nodes[pinned].draining):
+                why = f"node {pinned}, where {job.task_name(index)} has to run, is gone"
+                self.jobs.fail(job, index, index + 1, why)
+                continue
+            link = self.nodes[pinned] if pinned else placement.choose(job)
+            shape = self._held_by(job)
+            if link is None or not link.accepts or not link.has_room(shape, None):
+                continue
+            taken = job.take_one(index, attempt)
+            begins_session = session is not None and not pinned
+            if session is not None and begins_session:
+                self.cell_sessions.bind(session, link.id)
+                link.reserve(session.held)
+                job.pinned = True
+            self._send_range(job, taken, link, outbox, begins_session)
+
+    def _held_by(self, job: Job) -> Resources:
+        """What a bundle of a job holds of its node: of a session the CPUs, the rest it has."""
+        shape = unmarked(job.shape)
+        session = self.cell_sessions.get(job.spec.session) if job.spec.session else None
+        return shape.only(CPU) if session is not None and session.node else job.shape
+
+    def _send_bundle(self, job: Job, size: int, link: NodeLink, outbox: Outbox) -> bool:
         taken = job.take(size)
         if taken is None:
             return False
+        self._send_range(job, taken, link, outbox)
+        return True
+
+    def _send_range(
+        self,
+        job: Job,
+        taken: Range,
+        link: NodeLink,
+        outbox: Outbox,
+        begins_session: bool = False,
+    ) -> None:
         link.reserved_for = ""
         blocks = self.jobs.inputs.find(job, taken.start, taken.stop)
         if (within := fitting_until(blocks)) < taken.stop:
@@ -366,17 +465,18 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             taken.stop = within
         job.last_size = taken.stop - taken.start
         key = (job.id, taken.start, taken.stop, taken.attempt)
-        link.hold(Outstanding(key, job.shape, bundle_seconds(job)))
+        shape = self._held_by(job)
+        link.hold(Outstanding(key, shape, bundle_seconds(job), begins_session=begins_session))
         refs = refs_of(job, taken)
-        message = bundle_message(job, key, blocks, refs)
-        self._send_needed(link, "jc-code", job.spec.fn)
+        message = bundle_message(job, key, blocks, refs, begins_session)
+        if job.spec.fn:
+            self._send_needed(link, "jc-code", job.spec.fn)
         if digest := job.spec.environment.get("modules"):
             self._send_needed(link, "jc-modules", digest)
         if missing := [ref for ref in refs if ref not in link.values]:
             self._transfer(link, missing, message)
         else:
             outbox.setdefault(link.id, []).append(message)
-        return True
 
     def _send_needed(self, link: NodeLink, operation: str, digest: str) -> None:
         """A function or modules, once to each node."""

@@ -98,6 +98,22 @@ class _Cancel(_Handler):
         self.reply(self.head.job_info(job))
 
 
+class _Waiting(_Handler):
+    def get(self, name: str) -> None:
+        self.reply({"text": self.head.why_waiting(self.head.find_job(name))})
+
+
+class _CellSessions(_Handler):
+    def get(self) -> None:
+        self.reply(self.head.cell_sessions.rows())
+
+
+class _CellSession(_Handler):
+    def delete(self, name: str) -> None:
+        self.head.end_session(name, "somebody has ended it")
+        self.reply({})
+
+
 class _Events(_Handler):
     async def get(self) -> None:
         since, seconds = int(self.number("since")), min(MAX_WAIT_SECONDS, self.number("wait"))
@@ -134,6 +150,9 @@ _ROUTES = (
     (r"/v1/jobs/([^/]+)", _Job),
     (r"/v1/jobs/([^/]+)/series", _Series),
     (r"/v1/jobs/([^/]+)/cancel", _Cancel),
+    (r"/v1/jobs/([^/]+)/waiting", _Waiting),
+    (r"/v1/sessions", _CellSessions),
+    (r"/v1/sessions/([^/]+)", _CellSession),
     (r"/v1/events", _Events),
     (r"/v1/logs", _Logs),
     (r"/v1/cost", _Cost),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from jupyter_cluster.autoscaler import BootTimes
 from jupyter_cluster.head.journal import Journal
 from jupyter_cluster.head.link import NodeLink
-from jupyter_cluster.model import Launch, Load, Node, NodeState, NodeType, Resources
+from jupyter_cluster.model import Launch, Load, Node, NodeState, NodeType, Resources, unmarked
 
 # Stands for a type that has gone from the configuration.
 _NOTHING = NodeType("", Resources())
@@ -46,8 +46,14 @@ class Member:
 class Fleet:
     """All nodes that this cluster ever had, those that are gone for their cost."""
 
-    def __init__(self, journal: Journal, node_types: dict[str, NodeType]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        node_types: dict[str, NodeType],
+        kept_because: Callable[[str], str] = lambda _node: "",
+    ) -> None:
         self._journal = journal
+        self.kept_because = kept_because
         self.node_types = node_types
         self.members: dict[str, Member] = {}
         self._count = 0
@@ -123,7 +129,7 @@ class Fleet:
 
     def _node(self, member: Member, link: NodeLink | None) -> Node:
         if link is not None:
-            capacity, free = link.capacity, link.free
+            capacity, free = unmarked(link.capacity), unmarked(link.free)
             idle = None if link.bundles or member.state is not NodeState.READY else link.idle_since
         else:
             capacity = free = self._known(member.type).resources
@@ -136,6 +142,7 @@ class Fleet:
             free,
             member.since,
             idle,
+            kept_because=self.kept_because(member.id),
             meant_for=member.meant_for if member.state.is_pending else (),
             unneeded_since=member.unneeded_since,
         )
@@ -176,5 +183,5 @@ class Fleet:
                 "tasks_finished": link.finished if link else 0,
                 "idle_seconds": now - node.idle_since if node.idle_since else None,
                 "pid": link.pid if link else None,
-                "why": member.why,
+                "why": member.why or node.kept_because,
             }

@@ -26,8 +26,6 @@ _RUN_OF_OPEN = re.compile(b"[\x00\x01\x05]+")
 _RUN_OF_SENT = re.compile(b"\x01+")
 _NOT_QUEUED = re.compile(b"[^\x00]")
 
-# How much of the mean duration the newest results make up.
-
 
 @dataclass(frozen=True)
 class JobSpec:
@@ -36,8 +34,8 @@ class JobSpec:
     Attributes
     ----------
     kind : str
-        ``map`` (an item is the one argument), ``calls`` (an item is the arguments of a call) or
-        ``put`` (an item is itself the result).
+        ``map`` (an item is the one argument), ``calls`` (an item is the arguments of a call),
+        ``cell`` (an item is a cell of a notebook) or ``put`` (an item is itself the result).
     fn : str
         Digest of the pickled function.
     shape : list
@@ -48,6 +46,12 @@ class JobSpec:
         Whether the function's own exceptions are retried too.
     retry_timeouts : bool
         Whether running into the timeout is retried too.
+    nodes : list
+        The node that each task has to run on; empty where any will do.
+    session : str
+        The session that a cell runs in; empty for one of its own.
+    values : str
+        The job whose results are the values that a cell gives back.
     """
 
     id: str
@@ -62,6 +66,9 @@ class JobSpec:
     max_retries: int = 3
     retry_exceptions: bool = False
     retry_timeouts: bool = False
+    nodes: list[str] = field(default_factory=list)
+    session: str = ""
+    values: str = ""
 
     def to_json(self) -> str:
         """For the journal."""
@@ -78,7 +85,17 @@ class Range:
 
 
 class Job:
-    """A job as the head keeps it."""
+    """A job as the head keeps it.
+
+    Attributes
+    ----------
+    pinned : bool
+        Its tasks can run on one node only, so that they are no demand for others.
+    refused : str
+        Why its tasks cannot run at all; empty for nearly all jobs.
+    orphaned : bool
+        Its client is gone for good, and it is kept for the sake of another job.
+    """
 
     def __init__(self, spec: JobSpec, submitted: float) -> None:
         self.spec = spec
@@ -97,12 +114,26 @@ class Job:
         self.last_size = 1
         self.released = 0
         self.blocked_since: float | None = None
+        self.pinned = bool(spec.nodes)
+        self.refused = ""
+        self.orphaned = False
         self.durations = Durations()
 
     @property
     def id(self) -> str:
         """Its identity."""
         return self.spec.id
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether it is a cell of a notebook: somebody sits and waits for it."""
+        return self.spec.kind == "cell"
+
+    def task_name(self, index: int) -> str:
+        """A task as people know it."""
+        if self.is_cell:
+            return f"cell {self.spec.name!r}"
+        return f"task {index} of job {self.spec.name!r}"
 
     @property
     def queued(self) -> int:
@@ -199,6 +230,20 @@ class Job:
                 self.set_states(taken.start, taken.stop, SENT)
                 return taken
         return None
+
+    def queued_tasks(self) -> list[tuple[int, int]]:
+        """Position and attempt of every queued task, of a job with few."""
+        return [
+            (index, part.attempt)
+            for part in self.queue
+            for index in range(part.start, part.stop)
+            if self.states[index] == QUEUED
+        ]
+
+    def take_one(self, index: int, attempt: int) -> Range:
+        """A queued task out of turn, now as sent; `take` leaves it out."""
+        self.set_states(index, index + 1, SENT)
+        return Range(index, index + 1, attempt)
 
     def requeue(self, start: int, stop: int, attempt: int, front: bool = True) -> None:
         """Queue again what of a range was sent and has not ended."""

@@ -19,13 +19,15 @@ from jupyter_cluster.errors import (
     ResultLostError,
     TaskCrashedError,
 )
+from jupyter_cluster.head.cell_sessions import CellSessions
 from jupyter_cluster.head.dependencies import Dependencies
 from jupyter_cluster.head.inputs import InputStore
 from jupyter_cluster.head.job import CANCELLED, DONE, FAILED, QUEUED, Job, JobSpec
 from jupyter_cluster.head.journal import Journal, Statement
+from jupyter_cluster.head.outputs import Output, Outputs
 from jupyter_cluster.head.results import Results, ResultStore
 from jupyter_cluster.head.retries import judge
-from jupyter_cluster.model import JobState, Resources
+from jupyter_cluster.model import JobState, Resources, unmarked
 from jupyter_cluster.wire import Block, Status
 
 logger = logging.getLogger("jupyter_cluster.head")
@@ -39,6 +41,7 @@ class Follower(Protocol):
     """Somebody who is told what happens to a job."""
 
     def on_results(self, results: Results) -> None: ...
+    def on_output(self, job: str, output: Output) -> None: ...
     def on_job(self, job: Job) -> None: ...
 
 
@@ -62,7 +65,10 @@ class Jobs:
         on_forget: Callable[[str, int, int], None],
         on_turn: Callable[[Job], None],
         log: Callable[[str, str], None],
+        cell_sessions: CellSessions,
     ) -> None:
+        self.outputs = Outputs(journal)
+        self.cell_sessions = cell_sessions
         self.by_id: dict[str, Job] = {}
         self.ready: dict[str, Job] = {}
         self.inputs = inputs
@@ -100,6 +106,8 @@ class Jobs:
         if (job := self.by_id.get(spec.id)) is None:
             job = self.by_id[spec.id] = Job(spec, time.time())
             self._on_turn(job)
+            if spec.session:
+                self._admit(job)
             if spec.kind == "map":
                 self._log("job", f"job {spec.name!r} was submitted")
         self._journal.execute(
@@ -109,6 +117,15 @@ class Jobs:
             job.submitted,
         )
         return job
+
+    def _admit(self, job: Job) -> None:
+        session = job.spec.session
+        try:
+            self.cell_sessions.admit(session, unmarked(job.shape))
+        except JobError as error:
+            job.refused = str(error)
+            return
+        job.pinned = bool(self.cell_sessions.get(session).node)  # type: ignore[union-attr]
 
     def add_function(self, digest: str, code: bytes) -> None:
         """A pickled function that jobs will name."""
@@ -132,6 +149,8 @@ class Jobs:
             self.inputs.add(job.id, block)
             for index in self.dependencies.add(job, refs):
                 self._settle(job, index)
+            if job.refused:
+                self.fail(job, block.start, block.stop, job.refused)
             self._has_work(job)
             row = (job.id, block.start, block.base, block.ends.tobytes(), block.data)
             statement = (
@@ -147,10 +166,9 @@ class Jobs:
         if done:
             done()
 
-    def put(self, job: Job, block: Block, done: Callable[[], None] | None = None) -> None:
+    def put(self, job: Job, results: Results, done: Callable[[], None] | None = None) -> None:
         """Take values in as they are: results without a task."""
-        if job.add(block.start, len(block)):
-            results = Results(job.id, "", bytes(len(block)), block)
+        if job.add(results.block.start, len(results.block)):
             self._write_results(job, [results], done)
         elif done:
             self._journal.write([], done)
@@ -183,12 +201,22 @@ class Jobs:
         self._on_forget(job.id, 0, len(job.states))
         self.inputs.forget(job.id)
         self.results.forget(job.id)
+        self.outputs.forget(job.id)
+        if (values := self.by_id.get(job.spec.values)) and values.orphaned:
+            self.delete(values)
         self._journal.write(
             [
                 ("DELETE FROM jobs WHERE id = ?", (job.id,)),
                 ("DELETE FROM samples WHERE job = ?", (job.id,)),
             ]
         )
+
+    def fail(self, job: Job, start: int, stop: int, why: str) -> None:
+        """These tasks end without having been run, with the reason."""
+        for a, b in job.open_ranges(start, stop):
+            error = dump_error(JobError(why))
+            block = Block.of(a, [error] * (b - a))
+            self._write_results(job, [Results(job.id, "", bytes([Status.ERROR]) * (b - a), block)])
 
     # -- refs as arguments --------------------------------------------------------------------
 
@@ -229,6 +257,17 @@ class Jobs:
         self._write_results(job, final, done)
         self._has_work(job)
 
+    def show(
+        self, job: Job, index: int, attempt: int, number: int, data: bytes, done: Callable[[], None]
+    ) -> None:
+        """What a cell has shown: keep it, and tell who follows the job."""
+        self._tell_output(job, self.outputs.add(job.id, index, attempt, number, data, done))
+
+    def _tell_output(self, job: Job, output: Output | None) -> None:
+        if output is not None:
+            for follower in tuple(self._followers.get(job.id, ())):
+                follower.on_output(job.id, output)
+
     def _write_results(
         self, job: Job, parts: Iterable[Results], done: Callable[[], None] | None = None
     ) -> None:
@@ -265,6 +304,10 @@ class Jobs:
             job.finished = time.time()
             self._on_turn(job)
             self._journal.execute("UPDATE jobs SET finished = ? WHERE id = ?", job.finished, job.id)
+            if job.spec.session and not job.refused:
+                self.cell_sessions.cell_ended(job.spec.session)
+            if values := self.by_id.get(job.spec.values):
+                self.seal(values)
             if job.spec.kind == "map":
                 info = job.info()
                 self._log(
@@ -279,6 +322,8 @@ class Jobs:
 
     def requeue(self, job: Job, start: int, stop: int, attempt: int) -> None:
         """A node no longer has these: send them again, or give up where nodes keep dying."""
+        if job.is_cell and self._cell_lost(job, start, stop):
+            return
         if attempt >= MAX_ATTEMPTS:
             for a, b in job.open_ranges(start, stop):
                 error = TaskCrashedError(
@@ -294,6 +339,17 @@ class Jobs:
             return
         job.requeue(start, stop, attempt + 1)
         self.queue_again(job, start, stop)
+
+    def _cell_lost(self, job: Job, start: int, stop: int) -> bool:
+        """The node of a cell is gone; True where the cell cannot run on another one."""
+        if job.pinned:
+            what = f"session {job.spec.session!r}" if job.spec.session else "the node it had to use"
+            self.fail(job, start, stop, f"{job.task_name(start)} was lost: {what} is gone")
+            return True
+        for a, _ in job.open_ranges(start, stop):
+            text = "[its node was lost: the cell runs again on another one]"
+            self._tell_output(job, self.outputs.note(job.id, a, text))
+        return False
 
     def queue_again(self, job: Job, start: int, stop: int) -> None:
         """Tasks go back to the queue; those with refs wait until these have values (again)."""
@@ -313,12 +369,23 @@ class Jobs:
         lost = self.results.on_node(node)
         for job_id, index in lost:
             self.results.lost(job_id, index)
-            if job := self.by_id.get(job_id):
+            job = self.by_id.get(job_id)
+            if job and job.spec.kind == "put":
+                self._lose_value(job, index, node)
+            elif job:
                 if job.finished is not None:
                     self._journal.execute("UPDATE jobs SET finished = NULL WHERE id = ?", job_id)
                 job.reopen(index)
                 self.queue_again(job, index, index + 1)
         return len(lost)
+
+    def _lose_value(self, job: Job, index: int, node: str) -> None:
+        """A value that a cell left on its node cannot be made again."""
+        error = ResultLostError(
+            f"a value of a cell went with its node {node}", job.spec.name, index
+        )
+        block = Block.of(index, [dump_error(error)])
+        self._write_results(job, [Results(job.id, "", bytes([Status.ERROR]), block)])
 
     def fail_queued(self, shape: Resources, reason: str) -> None:
         """No node can ever hold tasks of this shape: they end, with the reason."""
@@ -341,8 +408,8 @@ class Jobs:
 
     def _delete_if_released(self, job: Job) -> None:
         """Calls that nobody holds a ref to any more are forgotten once they have ended."""
-        is_map = job.spec.kind == "map"
-        if job.sealed and not is_map and not job.unfinished and job.released >= len(job.states):
+        is_kept = job.spec.kind in ("map", "cell")
+        if job.sealed and not is_kept and not job.unfinished and job.released >= len(job.states):
             self.delete(job)
 
     def cancel(self, job: Job, ranges: list[tuple[int, int]] | None) -> None:
@@ -375,8 +442,13 @@ class Jobs:
         """A client is gone for good: its refs and values go with it, its jobs stay."""
         self.seal_client(client)
         for job in [job for job in self.by_id.values() if job.spec.client == client]:
-            if job.spec.kind != "map":
+            if job.spec.kind == "put" and self._cell_of(job) is not None:
+                job.orphaned = True  # goes with its cell, which may still be asked for it
+            elif job.spec.kind not in ("map", "cell"):
                 self.delete(job)
+
+    def _cell_of(self, values: Job) -> Job | None:
+        return next((job for job in self.by_id.values() if job.spec.values == values.id), None)
 
     # -- followers ----------------------------------------------------------------------------
 
@@ -395,7 +467,8 @@ class Jobs:
         return [
             job
             for job in self.by_id.values()
-            if job.unfinished or (job.spec.kind == "map" and job.state is JobState.RUNNING)
+            if job.unfinished
+            or (job.spec.kind in ("map", "cell") and job.state is JobState.RUNNING)
         ]
 
     # -- after a restart ----------------------------------------------------------------------
@@ -406,6 +479,8 @@ class Jobs:
 
     def resume(self, job: Job) -> None:
         """Go on with a job that was restored."""
+        if job.spec.session and job.unfinished:
+            self._admit(job)
         queued = {i: keys for i, keys in job.refs.items() if job.states[i] == QUEUED}
         for index in self.dependencies.add(job, queued):
             self._settle(job, index)

@@ -45,6 +45,11 @@ CREATE TABLE IF NOT EXISTS nodes (
 CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, time REAL, kind TEXT, text TEXT);
 CREATE TABLE IF NOT EXISTS samples (
     job TEXT, time REAL, done INTEGER, queued INTEGER, nodes INTEGER, slots INTEGER);
+CREATE TABLE IF NOT EXISTS outputs (
+    job TEXT, position INTEGER, task INTEGER, attempt INTEGER, number INTEGER, data BLOB,
+    PRIMARY KEY (job, position)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cell_sessions (name TEXT PRIMARY KEY, node TEXT, shape TEXT)
+    WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS samples_of_job ON samples (job, time);
 """
 

@@ -26,6 +26,8 @@ class Outstanding:
     ----------
     seconds : float or None
         How long it should take; None where nothing was measured yet.
+    begins_session : bool
+        The node makes a session for it.
     sent : float
         When it was sent (monotonic clock).
     """
@@ -33,6 +35,7 @@ class Outstanding:
     key: Key
     shape: Resources
     seconds: float | None = None
+    begins_session: bool = False
     sent: float = field(default_factory=time.monotonic)
 
 
@@ -76,6 +79,10 @@ class NodeLink:
     reserved_for: str = ""
     finished: int = 0
     recalled: float = 0.0
+
+    def reserve(self, resources: Resources, times: int = 1) -> None:
+        """A session holds this, or with -1 no longer, whether or not a cell runs in it."""
+        self._use(resources, times)
 
     @property
     def accepts(self) -> bool:

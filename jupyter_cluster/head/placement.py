@@ -1,7 +1,7 @@
 """Which node a bundle goes to.
 
 The fullest that has room, so that other nodes can end; where only room ahead of time is left, the
-emptiest. Tasks without GPU leave GPU nodes to those with, and large tasks get their turn.
+emptiest. Tasks without GPU leave GPU nodes to those with, and large tasks and cells get their turn.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class Placement:
         """A large task that always finds a node partly taken gets one to itself."""
         now = time.monotonic()
         job.blocked_since = job.blocked_since or now
-        if now - job.blocked_since < RESERVE_SECONDS or len(self._ready) < 2:
+        patience = 0 if job.is_cell else RESERVE_SECONDS
+        if now - job.blocked_since < patience or len(self._ready) < 2:
             return
         able = [n for n in self.nodes if job.shape.fits(n.capacity) and not n.reserved_for]
         if able and not any(node.reserved_for == job.id for node in self.nodes):

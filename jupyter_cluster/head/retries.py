@@ -81,7 +81,7 @@ def _is_retried(job: Job, status: Status) -> bool:
 def _given_up(job: Job, result: Results, status: Status, tries: int, verdict: Verdict) -> Results:
     index, name = result.block.start, job.spec.name
     again = f", {tries} times in all; it is given up as poison" if tries > 1 else ""
-    text = f"task {index} of job {name!r} failed on node {result.node}{again}: {_reason(result)}"
+    text = f"{job.task_name(index)} failed on node {result.node}{again}: {_reason(result)}"
     verdict.notes.append(("error", text.splitlines()[0]))
     error = _ERRORS[status](text, name, index, result.node)
     block = Block.of(index, [dump_error(error)])

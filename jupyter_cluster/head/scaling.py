@@ -10,7 +10,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jupyter_cluster.autoscaler import decide
 from jupyter_cluster.errors import CapacityError, ProviderError, QuotaError
@@ -27,6 +27,8 @@ from jupyter_cluster.model import (
     NodeState,
     Resources,
     Snapshot,
+    marked,
+    unmarked,
 )
 from jupyter_cluster.providers.base import Provider
 
@@ -118,6 +120,9 @@ class Scaling:
         """All that a decision depends on, at this moment."""
         now = time.time()
         self._cooling = {name: until for name, until in self._cooling.items() if until > now}
+        return with_types_marked(self._plain_snapshot(now))
+
+    def _plain_snapshot(self, now: float) -> Snapshot:
         return Snapshot(
             now=now,
             node_types=dict(self.fleet.node_types),
@@ -137,7 +142,8 @@ class Scaling:
         self.infeasible = reasons
         for found in infeasible:
             # Limits can be raised while the cluster runs; node types cannot be added.
-            if not any(found.shape.fits(t.resources) for t in self.fleet.node_types.values()):
+            types = self.fleet.node_types.values()
+            if not any(found.shape.fits(marked(t.resources, t.name)) for t in types):
                 self.jobs.fail_queued(found.shape, found.reason)
 
     def _check_budget(self) -> None:
@@ -320,6 +326,21 @@ class Scaling:
             # Whether the provider was asked for it, nobody knows: it is ended by its id.
             why = "the head was started again while it was requested"
             self._start(self._terminate(member, NodeState.FAILED, why))
+
+
+def with_types_marked(snapshot: Snapshot) -> Snapshot:
+    """Where tasks ask for a type of node, let the types be told apart by their resources."""
+    if all(unmarked(demand.shape) == demand.shape for demand in snapshot.demands):
+        return snapshot
+    types = {
+        name: replace(one, resources=marked(one.resources, name))
+        for name, one in snapshot.node_types.items()
+    }
+    nodes = tuple(
+        replace(n, resources=marked(n.resources, n.type), free=marked(n.free, n.type))
+        for n in snapshot.nodes
+    )
+    return replace(snapshot, node_types=types, nodes=nodes)
 
 
 _WATCHED = (

@@ -16,6 +16,7 @@ from typing import Any
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.dask_settings import configure_dask
 from jupyter_cluster.errors import ClusterError, JobError
+from jupyter_cluster.head.cell_sessions import CellSessions, unused_text
 from jupyter_cluster.head.diary import Diary
 from jupyter_cluster.head.dispatcher import Dispatcher
 from jupyter_cluster.head.endpoint import serve
@@ -31,6 +32,7 @@ from jupyter_cluster.head.results import ON_HEAD, ResultStore
 from jupyter_cluster.head.scaling import Scaling, Targets
 from jupyter_cluster.head.scheduler import HeadScheduler
 from jupyter_cluster.head.sessions import Sessions
+from jupyter_cluster.head.waiting import Place, why_waiting
 from jupyter_cluster.model import Resources, format_seconds
 from jupyter_cluster.providers.base import Provider
 from jupyter_cluster.trust import Role, dask_security, server_context
@@ -58,10 +60,16 @@ class Head:
         journal = self.journal = Journal(folder / "journal.sqlite", self._loop, self._on_problem)
         self.diary = Diary(journal)
         self.lines = Lines(folder / "logs" / "tasks.log")
-        self.fleet = Fleet(journal, config.node_types())
+        self.cell_sessions = CellSessions(journal, self.diary.add)
+        self.fleet = Fleet(journal, config.node_types(), self.cell_sessions.kept_because)
         self.metrics = Metrics(journal)
         self.dispatcher = Dispatcher(
-            self.diary.add, self.fleet.has, self._on_node, self.lines.add, self.value_of
+            self.diary.add,
+            self.fleet.has,
+            self._on_node,
+            self.lines.add,
+            self.value_of,
+            self.cell_sessions,
         )
         self.jobs = self.dispatcher.jobs = Jobs(
             journal,
@@ -73,6 +81,7 @@ class Head:
             on_forget=self.dispatcher.drop_values,
             on_turn=lambda job: self.metrics.sample(job, self.dispatcher),
             log=self.diary.add,
+            cell_sessions=self.cell_sessions,
         )
         self.sessions = Sessions(identity["id"], self.jobs, self.read_stored)
         self._scaling: Scaling | None = None
@@ -248,6 +257,8 @@ class Head:
         last_task = time.time()
         while allowed:
             await asyncio.sleep(min(5.0, allowed / 4))
+            for session in self.cell_sessions.unused(allowed):
+                self.end_session(session.name, unused_text(allowed), is_known=False)
             if any(job.unfinished for job in self.jobs.by_id.values()):
                 last_task = time.time()
             if self._targets.closing and not self.fleet.alive:
@@ -256,6 +267,24 @@ class Head:
             if time.time() - max(last_task, self.sessions.last_activity) > allowed:
                 self.end(f"no task and no active client for {format_seconds(allowed)}")
                 return
+
+    def end_session(self, name: str, why: str, is_known: bool = True) -> None:
+        """End a session of cells; unless its user knows, the next cell in it says so.
+
+        Raises
+        ------
+        JobError
+            There is none of this name.
+        """
+        session = self.cell_sessions.get(name)
+        if session is None:
+            known = ", ".join(row["name"] for row in self.cell_sessions.rows()) or "none"
+            raise JobError(f"there is no session {name!r}; there are: {known}")
+        if link := self.dispatcher.nodes.get(session.node):
+            link.reserve(session.held, -1)
+            link.send({"op": "jc-end-session", "session": name})
+        self.cell_sessions.ended(name, why, is_known)
+        self.dispatcher.plan()
 
     # -- status and control -------------------------------------------------------------------
 
@@ -296,6 +325,18 @@ class Head:
         """A job with its rate."""
         rate = self.metrics.rate(job) if not job.finished else None
         return {**job.info().as_dict(), "rate": rate, "kind": job.spec.kind}
+
+    def why_waiting(self, job: Job) -> str:
+        """What the next task of a job waits for; empty where none waits."""
+        problems = self._scaling.infeasible if self._scaling else ()
+        place = Place(
+            self.dispatcher.nodes.values(),
+            self.fleet.alive,
+            self.fleet.node_types,
+            self._targets.limits,
+            problems,
+        )
+        return why_waiting(job, place)
 
     def find_job(self, name: str) -> Job:
         """A job by its id or its name; the newest of that name.

@@ -19,6 +19,7 @@ from distributed.core import Status as DaskStatus
 from jupyter_cluster.errors import ClusterError, JobError
 from jupyter_cluster.head.job import DONE, Job, JobSpec
 from jupyter_cluster.head.jobs import Jobs
+from jupyter_cluster.head.outputs import Output
 from jupyter_cluster.head.results import Results
 from jupyter_cluster.wire import PROTOCOL, Block
 
@@ -128,7 +129,7 @@ class Session:
         account = self._jobs.get(job)
         safe = self._acknowledging(job, unpacked)
         if account.spec.kind == "put":
-            self._jobs.put(account, unpacked, safe)
+            self._jobs.put(account, Results(job, "", bytes(len(unpacked)), unpacked), safe)
         else:
             self._jobs.add_tasks(account, unpacked, {i: list(keys) for i, keys in refs}, safe)
 
@@ -140,9 +141,14 @@ class Session:
         self._jobs.seal(account)
         self.on_job(account)
 
-    def _on_follow(self, job: str) -> None:
-        """Tell what has ended so far, then what ends from now on."""
+    def _on_follow(self, job: str, outputs: int = 0) -> None:
+        """Tell what has ended so far, then what ends from now on; of a cell also what it shows.
+
+        `outputs` is how many batches of output the client has.
+        """
         account = self._jobs.get(job)
+        for output in self._jobs.outputs.since(job, outputs):
+            self.on_output(job, output)
         for start, states in account.runs_of_final():
             self.tell(op="ended", job=job, start=start, states=states)
         self._jobs.follow(account, self)
@@ -193,6 +199,16 @@ class Session:
             node=results.node,
             statuses=results.statuses,
             block=results.block.pack(),
+        )
+
+    def on_output(self, job: str, output: Output) -> None:
+        """What a cell has shown."""
+        self.tell(
+            op="output",
+            job=job,
+            position=output.position,
+            index=output.index,
+            data=output.data,
         )
 
     def on_job(self, job: Job) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from jupyter_cluster.agent.bundle import Bundle
-from jupyter_cluster.agent.shared import IDLE, Shared
 from jupyter_cluster.agent.devices import Devices
 from jupyter_cluster.agent.frames import Reader, pack
+from jupyter_cluster.agent.shared import IDLE, Shared
 from jupyter_cluster.agent.slot import describe_end
 from jupyter_cluster.agent.spool import Spool
 from jupyter_cluster.model import UNITS, Resources
