@@ -143,9 +143,9 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         link.settled = False
         self._by_address[worker] = link
         self._forget_unknown(link, stored)
-        for session in sessions:
-            if (known := self.cell_sessions.get(session)) is None or known.node != node:
-                link.send({"op": "jc-end-session", "session": session})
+        for name in sessions:
+            if (known := self.cell_sessions.get(name)) is None or known.node != node:
+                link.send({"op": "jc-end-session", "session": name})
 
     def _forget_unknown(self, link: NodeLink, stored: list[str]) -> None:
         """Large results on a node that nobody will ask for."""

@@ -129,6 +129,11 @@ class Job:
         """Whether it is a cell of a notebook: somebody sits and waits for it."""
         return self.spec.kind == "cell"
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether it stays when its client goes, until somebody deletes it."""
+        return self.spec.kind in ("map", "cell")
+
     def task_name(self, index: int) -> str:
         """A task as people know it."""
         if self.is_cell:

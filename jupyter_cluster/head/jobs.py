@@ -408,8 +408,12 @@ class Jobs:
 
     def _delete_if_released(self, job: Job) -> None:
         """Calls that nobody holds a ref to any more are forgotten once they have ended."""
-        is_kept = job.spec.kind in ("map", "cell")
-        if job.sealed and not is_kept and not job.unfinished and job.released >= len(job.states):
+        if (
+            job.sealed
+            and not job.is_kept
+            and not job.unfinished
+            and job.released >= len(job.states)
+        ):
             self.delete(job)
 
     def cancel(self, job: Job, ranges: list[tuple[int, int]] | None) -> None:
@@ -444,7 +448,7 @@ class Jobs:
         for job in [job for job in self.by_id.values() if job.spec.client == client]:
             if job.spec.kind == "put" and self._cell_of(job) is not None:
                 job.orphaned = True  # goes with its cell, which may still be asked for it
-            elif job.spec.kind not in ("map", "cell"):
+            elif not job.is_kept:
                 self.delete(job)
 
     def _cell_of(self, values: Job) -> Job | None:
@@ -467,8 +471,7 @@ class Jobs:
         return [
             job
             for job in self.by_id.values()
-            if job.unfinished
-            or (job.spec.kind in ("map", "cell") and job.state is JobState.RUNNING)
+            if job.unfinished or (job.is_kept and job.state is JobState.RUNNING)
         ]
 
     # -- after a restart ----------------------------------------------------------------------
