@@ -118,7 +118,7 @@ def dump_names(names: Mapping[str, Any], namespace: dict[str, Any], limit: int) 
             try:
                 pickler.dump((name, value))
             except Exception as error:
-                raise unpicklable(value, f"the variable {name!r}", error) from error
+                raise unpicklable(value, f"the variable {name!r}", error, "cell") from error
             sizes[name] = buffer.tell() - before
             if buffer.tell() > limit:
                 raise _too_large(sizes, limit)
@@ -145,14 +145,16 @@ def load_names(data: bytes) -> dict[str, Any]:
     return names
 
 
-def unpicklable(value: Any, what: str, error: BaseException) -> SerializationError:
-    """The sentence for something that cannot be sent."""
+def unpicklable(
+    value: Any, what: str, error: BaseException, where: str = "function"
+) -> SerializationError:
+    """The sentence for something that cannot be sent; `where` it should be created instead."""
     culprit = _find_culprit(value, 3)
     where = f" because of {culprit}" if culprit else ""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return SerializationError(
         f"{what} cannot be sent to the cluster{where}: {reason}. "
-        "Create such an object inside the function instead."
+        f"Create such an object inside the {where} instead."
     )
 
 

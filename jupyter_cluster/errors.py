@@ -6,6 +6,7 @@
     ├── ConfigError                   the cluster YAML, all its problems at once
     ├── UsageError                    a verb, an option or an argument that cannot be
     ├── RegistryError                 no such cluster, several, or a name already in use
+    │   └── NoClusterError            none is running
     ├── ConnectionLostError           the head cannot be reached
     ├── ProviderError                 a machine could not be had
     │   ├── CapacityError             the provider has none of that type now
@@ -49,6 +50,10 @@ class UsageError(ClusterError):
 
 class RegistryError(ClusterError):
     """The registry of clusters on disk does not hold what was asked for."""
+
+
+class NoClusterError(RegistryError):
+    """No cluster is running."""
 
 
 class ConnectionLostError(ClusterError):

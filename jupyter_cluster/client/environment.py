@@ -39,11 +39,14 @@ class Environment:
         SHA-256 of the archive; empty where there are no modules.
     archive : bytes
         The modules as a zip file.
+    names : tuple of str
+        Of the modules and packages in it.
     """
 
     folder: str
     digest: str
     archive: bytes
+    names: tuple[str, ...] = ()
 
     @property
     def spec(self) -> dict[str, str]:
@@ -155,4 +158,5 @@ def _pack(members: dict[str, Path]) -> Environment:
             # A fixed date: the same content has the same digest.
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), path.read_bytes())
     content = buffer.getvalue()
-    return Environment(os.getcwd(), hashlib.sha256(content).hexdigest(), content)
+    names = tuple(sorted({name.partition("/")[0].removesuffix(".py") for name in members}))
+    return Environment(os.getcwd(), hashlib.sha256(content).hexdigest(), content, names)

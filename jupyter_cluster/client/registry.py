@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_cluster.errors import RegistryError
+from jupyter_cluster.errors import NoClusterError, RegistryError
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
@@ -102,7 +102,7 @@ def find(name: str | None = None) -> Entry:
         if len(alive) == 1:
             return alive[0]
         if not alive:
-            raise RegistryError("no cluster is running; start one with `up`")
+            raise NoClusterError("no cluster is running; start one with `up`")
         raise RegistryError(f"several clusters are running: {names}; say which one")
     known = entry(name)
     if known.is_alive:

@@ -12,10 +12,10 @@ from jupyter_cluster.client import launch
 from jupyter_cluster.client.cluster import Cluster
 from jupyter_cluster.client.reading import Failure, value_of, values_of
 from jupyter_cluster.client.refs import Ref
-from jupyter_cluster.client.registry import Entry, entries, find
+from jupyter_cluster.client.registry import Entry, find
 from jupyter_cluster.client.remote import make_remote
 from jupyter_cluster.config import ClusterConfig, load, local_config
-from jupyter_cluster.errors import GetTimeoutError, RegistryError, UsageError
+from jupyter_cluster.errors import GetTimeoutError, NoClusterError, UsageError
 
 _current: Cluster | None = None
 
@@ -81,20 +81,24 @@ def at_hand() -> Cluster | None:
     return _current
 
 
-def current() -> Cluster:
-    """The cluster at hand; where there is none, the only one that runs, or a new local one."""
+def current(start: bool = True) -> Cluster:
+    """The cluster at hand; where there is none, the only one that runs, or a new local one.
+
+    Raises
+    ------
+    RegistryError
+        Several run, or none does and none is to be started.
+    """
     global _current
     if _current is None or _current.has_ended:
-        _current = Cluster(_found_or_started())
+        _current = Cluster(_found_or_started() if start else find())
     return _current
 
 
 def _found_or_started() -> Entry:
     try:
         return find()
-    except RegistryError:
-        if any(one.is_alive for one in entries()):
-            raise
+    except NoClusterError:
         return launch.start(local_config())
 
 

@@ -33,7 +33,7 @@ from jupyter_cluster.head.scaling import Scaling, Targets
 from jupyter_cluster.head.scheduler import HeadScheduler
 from jupyter_cluster.head.sessions import Sessions
 from jupyter_cluster.head.waiting import Place, why_waiting
-from jupyter_cluster.model import Resources, format_seconds
+from jupyter_cluster.model import NodeType, Resources, format_seconds
 from jupyter_cluster.providers.base import Provider
 from jupyter_cluster.trust import Role, dask_security, server_context
 from jupyter_cluster.wire import Status
@@ -300,6 +300,7 @@ class Head:
             "started": self._started,
             "nodes": nodes,
             "max_workers": self._targets.limits.max_workers,
+            "node_types": [_type_row(one) for one in self.fleet.node_types.values()],
             "jobs": self.job_list(),
             "cost": self.fleet.cost(),
             "infeasible": list(self._scaling.infeasible) if self._scaling else [],
@@ -395,6 +396,17 @@ class Head:
             "min_workers": {n: t.min_workers for n, t in self.fleet.node_types.items()},
             "request": [[shape.as_dict(), count] for shape, count in targets.requests],
         }
+
+
+def _type_row(node_type: NodeType) -> dict[str, Any]:
+    return {
+        "name": node_type.name,
+        "resources": node_type.resources.as_dict(),
+        "min_workers": node_type.min_workers,
+        "max_workers": node_type.max_workers,
+        "price": node_type.price,
+        "boot_seconds": node_type.boot_seconds,
+    }
 
 
 def _count(name: str, value: Any) -> int:

@@ -4,36 +4,60 @@ from __future__ import annotations
 
 import shlex
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from IPython.core import magic_arguments
 from IPython.core.error import UsageError as MagicUsageError
-from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.core.magic import (
+    Magics,
+    line_cell_magic,
+    line_magic,
+    magics_class,
+    no_var_expand,
+)
+from traitlets import Float, Unicode
 
 from jupyter_cluster.commands import TextRequested, completions, overview, parse, run
 from jupyter_cluster.commands.console import Console
+from jupyter_cluster.commands.tasks import seconds
 from jupyter_cluster.errors import ClusterError, UsageError
+from jupyter_cluster.notebook.cell_errors import sentence
+from jupyter_cluster.notebook.options import memory, split, with_arguments
 from jupyter_cluster.notebook.progress import PROGRAM, NotebookConsole
+from jupyter_cluster.notebook.remote import Code, Defaults
+from jupyter_cluster.notebook.remote import run as run_remote
 from jupyter_cluster.notebook.reprs import cluster_bundle, job_bundle
 
 MAGIC = PROGRAM.removeprefix("%")
+REMOTE = "remote"
 # A cluster need not be named to these, since the one at hand is meant.
 _ABOUT_A_CLUSTER = ("down", "status", "nodes", "jobs", "scale", "logs", "monitor", "cost")
 
 
 @magics_class
 class ClusterMagics(Magics):  # type: ignore[misc]
-    """The line magic; its help is that of the parser."""
+    """`%cluster`, `%remote` and `%%remote`; its traits are the defaults of their options."""
 
-    @line_magic(MAGIC)  # type: ignore[untyped-decorator]
+    cluster_name = Unicode("", help="The cluster to use; empty: the one at hand.").tag(config=True)
+    cpus = Float(1.0, help="CPUs that a remote cell needs.").tag(config=True)
+    gpus = Float(0.0, help="GPUs that a remote cell needs.").tag(config=True)
+    memory = Unicode("", help="Memory that a remote cell needs, e.g. 8GB.").tag(config=True)
+    timeout = Unicode("", help="Stop a remote cell after this, e.g. 2h.").tag(config=True)
+    max_megabytes = Float(
+        200.0, help="Refuse to send variables that are larger together, in MB."
+    ).tag(config=True)
+
+    @line_magic(MAGIC)
     def cluster(self, line: str) -> None:
         try:
-            run_line(line, _console(self.shell))
+            run_line(line, _console(self.shell), self.cluster_name)
         except UsageError as error:
             raise MagicUsageError(str(error)) from None
         except ClusterError as error:
-            raise _without_traceback(error) from None
+            raise sentence(error) from None
 
     cluster.__doc__ = f"""Start, watch and end clusters.
 
@@ -43,14 +67,81 @@ examples:
   %cluster up                  a cluster on this machine, which is then at hand
   %cluster up cluster.yaml     the cluster that a file describes
   %cluster                     its status
+  %cluster panel               a live view of it, below this cell
   %cluster monitor -f          what the autoscaler does, and why
   %cluster down                end it
 
 {overview(PROGRAM)}
 """
 
+    @magic_arguments.magic_arguments(REMOTE)
+    @with_arguments
+    @no_var_expand
+    @line_cell_magic
+    def remote(self, line: str, cell: str | None = None) -> Any:
+        """Run a cell, or an expression, on the cluster.
 
-def run_line(line: str, console: Console) -> None:
+        The variables that it reads are sent along, what it prints and displays appears here, and
+        the value of its last expression is the value of this cell. It runs in an IPython of its
+        own with an empty namespace, on a node that has room.
+
+        Options come first, then the code:
+
+            %%remote --cpus 4 --out model
+            model = train(data)
+
+            score = %remote --gpus 1 evaluate(model)
+        """
+        try:
+            words, rest = split(line, self.remote.parser)
+            options = self.remote.parser.parse_args(words)
+            if cell is not None and rest:
+                raise UsageError(
+                    f"%%remote: {rest!r} is no option; the code goes below the first line"
+                )
+            if cell is None and not rest:
+                raise UsageError("%remote: which code? E.g. %remote f(3); %%remote runs a cell")
+            return run_remote(self.shell, options, self._code(line, rest, cell), self._defaults())
+        except UsageError as error:
+            raise MagicUsageError(str(error)) from None
+        except ClusterError as error:
+            raise (error if hasattr(error, "_render_traceback_") else sentence(error)) from None
+
+    def _code(self, line: str, rest: str, cell: str | None) -> Code:
+        number, at = place_in_notebook(self.shell)
+        if cell is None:
+            return Code(rest, f"%remote {line}", at, number)
+        return Code(cell, f"%%remote {line}\n{cell}", 2, number)
+
+    def _defaults(self) -> Defaults:
+        try:
+            return Defaults(
+                cluster=self.cluster_name,
+                cpus=self.cpus,
+                gpus=self.gpus,
+                memory=memory(self.memory) if self.memory else None,
+                timeout=seconds(self.timeout) if self.timeout else None,
+                max_bytes=int(self.max_megabytes * 1e6),
+            )
+        except ArgumentTypeError as error:
+            raise UsageError(f"%config ClusterMagics: {error}") from None
+
+
+def place_in_notebook(shell: Any) -> tuple[int, int]:
+    """The number of the cell that runs, and the line of it.
+
+    A shell's own count is one too high while a cell runs, in some versions of IPython.
+    """
+    names = getattr(shell.compile, "_filename_map", {})
+    frame: Any = sys._getframe()
+    while frame is not None:
+        if (number := names.get(frame.f_code.co_filename)) is not None:
+            return int(number), int(frame.f_lineno)
+        frame = frame.f_back
+    return int(shell.execution_count), 1
+
+
+def run_line(line: str, console: Console, default: str = "") -> None:
     """Run a line of the magic, and keep the cluster at hand in step with it.
 
     Raises
@@ -66,7 +157,7 @@ def run_line(line: str, console: Console) -> None:
         console.show(str(text))
         return
     if options.verb in _ABOUT_A_CLUSTER and options.cluster is None:
-        options.cluster = _name_at_hand()
+        options.cluster = default or _name_at_hand()
     try:
         answer = run(options, console)
     except KeyboardInterrupt:
@@ -115,12 +206,6 @@ def _console(shell: Any) -> Console:
     return Terminal(PROGRAM)
 
 
-def _without_traceback(error: ClusterError) -> ClusterError:
-    """The same error, of which IPython shows the sentence and not our frames."""
-    vars(error)["_render_traceback_"] = lambda: [f"{type(error).__name__}: {error}"]
-    return error
-
-
 # -- loading --------------------------------------------------------------------------------------
 
 
@@ -130,7 +215,9 @@ def _complete(_shell: Any, event: SimpleNamespace) -> list[str]:
 
 def load(shell: Any) -> None:
     """Give a shell the magic and its completion."""
-    shell.register_magics(ClusterMagics)
+    magics = ClusterMagics(shell=shell)
+    shell.register_magics(magics)
+    shell.configurables.append(magics)  # for %config
     shell.set_hook("complete_command", _complete, str_key=PROGRAM)
     if (formatter := getattr(shell, "display_formatter", None)) is not None:
         for (module, name), shown in _SHOWN.items():
@@ -160,6 +247,8 @@ _SHOWN: dict[tuple[str, str], Callable[..., dict[str, str] | None]] = {
 
 def unload(shell: Any) -> None:
     """Take them away again."""
-    shell.magics_manager.magics["line"].pop(MAGIC, None)
+    for kind, name in (("line", MAGIC), ("line", REMOTE), ("cell", REMOTE)):
+        shell.magics_manager.magics[kind].pop(name, None)
+    shell.configurables[:] = [c for c in shell.configurables if not isinstance(c, ClusterMagics)]
     shell.magics_manager.registry.pop(ClusterMagics.__name__, None)
     shell.strdispatchers["complete_command"].strs.pop(PROGRAM, None)

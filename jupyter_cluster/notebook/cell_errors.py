@@ -1,0 +1,57 @@
+"""How the errors of remote cells look: the frames of the user's code, and none of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_cluster.model import format_seconds
+
+Render = Callable[[], list[str]]
+
+
+class CellInterrupted(KeyboardInterrupt):
+    """The user has interrupted a remote cell, and nothing of it runs any more."""
+
+    def __init__(self, where: str, seconds: float) -> None:
+        super().__init__(f"the cell was stopped{where} after {format_seconds(seconds)}")
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"KeyboardInterrupt: {self}"]
+
+
+class CellSyntaxError(Exception):
+    """A cell is no Python; it was not sent.
+
+    No `SyntaxError` itself: IPython would show the frames that lead to the magic.
+    """
+
+    def __init__(self, shell: Any, error: SyntaxError) -> None:
+        super().__init__(str(error))
+        error.__traceback__ = error.__context__ = error.__cause__ = None  # frames of ours
+        self._lines: list[str] = shell.SyntaxTB.structured_traceback(type(error), error, [])
+
+    def _render_traceback_(self) -> list[str]:
+        return self._lines
+
+
+CellSyntaxError.__name__ = "SyntaxError"
+
+
+def rendered(error: BaseException, lines: list[str]) -> BaseException:
+    """The same error, which IPython shows as these lines."""
+    vars(error)["_render_traceback_"] = lambda: lines
+    return error
+
+
+def sentence(error: BaseException) -> BaseException:
+    """The same error, of which IPython shows the sentence and not our frames."""
+    return rendered(error, [f"{type(error).__name__}: {error}"])
+
+
+def remote_error(error: BaseException, event: dict[str, Any] | None, where: str) -> BaseException:
+    """An error of a cell, as the node has rendered it; `where` says on which node it was."""
+    if event is None:  # its process died, or it never ran
+        return sentence(error)
+    *lines, last = event["traceback"]
+    return rendered(error, [*lines, f"{last}\n[raised{where}]" if where else last])
