@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
 import time
@@ -127,6 +128,8 @@ class CellJob(Job):
         self._values_job = values
         self._begun: set[int] = set()
         self._shown: set[int] = set()
+        self._events: list[tuple[int, Event]] = []
+        self._batches = 0
         self._read = 0
 
     # -- what it shows ------------------------------------------------------------------------
@@ -136,19 +139,33 @@ class CellJob(Job):
 
         Each with the position of its task. All that a task shows is here before it has ended.
         """
-        channel, connection = self._channel, self._connection
-        with connection.changed:
-            try:
-                connection.wait_until(
-                    lambda: len(channel.outputs) > self._read or self._all_ended(), seconds, ""
-                )
-            except GetTimeoutError:
-                return []
-            batches, self._read = channel.outputs[self._read :], len(channel.outputs)
-        events = [(index, event) for index, data in batches for event in json.loads(data)]
-        for index, event in events:
-            self._note(index, event)
+        events = self.events_from(self._read, seconds)
+        self._read += len(events)
         return events
+
+    def events_from(self, start: int, seconds: float = 0.0) -> list[tuple[int, Event]]:
+        """What its tasks have shown, without the first `start` events, waited for."""
+        with self._connection.changed:
+            self._read_batches()
+            if len(self._events) <= start:
+                with contextlib.suppress(GetTimeoutError):
+                    self._connection.wait_until(
+                        lambda: self._has_batches or self._all_ended(), seconds, ""
+                    )
+                self._read_batches()
+            return self._events[start:]
+
+    @property
+    def _has_batches(self) -> bool:
+        return len(self._channel.outputs) > self._batches
+
+    def _read_batches(self) -> None:
+        new = self._channel.outputs[self._batches :]
+        self._batches += len(new)
+        for index, data in new:
+            for event in json.loads(data):
+                self._note(index, event)
+                self._events.append((index, event))
 
     def _note(self, index: int, event: Event) -> None:
         if event["type"] == "begin":
@@ -160,14 +177,24 @@ class CellJob(Job):
 
     @property
     def has_begun(self) -> bool:
-        """Whether a task has begun, as far as `take_events` has told."""
+        """Whether a task has begun, as far as is known here."""
         return bool(self._begun)
 
     @property
     def is_over(self) -> bool:
         """Whether every task has ended and all that they have shown was read."""
         with self._connection.changed:
-            return self._all_ended() and self._read == len(self._channel.outputs)
+            return self.has_ended and self._read == len(self._events) and not self._has_batches
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether every task has ended."""
+        return self._all_ended()
+
+    @property
+    def state(self) -> str:
+        """As the head has told last: running, done, failed or cancelled."""
+        return str(self._channel.info.get("state", "running"))
 
     def why_waiting(self) -> str:
         """What it waits for, as a sentence; empty where it waits for nothing."""

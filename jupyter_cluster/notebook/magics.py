@@ -222,6 +222,7 @@ def load(shell: Any) -> None:
     if (formatter := getattr(shell, "display_formatter", None)) is not None:
         for (module, name), shown in _SHOWN.items():
             formatter.mimebundle_formatter.for_type_by_name(module, name, shown)
+        formatter.ipython_display_formatter.for_type_by_name(*_CELL_JOB, _show_cell)
 
 
 def _show_cluster(cluster: Any, **_ignored: Any) -> dict[str, str] | None:
@@ -238,6 +239,13 @@ def _show_job(job: Any, **_ignored: Any) -> dict[str, str] | None:
         return None
 
 
+def _show_cell(job: Any) -> None:
+    from jupyter_cluster.notebook.async_cell import show
+
+    show(job)
+
+
+_CELL_JOB = ("jupyter_cluster.client.cell_job", "CellJob")
 # By name: the client's modules are not imported before somebody uses them.
 _SHOWN: dict[tuple[str, str], Callable[..., dict[str, str] | None]] = {
     ("jupyter_cluster.client.cluster", "Cluster"): _show_cluster,
