@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_cluster.client.connection import JobChannel
 from jupyter_cluster.client.environment import Environment, modules_messages
 from jupyter_cluster.client.job import Job
-from jupyter_cluster.client.reading import Failure, value_of
+from jupyter_cluster.client.reading import Failure, bring, value_of
 from jupyter_cluster.client.refs import Ref
 from jupyter_cluster.client.remote import TaskOptions
 from jupyter_cluster.codec import Names, dumps
@@ -86,6 +86,7 @@ def submit(
         "nodes": list(nodes),
         "session": session,
         "values": values,
+        "outs": list(cell.outs),
         # What a cell did before its process died cannot be undone: it is not run twice for that.
         **options.spec(),
         "max_retries": 0,
@@ -101,6 +102,17 @@ def submit(
     channel = JobChannel(job, opening)
     connection.open(channel)
     return CellJob(cluster, channel, name, nodes=tuple(nodes), values=values, outs=cell.outs)
+
+
+def found(cluster: Cluster, channel: JobChannel, row: dict[str, Any]) -> CellJob:
+    """The cell that another client, or this one before its kernel was started again, has sent."""
+    values = row["values"]
+    if values not in cluster.connection.channels:
+        following = JobChannel(values, [])
+        cluster.connection.open(following)
+        cluster.connection.send(**following.following)
+    nodes, outs = tuple(row["nodes"]), tuple(row["outs"])
+    return CellJob(cluster, channel, row["name"], nodes=nodes, values=values, outs=outs)
 
 
 class CellJob(Job):
@@ -196,6 +208,13 @@ class CellJob(Job):
         """As the head has told last: running, done, failed or cancelled."""
         return str(self._channel.info.get("state", "running"))
 
+    def wait_until_taken(self) -> None:
+        """Wait until the head has the cell, which then needs this process no more."""
+        with self._connection.changed:
+            self._connection.wait_until(
+                lambda: bool(self._channel.info), 60, "the head has not taken the cell"
+            )
+
     def why_waiting(self) -> str:
         """What it waits for, as a sentence; empty where it waits for nothing."""
         answer = self._cluster.endpoint.get(self._cluster.endpoint.job(self.id, "waiting"))
@@ -246,7 +265,7 @@ class CellJob(Job):
     def _is_large(self, ref: Ref) -> bool:
         outcomes = self._connection.channels[ref.job].outcomes
         with self._connection.changed:
-            self._connection.wait_until(lambda: outcomes.is_here(ref.index), 60, "a value is late")
+            bring(self._connection, ref.job, ref.index, ref.index + 1, None)
             ((statuses, block, _node),) = outcomes.find(ref.index, ref.index + 1)
         return statuses[0] == Status.STORED and int(bytes(block.item(ref.index))) > OUT_BYTES
 

@@ -8,10 +8,10 @@ import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from jupyter_cluster.client import launch
+from jupyter_cluster.client import cell_job, launch
 from jupyter_cluster.client.calls import CallStream
-from jupyter_cluster.client.cell_job import CellJob
 from jupyter_cluster.client.connection import Connection, JobChannel
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.environment import Environment, Surroundings, modules_messages
@@ -273,8 +273,9 @@ class Cluster:
             channel = JobChannel(row["id"], [])
             self.connection.open(channel)
             self.connection.send(**channel.following)
-        made = CellJob if row["kind"] == "cell" else Job
-        return made(self, channel, row["name"])
+        if row["kind"] == "cell":
+            return cell_job.found(self, channel, row)
+        return Job(self, channel, row["name"])
 
     def sessions(self) -> list[dict[str, Any]]:
         """A row for each session of cells: name, node, resources, whether a cell runs in it."""
@@ -282,7 +283,7 @@ class Cluster:
 
     def end_session(self, name: str) -> None:
         """End a session of cells and forget its variables."""
-        self.endpoint.delete(f"sessions/{name}")
+        self.endpoint.delete(f"sessions/{quote(name, safe='')}")
 
     def request_resources(
         self,

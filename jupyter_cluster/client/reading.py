@@ -43,7 +43,7 @@ def values_of(
 ) -> list[Any]:
     """The values of consecutive tasks, waited for; a `Failure` where a task has none."""
     with connection.changed:
-        _fetch(connection, job, start, stop, timeout)
+        bring(connection, job, start, stop, timeout)
         found = list(connection.channels[job].outcomes.find(start, stop))
     values: list[Any] = []
     for statuses, block, node in found:
@@ -94,7 +94,7 @@ def forget(connection: Connection, job: str, start: int, stop: int) -> None:
         connection.send(op="credit", size=freed)
 
 
-def _fetch(connection: Connection, job: str, start: int, stop: int, timeout: float | None) -> None:
+def bring(connection: Connection, job: str, start: int, stop: int, timeout: float | None) -> None:
     """Have the results of a range here; with the condition held."""
     channel = connection.channels[job]
     asked: set[int] = set()
@@ -127,7 +127,7 @@ def _read_stored(connection: Connection, job: str, index: int, timeout: float | 
     while (data := _read_parts(connection, job, index, timeout)) is None:
         # It went with its node and is computed again, or will be once the head has noticed.
         connection.changed.wait(_NOTICE_SECONDS)
-        _fetch(connection, job, index, index + 1, timeout)
+        bring(connection, job, index, index + 1, timeout)
         ((statuses, block, _node),) = connection.channels[job].outcomes.find(index, index + 1)
         if statuses[0] != Status.STORED:  # the new one may be small
             return block.data

@@ -138,6 +138,11 @@ def _jobs(parser: Parser) -> None:
     change.add_argument("--delete", metavar="JOB", help="forget it and its results")
 
 
+def _sessions(parser: Parser) -> None:
+    _report(parser)
+    parser.add_argument("--end", metavar="SESSION", help="end it and forget its variables")
+
+
 def _scale(parser: Parser) -> None:
     _report(parser)
     parser.add_argument("--max-workers", type=int, metavar="N", help="nodes of all types at most")
@@ -261,6 +266,13 @@ VERBS = (
         "its jobs; cancel or delete one",
         _jobs,
         ("jobs", "jobs --cancel palettes"),
+    ),
+    Verb(
+        "sessions",
+        "reports",
+        "variables that cells keep on nodes; end a session",
+        _sessions,
+        ("sessions", "sessions --end training"),
     ),
     Verb(
         "scale",

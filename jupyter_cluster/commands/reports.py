@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from typing import Any
+from urllib.parse import quote
 
 from jupyter_cluster.client.registry import Entry, entries
 from jupyter_cluster.commands.console import Console, Table
@@ -15,6 +16,7 @@ from jupyter_cluster.commands.views import (
     jobs_table,
     limits_parts,
     nodes_table,
+    sessions_table,
     status_parts,
 )
 
@@ -50,6 +52,18 @@ def jobs(options: argparse.Namespace, console: Console) -> None:
     else:
         found = head.get("jobs")
         _show(found, options, console, jobs_table(found) if found else "There is no job.")
+
+
+def sessions(options: argparse.Namespace, console: Console) -> None:
+    """The sessions of cells; or end one."""
+    head = endpoint(options)
+    if options.end is not None:
+        head.delete(f"sessions/{quote(options.end, safe='')}")
+        _show({}, options, console, f"Session {options.end!r} has ended.")
+        return
+    found = head.get("sessions")
+    nothing = "There is no session; `%%remote --session NAME` starts one."
+    _show(found, options, console, sessions_table(found) if found else nothing)
 
 
 def scale(options: argparse.Namespace, console: Console) -> None:

@@ -64,6 +64,20 @@ def jobs_table(jobs: Sequence[Row]) -> Table:
     return Table("jobs", headings, rows, ("done", "failed", "queued", "running", "rate", "time"))
 
 
+def sessions_table(sessions: Sequence[Row]) -> Table:
+    """A row for each session of cells."""
+    rows = [
+        (
+            session["name"],
+            session["node"] or "none yet",
+            resources_text(session["resources"]),
+            "a cell runs" if session["busy"] else f"unused for {_seconds(session['unused'])}",
+        )
+        for session in sessions
+    ]
+    return Table("sessions", ("session", "node", "resources", "state"), rows)
+
+
 def _job_row(job: Row) -> tuple[str, ...]:
     end = time.time() if job["finished"] is None else job["finished"]
     return (

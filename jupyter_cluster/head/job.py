@@ -52,6 +52,8 @@ class JobSpec:
         The session that a cell runs in; empty for one of its own.
     values : str
         The job whose results are the values that a cell gives back.
+    outs : list
+        The names of these.
     """
 
     id: str
@@ -69,6 +71,7 @@ class JobSpec:
     nodes: list[str] = field(default_factory=list)
     session: str = ""
     values: str = ""
+    outs: list[str] = field(default_factory=list)
 
     def to_json(self) -> str:
         """For the journal."""

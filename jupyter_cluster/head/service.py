@@ -325,7 +325,12 @@ class Head:
     def job_info(self, job: Job) -> dict[str, Any]:
         """A job with its rate."""
         rate = self.metrics.rate(job) if not job.finished else None
-        return {**job.info().as_dict(), "rate": rate, "kind": job.spec.kind}
+        row = {**job.info().as_dict(), "rate": rate, "kind": job.spec.kind}
+        if job.is_cell:
+            spec = job.spec
+            row |= {"session": spec.session, "nodes": spec.nodes, "outs": spec.outs}
+            row["values"] = spec.values
+        return row
 
     def why_waiting(self, job: Job) -> str:
         """What the next task of a job waits for; empty where none waits."""

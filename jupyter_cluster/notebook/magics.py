@@ -33,8 +33,6 @@ from jupyter_cluster.notebook.reprs import cluster_bundle, job_bundle
 
 MAGIC = PROGRAM.removeprefix("%")
 REMOTE = "remote"
-# A cluster need not be named to these, since the one at hand is meant.
-_ABOUT_A_CLUSTER = ("down", "status", "nodes", "jobs", "scale", "logs", "monitor", "cost")
 
 
 @magics_class
@@ -156,7 +154,7 @@ def run_line(line: str, console: Console, default: str = "") -> None:
     except TextRequested as text:
         console.show(str(text))
         return
-    if options.verb in _ABOUT_A_CLUSTER and options.cluster is None:
+    if getattr(options, "cluster", "") is None:
         options.cluster = default or _name_at_hand()
     try:
         answer = run(options, console)

@@ -104,6 +104,7 @@ def run(shell: Any, options: argparse.Namespace, code: Code, defaults: Defaults)
     cluster = _cluster(options.cluster or defaults.cluster)
     job = _submit(cluster, cell, options, defaults)
     if options.is_async:
+        job.wait_until_taken()
         return job
     output = CellOutput(job.nodes, options.all)
     status = CellStatus(getattr(shell, "kernel", None) is not None)
