@@ -21,12 +21,14 @@ from jupyter_cluster.agent.frames import Reader, pack
 from jupyter_cluster.agent.output import Output, encode
 from jupyter_cluster.agent.shared import INTERRUPTED
 from jupyter_cluster.agent.slot import GRACE_SECONDS, Slot, describe_end
+from jupyter_cluster.agent.usage import Usage
 from jupyter_cluster.agent.watchdog import doom_of
 from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.model import CPU, GPU, UNITS, Resources
 from jupyter_cluster.wire import Block, Status
 
 WATCH_SECONDS = 0.2
+USAGE_SECONDS = 2.0
 # How long the cell of a session may take to end when it is interrupted: with its process all
 # that the session holds would be lost.
 SESSION_GRACE_SECONDS = 5.0
@@ -41,6 +43,7 @@ class Listener(Protocol):
     def on_values(self, job: str, statuses: bytes, block: Block) -> None: ...
     def on_output(self, bundle: Bundle, data: bytes) -> None: ...
     def on_session_end(self, session: str, why: str, was_busy: bool) -> None: ...
+    def on_usage(self, cpu: float, memory: int) -> None: ...
     def on_fatal(self, error: ClusterError) -> None: ...
 
 
@@ -73,6 +76,8 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._loop.add_reader(zygote, self._read_zygote)
+        self._usage = Usage()
+        self._usage_due = 0.0
         self._watch()
 
     # -- what the service asks for ------------------------------------------------------------
@@ -417,6 +422,10 @@ class Pool:
     # -- the watchdog -------------------------------------------------------------------------
 
     def _watch(self) -> None:
+        if time.monotonic() > self._usage_due:
+            self._usage_due = time.monotonic() + USAGE_SECONDS
+            pids = [s.pid for s in self._slots.values() if s.pid and s.exit_code is None]
+            self._listener.on_usage(*self._usage.look(pids))
         for slot in self._slots.values():
             if slot.bundle and slot.doom is None and slot.exit_code is None:
                 self._check(slot, slot.bundle)

@@ -346,6 +346,10 @@ class Agent:
             self._left_out = 0
         self._send({"op": "jc-lines", "lines": lines})
 
+    def on_usage(self, cpu: float, memory: int) -> None:
+        """What the slots use of the node."""
+        self._send({"op": "jc-usage", "cpu": round(cpu, 2), "memory": memory})
+
     def on_fatal(self, error: ClusterError) -> None:
         """Slots cannot be started any more: the node is of no use."""
         self._error = error

@@ -93,6 +93,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             "jc-ended": self.on_ended,
             "jc-returned": self.on_returned,
             "jc-lines": self.on_lines,
+            "jc-usage": self.on_usage,
             "jc-output": self.on_output,
             "jc-values": self.on_values,
             "jc-session-end": self.on_session_end,
@@ -228,6 +229,11 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         results = Results(job.id, link.id, statuses, unpacked)
         self.jobs.take(job, results, key[3], seconds, lambda: self._acknowledge(link, seq))
         self.plan()
+
+    def on_usage(self, worker: str, cpu: float, memory: int) -> None:
+        """What a node's slots use."""
+        if link := self._by_address.get(worker):
+            link.cpu, link.memory = cpu, memory
 
     def _wait_for_job(self, handler: Callable[..., None], worker: str, *message: Any) -> None:
         """Submitted to a head that died before its journal had it: the client will submit it

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from math import sqrt
 
 # How much the newest bundle counts for the next one's size.
 _NEWEST = 0.3
+# Bundles kept for a chart of the durations.
+KEPT = 2000
 
 
 class Durations:
@@ -27,6 +30,7 @@ class Durations:
         self.recent: float | None = None
         self._bundles = 0
         self._squares = 0.0
+        self._rows: list[tuple[int, float]] = []
 
     def note(self, count: int, seconds: float) -> None:
         """`count` tasks took `seconds` together."""
@@ -35,8 +39,20 @@ class Durations:
         self.recent = each if self.recent is None else self.recent + _NEWEST * (each - self.recent)
         self.count += count
         self._bundles += 1
+        self._keep(count, each)
         self.mean = before + (each - before) * count / self.count
         self._squares += count * (each - before) * (each - self.mean)
+
+    def _keep(self, count: int, each: float) -> None:
+        """Keep a fair sample of the bundles: reservoir sampling (Vitter's algorithm R, 1985)."""
+        if len(self._rows) < KEPT:
+            self._rows.append((count, each))
+        elif (place := random.randrange(self._bundles)) < KEPT:
+            self._rows[place] = (count, each)
+
+    def rows(self) -> list[tuple[int, float]]:
+        """A sample of the bundles: how many tasks, and the seconds of each of them."""
+        return list(self._rows)
 
     @property
     def spread(self) -> float:

@@ -5,10 +5,12 @@ Versioned and independent of Dask: whoever holds a client's certificate needs no
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 from tornado.httpserver import HTTPServer
+from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from jupyter_cluster.head.service import Head
 
 MAX_WAIT_SECONDS = 30.0
+# The stream tells no more often than this.
+MIN_PAUSE_SECONDS = 0.2
 
 
 class _Handler(RequestHandler):  # type: ignore[misc]
@@ -127,6 +131,42 @@ class _Logs(_Handler):
         self.reply(await self.head.lines.wait(since, seconds))
 
 
+class _ClusterSeries(_Handler):
+    def get(self) -> None:
+        self.reply(list(self.head.cluster_metrics.since(self.number("since"))))
+
+
+class _Stages(_Handler):
+    def get(self) -> None:
+        self.reply(self.head.fleet.stages())
+
+
+class _Durations(_Handler):
+    def get(self, name: str) -> None:
+        self.reply(self.head.find_job(name).durations.rows())
+
+
+class _Stream(_Handler):
+    """The status, line by line, with what is new among events and samples: for who watches."""
+
+    async def get(self) -> None:
+        event, moment = int(self.number("event")), self.number("sample")
+        pause = max(MIN_PAUSE_SECONDS, self.number("pause", 1.0))
+        self.set_header("Content-Type", "application/x-ndjson")
+        try:
+            while True:
+                events = [one.as_dict() for one in self.head.diary.since(event)]
+                samples = list(self.head.cluster_metrics.since(moment))
+                event = events[-1]["number"] if events else event
+                moment = samples[-1]["time"] if samples else moment
+                news = {"status": self.head.status(), "events": events, "samples": samples}
+                self.write(json.dumps(news) + "\n")
+                await self.flush()
+                await asyncio.sleep(pause)
+        except StreamClosedError:
+            pass  # who watched has gone
+
+
 class _Cost(_Handler):
     def get(self) -> None:
         self.reply(self.head.fleet.cost())
@@ -153,6 +193,10 @@ _ROUTES = (
     (r"/v1/jobs/([^/]+)/waiting", _Waiting),
     (r"/v1/sessions", _CellSessions),
     (r"/v1/sessions/([^/]+)", _CellSession),
+    (r"/v1/jobs/([^/]+)/durations", _Durations),
+    (r"/v1/series", _ClusterSeries),
+    (r"/v1/stages", _Stages),
+    (r"/v1/stream", _Stream),
     (r"/v1/events", _Events),
     (r"/v1/logs", _Logs),
     (r"/v1/cost", _Cost),

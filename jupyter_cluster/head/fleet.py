@@ -12,6 +12,7 @@ from jupyter_cluster.head.journal import Journal
 from jupyter_cluster.head.link import NodeLink
 from jupyter_cluster.model import Launch, Load, Node, NodeState, NodeType, Resources, unmarked
 
+_ONE_CPU = Resources.of(CPU=1)
 # Stands for a type that has gone from the configuration.
 _NOTHING = NodeType("", Resources())
 
@@ -56,6 +57,9 @@ class Fleet:
         self.kept_because = kept_because
         self.node_types = node_types
         self.members: dict[str, Member] = {}
+        self._stages: dict[str, list[tuple[str, float]]] = {}
+        for node, stage, moment in journal.read("SELECT node, state, time FROM stages"):
+            self._stages.setdefault(node, []).append((stage, moment))
         self._count = 0
         self.boots = BootTimes()
         for id_, type_, state, since, ended in journal.read("SELECT * FROM nodes ORDER BY since"):
@@ -72,16 +76,38 @@ class Fleet:
             member = Member(name, launch.node_type, NodeState.REQUESTED, now, meant_for=load)
             self.members[name] = member
             self._save(member)
+            self._note_stage(member)
             made.append(member)
         return made
 
     def move(self, member: Member, state: NodeState, why: str = "") -> None:
         """A node enters a stage."""
+        is_new = state is not member.state
         member.state = state
         member.why = why or member.why
+        if is_new:
+            self._note_stage(member)
         if state.is_gone and member.ended is None:
             member.ended = time.time()
         self._save(member)
+
+    def _note_stage(self, member: Member) -> None:
+        now = time.time()
+        self._stages.setdefault(member.id, []).append((member.state.value, now))
+        self._journal.execute("INSERT INTO stages VALUES (?, ?, ?)", member.id, member.state, now)
+
+    def stages(self) -> list[dict[str, Any]]:
+        """A row for each node there ever was: its type, and when it entered each stage."""
+        return [
+            {
+                "id": member.id,
+                "type": member.type,
+                "stages": self._stages.get(member.id, []),
+                "ended": member.ended,
+                "why": member.why,
+            }
+            for member in self.members.values()
+        ]
 
     def ready(self, member: Member) -> None:
         """A node is up: learn how long that took."""
@@ -183,5 +209,10 @@ class Fleet:
                 "tasks_finished": link.finished if link else 0,
                 "idle_seconds": now - node.idle_since if node.idle_since else None,
                 "pid": link.pid if link else None,
+                "cpu": link.cpu if link else None,
+                "memory": link.memory if link else None,
+                "slots": link.slots_for(_ONE_CPU) if link else None,
+                "cost": self._price(member.type) * (now - member.since) / 3600,
+                "price": self._known(member.type).price,
                 "why": member.why or node.kept_because,
             }

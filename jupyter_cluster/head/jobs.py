@@ -67,6 +67,7 @@ class Jobs:
         log: Callable[[str, str], None],
         cell_sessions: CellSessions,
     ) -> None:
+        self.ended = 0  # tasks, of jobs that were deleted too
         self.outputs = Outputs(journal)
         self.cell_sessions = cell_sessions
         self.by_id: dict[str, Job] = {}
@@ -291,6 +292,8 @@ class Jobs:
         """These tasks have ended: remember, tell, and wake what waited for them."""
         block = results.block
         number, statements = self.results.add(results)
+        if job.spec.kind != "put":
+            self.ended += len(block)
         job.set_each(block.start, results.statuses.translate(_STATE_OF))
         for follower in tuple(self._followers.get(job.id, ())):
             follower.on_results(results)
@@ -478,6 +481,7 @@ class Jobs:
 
     def mark(self, job: Job, start: int, statuses: bytes) -> None:
         """Consecutive tasks have ended like this before the restart."""
+        self.ended += len(statuses)
         job.set_each(start, statuses.translate(_STATE_OF))
 
     def resume(self, job: Job) -> None:

@@ -45,6 +45,10 @@ CREATE TABLE IF NOT EXISTS nodes (
 CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, time REAL, kind TEXT, text TEXT);
 CREATE TABLE IF NOT EXISTS samples (
     job TEXT, time REAL, done INTEGER, queued INTEGER, nodes INTEGER, slots INTEGER);
+CREATE TABLE IF NOT EXISTS cluster_samples (
+    time REAL, done INTEGER, rate REAL, queued INTEGER, running INTEGER, ready INTEGER,
+    pending INTEGER, ending INTEGER, cpus REAL, busy INTEGER, cost REAL, per_hour REAL);
+CREATE TABLE IF NOT EXISTS stages (node TEXT, state TEXT, time REAL);
 CREATE TABLE IF NOT EXISTS outputs (
     job TEXT, position INTEGER, task INTEGER, attempt INTEGER, number INTEGER, data BLOB,
     PRIMARY KEY (job, position)) WITHOUT ROWID;

@@ -58,6 +58,8 @@ class NodeLink:
         Since when there is no connection (monotonic clock).
     idle_since : float
         Since when it has had nothing to do (Unix time).
+    cpu, memory : float and int, or None
+        Cores and bytes that its slots use, as it has told last.
     """
 
     id: str
@@ -77,6 +79,8 @@ class NodeLink:
     lost_since: float | None = None
     idle_since: float = field(default_factory=time.time)
     reserved_for: str = ""
+    cpu: float | None = None
+    memory: int | None = None
     finished: int = 0
     recalled: float = 0.0
 

@@ -17,6 +17,7 @@ from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.dask_settings import configure_dask
 from jupyter_cluster.errors import ClusterError, JobError
 from jupyter_cluster.head.cell_sessions import CellSessions, unused_text
+from jupyter_cluster.head.cluster_metrics import ClusterMetrics
 from jupyter_cluster.head.diary import Diary
 from jupyter_cluster.head.dispatcher import Dispatcher
 from jupyter_cluster.head.endpoint import serve
@@ -33,7 +34,7 @@ from jupyter_cluster.head.scaling import Scaling, Targets
 from jupyter_cluster.head.scheduler import HeadScheduler
 from jupyter_cluster.head.sessions import Sessions
 from jupyter_cluster.head.waiting import Place, why_waiting
-from jupyter_cluster.model import NodeType, Resources, format_seconds
+from jupyter_cluster.model import CPU, NodeType, Resources, format_seconds
 from jupyter_cluster.providers.base import Provider
 from jupyter_cluster.trust import Role, dask_security, server_context
 from jupyter_cluster.wire import Status
@@ -63,6 +64,7 @@ class Head:
         self.cell_sessions = CellSessions(journal, self.diary.add)
         self.fleet = Fleet(journal, config.node_types(), self.cell_sessions.kept_because)
         self.metrics = Metrics(journal)
+        self.cluster_metrics = ClusterMetrics(journal)
         self.dispatcher = Dispatcher(
             self.diary.add,
             self.fleet.has,
@@ -248,6 +250,10 @@ class Head:
     async def _sample(self) -> None:
         while True:
             self.metrics.take(self.jobs, self.dispatcher)
+            up = [link for link in self.dispatcher.nodes.values() if link.lost_since is None]
+            busy = sum(link.busy_slots for link in up)
+            cpus = sum(link.capacity.get(CPU) for link in up)
+            self.cluster_metrics.take(self.jobs, self.fleet, busy, cpus)
             self.dispatcher.plan()  # what waits behind a long task is noticed by time alone
             await asyncio.sleep(SAMPLE_SECONDS)
 

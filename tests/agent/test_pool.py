@@ -36,6 +36,8 @@ class Record:
 
     def on_line(self, job: str, slot: int, stream: str, text: str) -> None: ...
 
+    def on_usage(self, cpu: float, memory: int) -> None: ...
+
     def on_fatal(self, error: ClusterError) -> None:
         raise error
 
