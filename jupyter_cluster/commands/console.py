@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from jupyter_cluster.client.registry import Entry
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,9 @@ class Console(Protocol):
 
     def chart(self, make: Callable[[], Any]) -> None:
         """Show a plotly figure where one can be seen; `make` is not called where none can."""
+
+    def panel(self, place: Entry) -> None:
+        """Show a running cluster live: in a notebook below the cell, in a terminal until Ctrl-C."""
 
     def step(self, text: str) -> AbstractContextManager[Step]:
         """Show that something is under way; a line of text is left when it has ended."""

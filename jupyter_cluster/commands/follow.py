@@ -27,6 +27,11 @@ def monitor(options: argparse.Namespace, console: Console) -> None:
     _show("events", options, console, _event_line, lambda _row: True)
 
 
+def panel(options: argparse.Namespace, console: Console) -> None:
+    """A live view: rate, nodes, jobs and decisions."""
+    console.panel(running(options))
+
+
 def logs(options: argparse.Namespace, console: Console) -> None:
     """What tasks have printed."""
     job = _job_id(running(options), options.job)

@@ -84,7 +84,7 @@ def _await_nodes(endpoint: Endpoint, config: ClusterConfig, step: Step) -> str:
 def _next_lines(place: Entry, console: Console) -> list[str]:
     lines = {
         "use it": f'import jupyter_cluster as jc; cluster = jc.connect("{place.name}")',
-        "watch it": f"{console.program} monitor {place.name} -f",
+        "watch it": f"{console.program} panel {place.name}",
         "end it": f"{console.program} down {place.name}",
     }
     return [f"  {what:<9} {line}" for what, line in lines.items()]

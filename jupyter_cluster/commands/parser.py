@@ -283,6 +283,13 @@ VERBS = (
     ),
     Verb("logs", "follow", "what tasks have printed", _logs, ("logs -f --job palettes",)),
     Verb("monitor", "follow", "what the autoscaler did, and why", _follow, ("monitor -f",)),
+    Verb(
+        "panel",
+        "follow",
+        "a live view of rate, nodes and jobs",
+        _cluster,
+        ("panel", "panel demo"),
+    ),
     Verb("cost", "reports", "what it costs", _report),
     Verb("list", "reports", "all clusters", _json),
     Verb("connect", "lifecycle", "take a cluster that runs", _connect, ("connect demo",)),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
     from rich.table import Table as RichTable
 
+    from jupyter_cluster.client.registry import Entry
+
 # A pipe has no width; lines are not to be broken there.
 _PIPE_COLUMNS = 400
 
@@ -42,6 +44,11 @@ class Terminal:
 
     def chart(self, make: Callable[[], Any]) -> None:
         """A terminal shows none."""
+
+    def panel(self, place: Entry) -> None:
+        from jupyter_cluster.commands.live import follow
+
+        follow(place)
 
     @contextmanager
     def step(self, text: str) -> Iterator[Step]:

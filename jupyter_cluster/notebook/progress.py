@@ -11,6 +11,7 @@ from typing import Any
 from IPython.core.error import StdinNotImplementedError
 from IPython.display import display
 
+from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.commands.console import Step, Table, cannot_ask
 from jupyter_cluster.errors import UsageError
 from jupyter_cluster.model import format_seconds
@@ -40,6 +41,16 @@ class NotebookConsole:
 
     def chart(self, make: Callable[[], Any]) -> None:
         display(make())
+
+    def panel(self, place: Entry) -> None:
+        try:
+            from jupyter_cluster.notebook.panel.live import panel_of
+        except ImportError as error:
+            raise UsageError(
+                f"the panel needs widgets, which are not installed here ({error}):"
+                " pip install 'jupyter-cluster[notebook]'"
+            ) from error
+        display(panel_of(place))
 
     @contextmanager
     def step(self, text: str) -> Iterator[Step]:

@@ -1,0 +1,172 @@
+"""Following a cluster: one connection that tells its status line by line, made again when lost.
+
+What a panel, a side bar or a terminal shows is drawn from a `Watch`. It needs no Dask, and does
+not count as activity: a cluster that is only watched ends itself all the same.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from jupyter_cluster.client.registry import Entry
+from jupyter_cluster.trust import Role, client_context, require_role
+
+# No line for this long: the connection is lost, whatever the network says.
+SILENCE_SECONDS = 8.0
+FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.3, 5.0
+KEPT_EVENTS, KEPT_SAMPLES = 500, 3600
+
+
+class Contact(StrEnum):
+    """How a watch stands with its cluster."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    LOST = "lost"
+    ENDED = "ended"
+
+
+@dataclass
+class View:
+    """A cluster as it was told last.
+
+    Attributes
+    ----------
+    status : dict
+        Empty until the first line has come.
+    events, samples : deque of dict
+        The newest, oldest first.
+    since : float
+        When the contact became what it is (Unix time).
+    problem : str
+        Why there is no contact, for people.
+    """
+
+    contact: Contact = Contact.CONNECTING
+    since: float = field(default_factory=time.time)
+    problem: str = ""
+    status: dict[str, Any] = field(default_factory=dict)
+    events: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
+    samples: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_SAMPLES))
+
+
+class Watch:
+    """Follows a cluster on a thread of its own.
+
+    Parameters
+    ----------
+    on_change
+        Called on that thread whenever the view has changed. It must not raise.
+    pause
+        Seconds between two lines.
+    """
+
+    def __init__(self, entry: Entry, on_change: Callable[[View], None], pause: float = 1.0) -> None:
+        self.view = View()
+        self._entry = entry
+        self._on_change = on_change
+        self._pause = pause
+        self._closed = threading.Event()
+        self._connection: http.client.HTTPSConnection | None = None
+        name = f"watch of {entry.name}"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Follow no longer."""
+        self._closed.set()
+        if (connection := self._connection) is not None and connection.sock is not None:
+            try:
+                connection.sock.shutdown(2)  # wakes the thread
+            except OSError:
+                pass
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it follows no longer."""
+        return self._closed.is_set() or self.view.contact is Contact.ENDED
+
+    def _run(self) -> None:
+        retry = FIRST_RETRY_SECONDS
+        while not self._closed.is_set():
+            try:
+                self._follow()
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                if self.view.contact is Contact.CONNECTED:
+                    retry = FIRST_RETRY_SECONDS
+                self._lost(error)
+            if self.view.contact is Contact.ENDED:
+                return
+            self._closed.wait(retry)
+            retry = min(LAST_RETRY_SECONDS, retry * 1.7)
+
+    def _lost(self, error: Exception) -> None:
+        if not self._entry.is_alive:
+            self._turn(Contact.ENDED, "the cluster has ended")
+        else:
+            self._turn(Contact.LOST, str(error) or type(error).__name__)
+
+    def _turn(self, contact: Contact, problem: str = "") -> None:
+        if contact is not self.view.contact:
+            self.view.contact, self.view.since = contact, time.time()
+        self.view.problem = problem
+        if not self._closed.is_set():
+            self._on_change(self.view)
+
+    def _follow(self) -> None:
+        """Read lines until the connection is lost.
+
+        Raises
+        ------
+        OSError, http.client.HTTPException, ValueError
+            It was lost, or could not be made.
+        """
+        address = self._entry.read("head.json").get("endpoint")
+        if not address:
+            raise OSError("its head is not up")
+        where = urlsplit(address)
+        connection = self._connection = http.client.HTTPSConnection(
+            where.hostname or "",
+            where.port,
+            context=client_context(self._entry.credentials, Role.CLIENT),
+            timeout=SILENCE_SECONDS,
+        )
+        try:
+            connection.connect()
+            if isinstance(connection.sock, ssl.SSLSocket):
+                require_role(connection.sock.getpeercert(), Role.HEAD)
+            connection.request("GET", f"/v1/stream?{self._query()}")
+            answer = connection.getresponse()
+            while not self._closed.is_set():
+                line = answer.readline()
+                if not line:
+                    raise OSError("its head has closed the connection")
+                self._take(json.loads(line))
+        finally:
+            connection.close()
+
+    def _query(self) -> str:
+        view = self.view
+        event = view.events[-1]["number"] if view.events else 0
+        sample = view.samples[-1]["time"] if view.samples else 0
+        return urlencode({"pause": self._pause, "event": event, "sample": sample})
+
+    def _take(self, news: dict[str, Any]) -> None:
+        view = self.view
+        view.status = news["status"]
+        view.events.extend(news["events"])
+        view.samples.extend(news["samples"])
+        self._turn(Contact.CONNECTED)
