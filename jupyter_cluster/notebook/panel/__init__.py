@@ -1,5 +1,5 @@
 """The live panel of a cluster.
 
 ``sections`` draws what is said in words and tables, ``chart`` the rate and the nodes; ``live``
-keeps both up to date and does what its buttons say; ``widget`` is the part that runs in the browser.
+keeps both up to date and does what its buttons say; ``widget`` is the part in the browser.
 """

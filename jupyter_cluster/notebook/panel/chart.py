@@ -32,6 +32,8 @@ from jupyter_cluster.notebook.panel.sections import unit_of
 WINDOW_SECONDS, MOST_POINTS = 1800.0, 600
 NO_SAMPLES = "The chart begins with the first task or node"
 HEIGHT = 300
+# The traces, in their order.
+TRACES = ("rate", "nodes", "pending", *KINDS)
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,11 @@ class LiveChart:
                 figure.layout.annotations = [] if drawn.times else [_blank()]
         self._drawn = drawn
 
-    def _trace(self, uid: str) -> Any:
-        return next(trace for trace in self.figure.data if trace.uid == uid)
+    def _trace(self, name: str) -> Any:
+        return self.figure.data[TRACES.index(name)]  # a widget gives its traces uids of its own
 
-    def _line(self, uid: str, times: list[datetime], values: Sequence[float]) -> None:
-        trace = self._trace(uid)
+    def _line(self, name: str, times: list[datetime], values: Sequence[float]) -> None:
+        trace = self._trace(name)
         trace.x, trace.y = times, values
         trace.mode = "lines" if len(times) > 1 else "markers"
 
@@ -134,7 +136,6 @@ class LiveChart:
 def _traces() -> list[dict[str, Any]]:
     rate = {
         "type": "scatter",
-        "uid": "rate",
         "name": "rate",
         "line": {"color": RATE_COLOUR, "width": 2.5},
         "fill": "tozeroy",
@@ -145,14 +146,12 @@ def _traces() -> list[dict[str, Any]]:
     line = {"color": NODES_COLOUR, "width": 2, "shape": "hv"}
     nodes = {
         **steps,
-        "uid": "nodes",
         "name": "nodes ready",
         "line": line,
         "hovertemplate": "%{y} nodes ready<extra></extra>",
     }
     pending = {
         **steps,
-        "uid": "pending",
         "name": "booting",
         "line": {**line, "width": 1.2, "dash": "dot"},
         "hovertemplate": "%{y} booting<extra></extra>",
@@ -160,7 +159,6 @@ def _traces() -> list[dict[str, Any]]:
     decisions = [
         {
             "type": "scatter",
-            "uid": kind,
             **marks(kind, name, WRAP, x=[], y=[], text=[]),
             "hovertemplate": "%{text}<br>%{x|%H:%M:%S}<extra></extra>",
         }

@@ -62,8 +62,11 @@ class Panel:
     # -- drawing ------------------------------------------------------------------------------
 
     def _on_view(self, view: View) -> None:
-        with self._lock:
-            self._draw(view)
+        try:
+            with self._lock:
+                self._draw(view)
+        except Exception as error:  # the panel must go on, and say what it cannot show
+            self._top.notice = f"The panel could not be drawn: {error!r}"
         self._looked.set()
         if view.contact is Contact.ENDED:
             self._actions.put(None)

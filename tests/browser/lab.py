@@ -1,0 +1,159 @@
+"""A real JupyterLab in a real browser, one for all tests of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+OPEN = """async path => {
+    const app = window.jupyterapp;
+    await app.restored;
+    const opened = await app.commands.execute(
+        'docmanager:open', {path, factory: 'Notebook', kernel: {name: 'python3'}});
+    await opened.revealed;
+    await opened.sessionContext.ready;
+    await opened.sessionContext.session.kernel.info;
+}"""
+RUN = """async at => {
+    const app = window.jupyterapp;
+    const notebook = app.shell.currentWidget.content;
+    notebook.deselectAll();
+    notebook.activeCellIndex = at;
+    app.commands.execute('notebook:run-cell');
+}"""
+BUSY = """() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"""
+
+
+def browser_path() -> str | None:
+    """The browser of this machine; None where there is none."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@contextmanager
+def server(root: Path) -> Iterator[str]:
+    """A Jupyter server with folders of its own; yields its address."""
+    notebooks = root / "notebooks"
+    notebooks.mkdir(parents=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = root / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False}
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    environment = {
+        **os.environ,
+        "JUPYTER_CONFIG_DIR": str(root / "config"),
+        "JUPYTER_DATA_DIR": str(root / "data"),
+        "JUPYTER_RUNTIME_DIR": str(root / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(root / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
+    }
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+        *(f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="),
+        *(f"--ServerApp.root_dir={notebooks}", "--LabApp.news_url=None"),
+        *("--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"),
+        "--MappingKernelManager.shutdown_wait_time=1",
+    ]
+    with (root / "server.log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        _await(f"http://127.0.0.1:{port}/api/status", process, root / "server.log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _await(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=1)
+            return
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+
+
+class Notebook:
+    """A notebook that is open in the page."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+
+    def run(self, at: int) -> None:
+        """Run a cell; does not wait for it."""
+        self.page.evaluate(RUN, at)
+
+    def output(self, at: int) -> Any:
+        """The output area of a cell."""
+        return self.page.locator(".jp-Cell").nth(at).locator(".jp-Cell-outputArea")
+
+    def await_text(self, at: int, text: str, seconds: float = 60) -> None:
+        """Wait until the output of a cell has this text."""
+        self.output(at).get_by_text(text).first.wait_for(timeout=seconds * 1000)
+
+    def run_to_end(self, at: int, seconds: float = 90) -> None:
+        """Run a cell and wait until it has ended."""
+        prompt = self.page.locator(".jp-Cell").nth(at).locator(".jp-InputPrompt")
+        before = prompt.inner_text()
+        self.run(at)
+        self.page.wait_for_function(
+            "([at, before]) => { const text = document.querySelectorAll('.jp-Cell')[at]"
+            ".querySelector('.jp-InputPrompt').innerText;"
+            " return text !== before && !text.includes('*'); }",
+            arg=[at, before],
+            timeout=seconds * 1000,
+        )
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether its kernel runs a cell."""
+        return bool(self.page.evaluate(BUSY) == "busy")
+
+
+def opener(page: Any, address: str, folder: Path) -> Callable[[str, Sequence[str]], Notebook]:
+    """Opens notebooks with these cells, each in a workspace of its own."""
+
+    def open_notebook(name: str, cells: Sequence[str]) -> Notebook:
+        made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        made.metadata.kernelspec = {"name": "python3", "display_name": "", "language": "python"}
+        nbformat.write(made, folder / name)
+        workspace = f"{Path(name).stem}-{time.time_ns()}"
+        page.goto(f"{address}/lab/workspaces/{workspace}", wait_until="domcontentloaded")
+        page.wait_for_function("() => window.jupyterapp", timeout=60_000)
+        page.evaluate(OPEN, name)
+        page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
+        page.locator(".jp-Cell").nth(len(cells) - 1).wait_for(timeout=30_000)
+        return Notebook(page)
+
+    return open_notebook
