@@ -39,6 +39,16 @@ def posters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def many_posters(posters: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """So many that a demo is not through with them before a test that looks on can act."""
+    folder = tmp_path_factory.mktemp("many-posters")
+    for copy in range(4):
+        for path in posters.iterdir():
+            (folder / f"{path.stem}-{copy}.jpg").hardlink_to(path)
+    return folder
+
+
 @pytest.fixture
 def registry_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A registry for one test; in the end no process has it in its environment."""
@@ -223,28 +233,28 @@ def test_with_nothing_left_to_do_it_starts_no_cluster(
 
 
 def test_killed_it_loses_little_and_resumes_though_its_cluster_was_left(
-    registry_home: Path, tmp_path: Path, posters: Path
+    registry_home: Path, tmp_path: Path, many_posters: Path
 ) -> None:
     out = tmp_path / "out"
-    demo = start("--images", posters, "--out", out)
+    demo = start("--images", many_posters, "--out", out)
     eventually(lambda: len(palettes_in(out)) >= 5)
     demo.kill()
     finish(demo)
     kept = palettes_in(out)
     [left] = registry.entries()
     assert left.is_alive
-    code, text, errors = finish(start("--images", posters, "--out", out, "--resume"))
+    code, text, errors = finish(start("--images", many_posters, "--out", out, "--resume"))
     assert (code, errors) == (0, "")
     assert f"kept from earlier runs: {len(kept)}." in text
-    assert palettes_in(out) == {path.stem: expected(path) for path in posters.iterdir()}
+    assert palettes_in(out) == {path.stem: expected(path) for path in many_posters.iterdir()}
     assert not registry.entries()
 
 
 def test_when_its_cluster_dies_it_says_so_and_keeps_what_is_done(
-    registry_home: Path, tmp_path: Path, posters: Path
+    registry_home: Path, tmp_path: Path, many_posters: Path
 ) -> None:
     out = tmp_path / "out"
-    demo = start("--images", posters, "--out", out)
+    demo = start("--images", many_posters, "--out", out)
     eventually(lambda: len(palettes_in(out)) >= 3)
     os.kill(int(registry.entry("demo").read("processes.json")["host"]), signal.SIGKILL)
     code, text, errors = finish(demo)
