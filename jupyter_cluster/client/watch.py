@@ -115,6 +115,7 @@ class Watch:
 
     def _lost(self, error: Exception) -> None:
         if not self._entry.is_alive:
+            self.view.status = without_nodes(self.view.status)
             self._turn(Contact.ENDED, "the cluster has ended")
         else:
             self._turn(Contact.LOST, str(error) or type(error).__name__)
@@ -170,3 +171,10 @@ class Watch:
         view.events.extend(news["events"])
         view.samples.extend(news["samples"])
         self._turn(Contact.CONNECTED)
+
+
+def without_nodes(status: dict[str, Any]) -> dict[str, Any]:
+    """The status of a cluster that has ended: the last one told, but nothing runs any more."""
+    if not status:
+        return status
+    return {**status, "nodes": [], "cost": {**status["cost"], "per_hour": 0.0}}

@@ -152,7 +152,12 @@ def place_text(provider: str) -> str:
 
 def money(usd: float) -> str:
     """``0.42 USD``; small amounts are not rounded to nothing."""
-    return f"{usd:.2f} USD" if usd >= 0.01 or not usd else f"{usd:.2g} USD"
+    return f"{amount(usd)} USD"
+
+
+def amount(usd: float) -> str:
+    """``0.42``; small amounts are not rounded to nothing."""
+    return f"{usd:.2f}" if usd >= 0.01 or not usd else f"{usd:.2g}"
 
 
 def clock(moment: float) -> str:

@@ -17,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from jupyter_cluster.client.cluster import Cluster
+from jupyter_cluster.demo.swatches import Colour, hexadecimal
 from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.model import NodeState, format_seconds
-from jupyter_cluster.notebook.charts import Colour, hexadecimal
 
 REFRESH_SECONDS = 0.5
 DECISIONS = ("scale-up", "scale-down", "warning", "error")

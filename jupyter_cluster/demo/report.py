@@ -11,8 +11,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from jupyter_cluster.charts.throughput import throughput_figure
+from jupyter_cluster.demo.swatches import Colour, hexadecimal
 from jupyter_cluster.model import format_seconds
-from jupyter_cluster.notebook.charts import Colour, hexadecimal, throughput_figure
 
 THUMBNAIL = (150, 225)
 DECISIONS = ("scale-up", "scale-down", "warning", "error")

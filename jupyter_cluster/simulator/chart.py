@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from jupyter_cluster.chart_style import INK, RATE_COLOUR, RATE_FILL, axis, layout, marks
+from jupyter_cluster.charts.style import INK, RATE_COLOUR, RATE_FILL, axis, layout, marks
 from jupyter_cluster.model import Event
 from jupyter_cluster.simulator.record import Sample
 from jupyter_cluster.simulator.result import precise_seconds, usd

@@ -14,18 +14,19 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from jupyter_cluster.chart_style import (
+from jupyter_cluster.charts.style import (
+    EVENTS,
     GRID,
     INK,
     NODES_COLOUR,
     RATE_COLOUR,
     RATE_FILL,
+    WRAP,
     axis,
     layout,
     marks,
 )
 from jupyter_cluster.client.watch import View
-from jupyter_cluster.notebook.charts import KINDS, WRAP
 from jupyter_cluster.notebook.panel.sections import unit_of
 
 # Of the newest half hour at most so many points are drawn.
@@ -33,7 +34,7 @@ WINDOW_SECONDS, MOST_POINTS = 1800.0, 600
 NO_SAMPLES = "The chart begins with the first task or node"
 HEIGHT = 300
 # The traces, in their order.
-TRACES = ("rate", "nodes", "pending", *KINDS)
+TRACES = ("rate", "nodes", "pending", *EVENTS)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def course(view: View) -> Course:
     stride = math.ceil(len(samples) / MOST_POINTS) or 1
     groups = [samples[at : at + stride] for at in range(0, len(samples), stride)]
     first = samples[0]["time"] if samples else newest
-    decisions: dict[str, list[tuple[float, str]]] = {kind: [] for kind in KINDS}
+    decisions: dict[str, list[tuple[float, str]]] = {kind: [] for kind in EVENTS}
     for event in view.events:
         if event["kind"] in decisions and event["time"] >= first - 1:
             decisions[event["kind"]].append((event["time"], event["text"]))
@@ -129,7 +130,7 @@ class LiveChart:
             if before == events:
                 return
         times = [datetime.fromtimestamp(moment) for moment, _ in events]
-        wrapped = marks(kind, KINDS[kind], WRAP, text=[text for _, text in events])["text"]
+        wrapped = marks(kind, EVENTS[kind], WRAP, text=[text for _, text in events])["text"]
         trace.x, trace.y, trace.text = times, [0] * len(events), wrapped
 
 
@@ -162,7 +163,7 @@ def _traces() -> list[dict[str, Any]]:
             **marks(kind, name, WRAP, x=[], y=[], text=[]),
             "hovertemplate": "%{text}<br>%{x|%H:%M:%S}<extra></extra>",
         }
-        for kind, name in KINDS.items()
+        for kind, name in EVENTS.items()
     ]
     return [rate, nodes, pending, *decisions]
 

@@ -12,7 +12,7 @@ from html import escape
 from typing import Any
 
 from jupyter_cluster.client.watch import Contact, View
-from jupyter_cluster.commands.views import counted, money, place_text, resources_text
+from jupyter_cluster.commands.views import amount, counted, money, place_text, resources_text
 from jupyter_cluster.model import NodeState, format_bytes, format_seconds
 
 Row = Mapping[str, Any]
@@ -85,9 +85,9 @@ def _tiles(status: Row, samples: Sequence[Row], now: float) -> Iterable[tuple[st
     yield _time_tile(working, jobs, now)
     cost = status["cost"]
     if not cost["price_known"]:
-        yield "cost", "unknown", "a node type has no known price", ""
+        yield "cost, USD", "unknown", "a node type has no known price", ""
     else:
-        yield "cost", money(cost["so_far"]), f"{money(cost['per_hour'])} per hour", ""
+        yield "cost, USD", amount(cost["so_far"]), f"{amount(cost['per_hour'])} per hour", ""
 
 
 def _time_tile(
@@ -161,7 +161,7 @@ def _job_row(job: Row, now: float) -> str:
         (_bar(ended, job["total"], job["failed"]), ""),
         (total, "n"),
         (f"{job['failed']:,}", "n jc-bad" if job["failed"] else "n"),
-        (escape(rate), "n"),
+        (escape(rate), "n jc-opt"),
         (time_text, "n"),
         (escape(job["state"] + (f": {job['note']}" if job["note"] else "")), ""),
         (cancel, ""),
@@ -175,7 +175,9 @@ def nodes_table(view: View) -> str:
     nodes = status.get("nodes", [])
     if not nodes:
         why = "Nodes come when there is work."
-        if any(job["queued"] for job in status.get("jobs", [])):
+        if view.contact is Contact.ENDED:
+            why = "The cluster has ended, and nothing of it is left."
+        elif any(job["queued"] for job in status.get("jobs", [])):
             why = "One is being asked for."
         return _section("nodes", 0, _blank(f"No node is up. {why}"))
     types = {row["name"]: row for row in status["node_types"]}
@@ -320,7 +322,7 @@ def _heads(names: Sequence[str], numbers: set[str]) -> str:
 
 
 def _optional(name: str) -> str:
-    return " jc-opt" if name in ("type", "memory", "age", "cost") else ""
+    return " jc-opt" if name in ("type", "memory", "age", "cost", "rate") else ""
 
 
 def _row(key: str, cells: Iterable[tuple[str, str]]) -> str:

@@ -1,11 +1,9 @@
-"""The chart of a job's rate, and the swatches of palettes.
+"""The chart of a job's rate, as a figure and as text.
 
 A *sample* is what a job reports about once a second: a mapping with ``t`` (seconds since the job
 began), its rate (the key that ends in ``_per_second``, e.g. ``images_per_second``), ``nodes``,
 and more that the chart shows where it is there (``done``, ``queued``, ``slots``). An *event* has
 ``t``, ``kind`` (see `jupyter_cluster.model.Event`) and ``text``.
-
-plotly is imported when a chart is drawn, not before.
 """
 
 from __future__ import annotations
@@ -16,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from jupyter_cluster.chart_style import (
+from jupyter_cluster.charts.style import (
+    EVENTS,
     NODES_COLOUR,
     RATE_COLOUR,
     RATE_FILL,
+    WRAP,
     axis,
     layout,
     marks,
@@ -30,20 +30,10 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 Sample = Mapping[str, Any]
-Colour = tuple[int, int, int]
 
 RATE_SUFFIX = "_per_second"
 NO_SAMPLES = "No samples: the job ended, or was interrupted, before its first one"
 
-# Name in the legend of each kind of event.
-KINDS = {
-    "scale-up": "nodes added",
-    "scale-down": "nodes ended",
-    "warning": "warning",
-    "error": "error",
-}
-
-WRAP = 44
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -76,7 +66,7 @@ def throughput_figure(
     if series:
         figure.add_scatter(**_rate_line(series, unit))
         figure.add_scatter(**_nodes_line(series))
-    for kind in KINDS:
+    for kind in EVENTS:
         shown = [event for event in events if event["kind"] == kind]
         if shown:
             figure.add_scatter(**_marks(kind, shown))
@@ -103,31 +93,6 @@ def throughput_text(series: Sequence[Sample], width: int = 60) -> str:
     lines = [_bar_line(series, of, f"{label:{margin}}", columns) for label, of in rows.items()]
     end = f"{series[-1]['t']:.0f} s"
     return "\n".join([*lines, f"{'':{margin}} 0 s{end:>{columns - 3}}"])
-
-
-def palette_html(palettes: Mapping[str, Sequence[Colour]]) -> str:
-    """Palettes as HTML: a row of swatches for each name."""
-    if not palettes:
-        return "<p>No palettes: no image is done yet.</p>"
-    rows = (
-        f'<div style="font: 13px sans-serif; margin-top: 6px">{escape(name)}</div>'
-        f"{swatches(colours)}"
-        for name, colours in palettes.items()
-    )
-    return f'<div style="max-width: 420px">{"".join(rows)}</div>'
-
-
-def swatches(colours: Sequence[Colour]) -> str:
-    """The colours of one palette as a row of HTML, each with its hexadecimal name."""
-    if not colours:
-        return "<div>no colours found</div>"
-    blocks = "".join(_swatch(hexadecimal(colour)) for colour in colours)
-    return f'<div style="display: flex; border-radius: 6px; overflow: hidden">{blocks}</div>'
-
-
-def hexadecimal(colour: Colour) -> str:
-    """A colour as in CSS: ``#1a2b3c``."""
-    return "#" + "".join(f"{int(part):02x}" for part in colour)
 
 
 def rate_key(series: Sequence[Sample]) -> str:
@@ -177,7 +142,7 @@ def _nodes_line(series: Sequence[Sample]) -> dict[str, Any]:
 def _marks(kind: str, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return marks(
         kind,
-        KINDS[kind],
+        EVENTS[kind],
         WRAP,
         x=[event["t"] for event in events],
         y=[0] * len(events),
@@ -217,10 +182,6 @@ def _blank() -> dict[str, Any]:
 def _explain(sample: Sample) -> str:
     parts = [f"{sample[key]} {key}" for key in ("done", "queued", "slots") if key in sample]
     return "<br>" + ", ".join(parts) if parts else ""
-
-
-def _swatch(colour: str) -> str:
-    return f'<span title="{colour}" style="flex: 1; height: 34px; background: {colour}"></span>'
 
 
 def _bar_line(series: Sequence[Sample], key: str, label: str, columns: int) -> str:

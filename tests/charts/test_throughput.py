@@ -7,9 +7,7 @@ import sys
 
 import pytest
 
-from jupyter_cluster.notebook.charts import (
-    hexadecimal,
-    palette_html,
+from jupyter_cluster.charts.throughput import (
     rate_key,
     throughput_figure,
     throughput_text,
@@ -38,7 +36,7 @@ def traces(figure) -> dict:
 
 
 def test_importing_the_module_does_not_import_plotly() -> None:
-    code = "import sys, jupyter_cluster.notebook.charts; sys.exit('plotly' in sys.modules)"
+    code = "import sys, jupyter_cluster.charts.throughput; sys.exit('plotly' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -131,13 +129,3 @@ def test_a_rate_of_zero_all_along_is_shown_as_such() -> None:
 def test_a_text_chart_without_room_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 40 columns"):
         throughput_text(SERIES, 20)
-
-
-def test_palettes_are_swatches_with_escaped_names() -> None:
-    html = palette_html({"<b>": [(255, 0, 10), (1, 2, 3)], "other": []})
-    assert "&lt;b&gt;" in html
-    assert "<b>" not in html
-    assert html.index("background: #ff000a") < html.index("background: #010203")
-    assert "no colours found" in html
-    assert "no image is done" in palette_html({})
-    assert hexadecimal((0, 128, 255)) == "#0080ff"

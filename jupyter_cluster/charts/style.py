@@ -15,6 +15,15 @@ GRID = "rgba(128, 128, 128, 0.22)"
 RATE_COLOUR = "#3b82f6"
 RATE_FILL = "rgba(59, 130, 246, 0.12)"
 NODES_COLOUR = "#d97706"
+# Name in a legend of each kind of event that is marked.
+EVENTS = {
+    "scale-up": "nodes added",
+    "scale-down": "nodes ended",
+    "warning": "warning",
+    "error": "error",
+}
+# Characters in a line of a sentence that one points at.
+WRAP = 44
 # Marker and colour of each kind of event.
 MARKERS = {
     "scale-up": ("triangle-up", "#16a34a"),
