@@ -13,6 +13,7 @@ from jupyter_cluster._version import __version__
 if TYPE_CHECKING:
     from jupyter_cluster.client.cluster import Cluster
     from jupyter_cluster.client.job import Job, Outcome
+    from jupyter_cluster.client.progress import progress
     from jupyter_cluster.client.refs import Ref, cancel
     from jupyter_cluster.client.session import (
         connect,
@@ -32,6 +33,7 @@ _HOMES = {
     "Outcome": "client.job",
     "Ref": "client.refs",
     "cancel": "client.refs",
+    "progress": "client.progress",
     **dict.fromkeys(
         ("connect", "down", "get", "init", "put", "remote", "shutdown", "up", "wait"),
         "client.session",
@@ -49,6 +51,7 @@ __all__ = [
     "down",
     "get",
     "init",
+    "progress",
     "put",
     "remote",
     "shutdown",

@@ -86,6 +86,7 @@ def test_the_public_names_are_these_and_each_can_be_had() -> None:
         "down",
         "get",
         "init",
+        "progress",
         "put",
         "remote",
         "shutdown",
@@ -101,7 +102,17 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     printed = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.split()
-    heavy = {"distributed", "dask", "plotly", "IPython", "ipywidgets", "pydantic", "rich", "yaml"}
+    heavy = {
+        "tqdm",
+        "distributed",
+        "dask",
+        "plotly",
+        "IPython",
+        "ipywidgets",
+        "pydantic",
+        "rich",
+        "yaml",
+    }
     assert not heavy & set(printed)
 
 

@@ -199,11 +199,6 @@ class CellJob(Job):
             return self.has_ended and self._read == len(self._events) and not self._has_batches
 
     @property
-    def has_ended(self) -> bool:
-        """Whether every task has ended."""
-        return self._all_ended()
-
-    @property
     def state(self) -> str:
         """As the head has told last: running, done, failed or cancelled."""
         return str(self._channel.info.get("state", "running"))

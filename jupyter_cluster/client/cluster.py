@@ -31,6 +31,8 @@ from jupyter_cluster.errors import UsageError
 from jupyter_cluster.wire import IN_TASK
 
 if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
     from jupyter_cluster.client.dask_lease import LeaseClient
 
 
@@ -258,6 +260,13 @@ class Cluster:
     def events(self, since: int = 0) -> list[dict[str, Any]]:
         """The diary: scaling decisions with their reasons, nodes, failures."""
         return self.endpoint.get("events", since=since)  # type: ignore[no-any-return]
+
+    def plot(self, *parts: str) -> Figure:
+        """The cluster so far as a figure that stands alone; parts as for `Job.plot`."""
+        from jupyter_cluster.charts.history_figure import PARTS, history_figure
+        from jupyter_cluster.client.history import of_cluster
+
+        return history_figure(of_cluster(self.endpoint, self.name), parts or PARTS)
 
     def job(self, name: str) -> Job:
         """A job by its name or id, whoever submitted it: its progress and its results.

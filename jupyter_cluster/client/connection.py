@@ -166,6 +166,21 @@ class Connection:
                 )
                 raise
 
+    def wait_for(self, predicate: Callable[[], bool], timeout: float) -> bool:
+        """Wait at most so many seconds until something is so; whether it is.
+
+        Raises
+        ------
+        ConnectionLostError
+            The head is gone.
+        """
+        with self.changed:
+            try:
+                self.wait_until(predicate, timeout, "")
+            except GetTimeoutError:
+                return False
+        return True
+
     @property
     def is_lost(self) -> bool:
         """Whether it was closed or the cluster has ended; a head that is away may come back."""

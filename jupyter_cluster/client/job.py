@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,10 @@ from jupyter_cluster.errors import JobError
 from jupyter_cluster.model import JobInfo, JobState
 
 if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
     from jupyter_cluster.client.cluster import Cluster
+    from jupyter_cluster.client.progress import Progress
 
 
 # How many results an iteration loads at a time.
@@ -204,6 +207,33 @@ class Job:
         """How many tasks have ended, as far as is known here."""
         return self._channel.outcomes.ended
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether every task has ended, as far as is known here."""
+        return self._all_ended()
+
+    @property
+    def total(self) -> int | None:
+        """How many tasks there are, once all of them are submitted; None before."""
+        info = self._channel.info
+        return int(info["total"]) if info.get("sealed") else None
+
+    def wait_for(self, predicate: Callable[[], bool], timeout: float) -> bool:
+        """Wait at most so many seconds until something is so or all has ended; whether it is."""
+        return self._connection.wait_for(lambda: predicate() or self._all_ended(), timeout)
+
+    def progress(self, **options: Any) -> Progress:
+        """A bar that follows the job; ``for value in job.progress()`` gives its values in order.
+
+        Parameters
+        ----------
+        **options
+            As for `tqdm.tqdm`: desc, leave, file, ncols, disable, …
+        """
+        from jupyter_cluster.client.progress import JobSource, Progress
+
+        return Progress(JobSource(self, str(self.row()["unit"])), **options)
+
     def _ask(self, *what: str) -> Any:
         """What the head says of the job, which has been told of it by then."""
         with self._connection.changed:
@@ -224,6 +254,25 @@ class Job:
         ``queued``, ``nodes``, ``slots``."""
         series: list[dict[str, Any]] = self._ask("series")
         return series
+
+    def plot(self, *parts: str) -> Figure:
+        """The job as a figure that stands alone.
+
+        Parameters
+        ----------
+        *parts
+            Of ``rate`` (with nodes and decisions), ``queue``, ``cost`` (of the cluster, since the
+            job began), ``nodes`` (their stages) and ``durations`` (of tasks); all by default.
+
+        Raises
+        ------
+        UsageError
+            There is no such part, or plotly is not installed.
+        """
+        from jupyter_cluster.charts.history_figure import PARTS, history_figure
+        from jupyter_cluster.client.history import of_job
+
+        return history_figure(of_job(self._cluster.endpoint, self.id), parts or PARTS)
 
     # -- ending -------------------------------------------------------------------------------
 
