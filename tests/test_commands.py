@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_cluster.commands import TextRequested, completions, overview, parse
+from jupyter_cluster.commands import TextRequested, overview, parse
 from jupyter_cluster.commands.console import Table
 from jupyter_cluster.commands.naming import named
 from jupyter_cluster.commands.parser import VERBS
@@ -110,14 +110,6 @@ def test_help_of_a_verb_has_its_examples_and_they_are_valid(verb: Any) -> None:
 def test_the_version_is_told() -> None:
     with pytest.raises(TextRequested, match=r"^\d+\.\d+"):
         parse(["--version"])
-
-
-def test_verbs_and_options_are_completed() -> None:
-    verbs = [verb.name for verb in VERBS]
-    assert completions("%cluster ") == completions("%cluster sta") == verbs
-    assert completions("%cluster scale --max") == completions("%cluster scale ")
-    assert {"--max-workers", "--min-workers", "--request"} <= set(completions("%cluster scale "))
-    assert completions("%cluster nonsense ") == []
 
 
 def test_a_cluster_is_named_by_itself_or_by_its_file(tmp_path: Any) -> None:

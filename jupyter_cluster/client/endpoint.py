@@ -22,8 +22,9 @@ class Endpoint:
     there is no such job, and `ClusterError` with the head's sentence where it refuses.
     """
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: Entry, timeout: float = TIMEOUT_SECONDS) -> None:
         self._entry = entry
+        self._timeout = timeout
         self._context = client_context(entry.credentials, Role.CLIENT)
 
     def get(self, path: str, **query: Any) -> Any:
@@ -49,7 +50,7 @@ class Endpoint:
             raise ConnectionLostError(f"cluster {self._entry.name!r} has no head yet")
         where = urlsplit(address)
         connection = http.client.HTTPSConnection(
-            where.hostname or "", where.port, context=self._context, timeout=TIMEOUT_SECONDS
+            where.hostname or "", where.port, context=self._context, timeout=self._timeout
         )
         try:
             connection.connect()

@@ -10,12 +10,12 @@ import argparse
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from jupyter_cluster.commands.parser import TextRequested, completions, overview, parse, verb
+from jupyter_cluster.commands.parser import TextRequested, overview, parse, verb
 
 if TYPE_CHECKING:
     from jupyter_cluster.commands.console import Console
 
-__all__ = ["TextRequested", "completions", "overview", "parse", "run"]
+__all__ = ["TextRequested", "overview", "parse", "run"]
 
 
 def run(options: argparse.Namespace, console: Console) -> Any:

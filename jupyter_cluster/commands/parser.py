@@ -337,7 +337,8 @@ def _meant(word: str, known: Iterable[str]) -> str:
 
 
 @cache
-def _parser_of(name: str, program: str) -> Parser:
+def parser_of(name: str, program: str) -> Parser:
+    """The parser of a verb's options."""
     one = verb(name)
     lines = [f"  {program} {example}" for example in one.examples]
     parser = Parser(
@@ -384,7 +385,7 @@ def parse(words: Sequence[str], program: str = "jupyter-cluster") -> argparse.Na
         parser = _main_parser(program)
         parser.parse_args(words or ["--help"])
         raise UsageError(f"which verb? `{program} --help` shows them")  # e.g. only "--"
-    parser = _parser_of(verb(words[0]).name, program)
+    parser = parser_of(verb(words[0]).name, program)
     options, unknown = parser.parse_known_args(words[1:])
     if unknown:
         raise UsageError(_cannot_be(unknown[0], parser))
@@ -397,16 +398,6 @@ def _cannot_be(word: str, parser: Parser) -> str:
         return f"one word too many: {word!r}; {where}"
     hint = _meant(word.partition("=")[0], _options(parser))
     return f"there is no option {word!r}; {hint}{where}"
-
-
-def completions(line: str) -> list[str]:
-    """What may stand at the end of a line, of which the first word is the program's name."""
-    before = line.split()[1:]
-    if line[-1:].strip() and before:
-        del before[-1]  # the word that is being written
-    if not before:
-        return list(_BY_NAME)
-    return _options(_parser_of(before[0], "%cluster")) if before[0] in _BY_NAME else []
 
 
 def _options(parser: Parser) -> list[str]:

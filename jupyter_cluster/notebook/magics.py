@@ -20,7 +20,7 @@ from IPython.core.magic import (
 )
 from traitlets import Float, Unicode
 
-from jupyter_cluster.commands import TextRequested, completions, overview, parse, run
+from jupyter_cluster.commands import TextRequested, overview, parse, run
 from jupyter_cluster.commands.console import Console
 from jupyter_cluster.commands.tasks import seconds
 from jupyter_cluster.errors import ClusterError, UsageError
@@ -207,8 +207,31 @@ def _console(shell: Any) -> Console:
 # -- loading --------------------------------------------------------------------------------------
 
 
-def _complete(_shell: Any, event: SimpleNamespace) -> list[str]:
-    return completions(event.text_until_cursor)
+def _complete(shell: Any, event: SimpleNamespace) -> list[str]:
+    """For the word at the cursor of a line that begins with `%cluster`."""
+    from jupyter_cluster.commands.completion import completions
+
+    return completions(event.text_until_cursor, _default_name(shell))
+
+
+def _complete_remote(shell: Any, event: SimpleNamespace) -> list[str]:
+    """For the word at the cursor of a line that begins with `%%remote`."""
+    from jupyter_cluster.commands.completion import options, taking, values, words_before
+
+    actions = shell.find_line_magic(REMOTE).parser._actions
+    before = words_before(event.text_until_cursor)
+    option = taking(actions, before[-1]) if before else None
+    if option is not None:
+        return values(option, _default_name(shell))
+    return options(actions)
+
+
+def _default_name(shell: Any) -> str | None:
+    magics = shell.magics_manager.registry.get(ClusterMagics.__name__)
+    return getattr(magics, "cluster_name", "") or _name_at_hand()
+
+
+_COMPLETERS = {PROGRAM: _complete, f"%{REMOTE}": _complete_remote, f"%%{REMOTE}": _complete_remote}
 
 
 def load(shell: Any) -> None:
@@ -216,7 +239,8 @@ def load(shell: Any) -> None:
     magics = ClusterMagics(shell=shell)
     shell.register_magics(magics)
     shell.configurables.append(magics)  # for %config
-    shell.set_hook("complete_command", _complete, str_key=PROGRAM)
+    for name, complete in _COMPLETERS.items():
+        shell.set_hook("complete_command", complete, str_key=name)
     if (formatter := getattr(shell, "display_formatter", None)) is not None:
         for (module, name), shown in _SHOWN.items():
             formatter.mimebundle_formatter.for_type_by_name(module, name, shown)
@@ -257,4 +281,5 @@ def unload(shell: Any) -> None:
         shell.magics_manager.magics[kind].pop(name, None)
     shell.configurables[:] = [c for c in shell.configurables if not isinstance(c, ClusterMagics)]
     shell.magics_manager.registry.pop(ClusterMagics.__name__, None)
-    shell.strdispatchers["complete_command"].strs.pop(PROGRAM, None)
+    for name in _COMPLETERS:
+        shell.strdispatchers["complete_command"].strs.pop(name, None)

@@ -552,3 +552,21 @@ def test_an_error_of_an_async_cell_is_in_its_display(book: Kernel) -> None:
     assert "failed" in shown.bundles[0]["text/plain"]
     assert "ZeroDivisionError: division by zero" in shown.bundles[0]["text/plain"]
     book.run("job.delete()")
+
+
+# -- completion ---------------------------------------------------------------------------------
+
+
+def test_options_and_names_are_completed(book: Kernel) -> None:
+    shown = book.run(
+        "shell = get_ipython()\n"
+        "for line in ('%%remote --ver', '%remote --on l', '%%remote --cluster sh',"
+        " '%cluster down sh'):\n"
+        "    print(shell.complete(None, line, len(line))[1])\n"
+    )
+    assert shown.printed().splitlines() == [
+        "['--verbose']",
+        "['local']",
+        "['shared']",
+        "['shared']",
+    ]
