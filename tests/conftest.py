@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
+from helpers import processes_of
 
 import jupyter_cluster as jc
 from jupyter_cluster.client import launch, registry
 
-PARTS = ("unit", "local", "notebooks")
+PARTS = ("unit", "local", "notebooks", "browser")
 
 
 def pytest_configure() -> None:
@@ -28,26 +27,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not any(item.get_closest_marker(part) for part in PARTS):
             raise pytest.UsageError(f"{item.nodeid} is marked with none of {', '.join(PARTS)}")
     items.sort(key=lambda item: next(i for i, p in enumerate(PARTS) if item.get_closest_marker(p)))
-
-
-def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Await a condition."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was awaited did not come"
-        time.sleep(0.02)
-
-
-def processes_of(folder: Path) -> list[psutil.Process]:
-    """Every process that belongs to a cluster below this folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if any(str(folder) in argument for argument in process.cmdline()):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return [process for process in found if process.pid != os.getpid()]
 
 
 @pytest.fixture(scope="module")

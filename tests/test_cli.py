@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import eventually, processes_of
+from helpers import eventually, processes_of
 
 import jupyter_cluster as jc
 from jupyter_cluster.cli import main

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
-from conftest import processes_of
+from helpers import processes_of
 
 from jupyter_cluster.client import launch, registry
 

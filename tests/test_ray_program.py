@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from colorthief import ColorThief
-from conftest import processes_of
+from helpers import processes_of
 
 import jupyter_cluster as jc
 from jupyter_cluster.client import launch, registry

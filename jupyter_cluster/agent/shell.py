@@ -78,10 +78,15 @@ class MissingNameError(NameError):
     """A name that is to go back was not there when the cell had ended."""
 
 
+# What something looks like, by MIME type, and metadata of that.
+Shown = tuple[dict[str, Any], dict[str, Any]]
+
+
 class _Publisher(DisplayPublisher):  # type: ignore[misc]
     """Sends what is displayed to the notebook."""
 
     output: Output | None = None
+    kept: Shown | None = None
 
     def publish(
         self,
@@ -95,6 +100,9 @@ class _Publisher(DisplayPublisher):  # type: ignore[misc]
         if self.output is None or not self.output.is_ours:
             return
         shown = {mime: value for mime, value in data.items() if mime != _WIDGET}
+        if self.kept is not None:
+            self.kept = (shown, metadata or {})
+            return
         self.output.display(
             {
                 "type": "display",
@@ -289,10 +297,20 @@ class CellRunner:
         value = values[-1]
         data = _pickled(value)
         if data is None or type(value) not in PLAIN:
-            shown, metadata = self._shell.display_formatter.format(value)
-            shown.pop(_WIDGET, None)
+            shown, metadata = self._looks_of(value)
             output.add({"type": "result", "data": shown, "metadata": metadata})
         return data
+
+    def _looks_of(self, value: Any) -> Shown:
+        """What a value looks like, without showing it: some types display themselves."""
+        publisher = self._shell.display_pub
+        publisher.kept = ({}, {})
+        try:
+            shown, metadata = self._shell.display_formatter.format(value)
+            shown.pop(_WIDGET, None)
+            return (shown, metadata) if shown else publisher.kept
+        finally:
+            publisher.kept = None
 
 
 def _pickled(value: Any) -> bytes | None:

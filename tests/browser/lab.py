@@ -37,14 +37,16 @@ OPEN = """async path => {
     await opened.sessionContext.ready;
     await opened.sessionContext.session.kernel.info;
 }"""
-RUN = """async at => {
+RUN = """at => {
     const app = window.jupyterapp;
     const notebook = app.shell.currentWidget.content;
     notebook.deselectAll();
     notebook.activeCellIndex = at;
     app.commands.execute('notebook:run-cell');
 }"""
-BUSY = """() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"""
+RUN_TO_END = RUN.replace("at =>", "async at =>").replace(
+    "    app.commands", "    await app.commands"
+)
 
 
 def browser_path() -> str | None:
@@ -104,11 +106,44 @@ def _await(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.1)
 
 
+def end_kernels(page: Any) -> None:
+    """End all kernels of the server that a page is of."""
+    page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
+
+
 class Notebook:
     """A notebook that is open in the page."""
 
-    def __init__(self, page: Any) -> None:
+    def __init__(self, page: Any, path: Path) -> None:
         self.page = page
+        self.path = path
+
+    def execute(self, command: str, **arguments: Any) -> None:
+        """Execute a command of JupyterLab, to its end."""
+        self.page.evaluate(
+            "([command, args]) => window.jupyterapp.commands.execute(command, args)"
+            ".then(() => null)",
+            [command, arguments],
+        )
+
+    def save(self) -> None:
+        """Write it to its file."""
+        self.execute("docmanager:save")
+
+    def restart(self) -> None:
+        """Restart its kernel."""
+        self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+        )
+
+    def set_theme(self, theme: str) -> None:
+        """Change the colours of the page."""
+        self.execute("apputils:change-theme", theme=theme)
+
+    def screenshot(self, name: str) -> None:
+        """Keep a picture, where a folder for it is named."""
+        if folder := os.environ.get("JUPYTER_CLUSTER_PICTURES"):
+            self.page.screenshot(path=Path(folder, f"{name}.png"))
 
     def run(self, at: int) -> None:
         """Run a cell; does not wait for it."""
@@ -122,23 +157,15 @@ class Notebook:
         """Wait until the output of a cell has this text."""
         self.output(at).get_by_text(text).first.wait_for(timeout=seconds * 1000)
 
-    def run_to_end(self, at: int, seconds: float = 90) -> None:
+    def run_to_end(self, at: int) -> None:
         """Run a cell and wait until it has ended."""
-        prompt = self.page.locator(".jp-Cell").nth(at).locator(".jp-InputPrompt")
-        before = prompt.inner_text()
-        self.run(at)
-        self.page.wait_for_function(
-            "([at, before]) => { const text = document.querySelectorAll('.jp-Cell')[at]"
-            ".querySelector('.jp-InputPrompt').innerText;"
-            " return text !== before && !text.includes('*'); }",
-            arg=[at, before],
-            timeout=seconds * 1000,
-        )
+        self.page.evaluate(RUN_TO_END, at)
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether its kernel runs a cell."""
-        return bool(self.page.evaluate(BUSY) == "busy")
+    def is_running(self, at: int) -> bool:
+        """Whether a cell runs. The kernel's own state tells of the last message it has answered,
+        which may be that of a button."""
+        prompt = self.page.locator(".jp-Cell").nth(at).locator(".jp-InputPrompt")
+        return "*" in prompt.inner_text()
 
 
 def opener(page: Any, address: str, folder: Path) -> Callable[[str, Sequence[str]], Notebook]:
@@ -154,6 +181,6 @@ def opener(page: Any, address: str, folder: Path) -> Callable[[str, Sequence[str
         page.evaluate(OPEN, name)
         page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
         page.locator(".jp-Cell").nth(len(cells) - 1).wait_for(timeout=30_000)
-        return Notebook(page)
+        return Notebook(page, folder / name)
 
     return open_notebook

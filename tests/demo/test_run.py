@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from colorthief import ColorThief
-from conftest import eventually
+from helpers import eventually
 
 import jupyter_cluster as jc
 from jupyter_cluster.client import launch, registry

@@ -16,7 +16,7 @@ from typing import Any
 import dask
 import psutil
 import pytest
-from conftest import eventually
+from helpers import eventually
 
 import jupyter_cluster as jc
 from jupyter_cluster import errors

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import eventually
+from helpers import eventually
 
 import jupyter_cluster as jc
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import eventually
+from helpers import eventually
 
 import jupyter_cluster as jc
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import eventually, processes_of
+from helpers import eventually, processes_of
 
 import jupyter_cluster as jc
 from jupyter_cluster.client import registry

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import eventually
+from helpers import eventually
 
 import jupyter_cluster as jc
 from jupyter_cluster.client import registry

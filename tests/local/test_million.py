@@ -6,7 +6,7 @@ import time
 
 import psutil
 import pytest
-from conftest import eventually
+from helpers import eventually
 
 import jupyter_cluster as jc
 from jupyter_cluster.client import registry

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import eventually, processes_of
+from helpers import eventually, processes_of
 
 import jupyter_cluster as jc
 from jupyter_cluster.client import launch, registry

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import eventually
+from helpers import eventually
 
 import jupyter_cluster as jc
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from conftest import eventually
+from helpers import eventually
 
 import jupyter_cluster as jc
 from jupyter_cluster.client import registry

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from conftest import eventually
+from helpers import eventually
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from conftest import processes_of
+from helpers import processes_of
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 

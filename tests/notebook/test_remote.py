@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import eventually
+from helpers import eventually
 from kernel import Kernel, kernel
 
 import jupyter_cluster as jc
@@ -148,6 +148,19 @@ def test_a_value_that_cannot_travel_shows_what_it_looks_like(book: Kernel) -> No
     large = book.run("%%remote\nb'x' * 30_000_000")
     assert large.value.startswith("b'xxx")
     assert "RemoteValue" in book.run("type(_)").value
+
+
+def test_a_value_that_displays_itself_is_shown_once(book: Kernel) -> None:
+    chart = "import plotly.graph_objects as go\n"
+    shown = book.run(f"%%remote\n{chart}go.Figure(go.Bar(y=[1, 2]))")
+    assert len(shown.bundles) + shown.has_value == 1
+    kept = book.run(
+        f"%%remote\n{chart}class Mine(go.Figure):\n"
+        "    def __reduce__(self): raise TypeError('no')\n"
+        "Mine(go.Bar(y=[1, 2]))"
+    )
+    assert kept.has_value
+    assert len(kept.bundles) == 0
 
 
 def test_the_line_form_returns_the_value(book: Kernel) -> None:

@@ -14,7 +14,10 @@ function morphAttributes(from, to) {
     if (!to.hasAttribute(name)) from.removeAttribute(name);
   }
   for (const { name, value } of [...to.attributes]) {
-    if (from.getAttribute(name) !== value) from.setAttribute(name, value);
+    if (from.getAttribute(name) === value) continue;
+    from.setAttribute(name, value);
+    // An input that somebody has typed into no longer follows its attribute.
+    if (name === "value") from.value = value;
   }
 }
 
