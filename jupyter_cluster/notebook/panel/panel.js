@@ -106,6 +106,8 @@ function render({ model, el }) {
   el.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-do]");
     if (!button) return;
+    const typed = el.querySelector("input:focus");
+    if (typed) typed.blur(); // JupyterLab leaves the focus where it was
     const send = () => {
       const message = { do: button.dataset.do, job: button.dataset.job || null };
       if (message.do === "scale") message.limits = limits(button.closest(".jc-controls"));
