@@ -10,10 +10,12 @@ import contextlib
 import pickle
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+import types
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, ClassVar
 
 import cloudpickle
 
@@ -25,11 +27,25 @@ _local = threading.local()
 PLAIN = frozenset({int, float, complex, str, bytes, bool, type(None)})
 
 
+def _reduce_code(code: types.CodeType) -> tuple[Any, ...]:
+    """As cloudpickle does, which forgets the file: tracebacks name it."""
+    make, args = cloudpickle.Pickler.dispatch_table[types.CodeType](code)
+    return _make_code, (make, args, code.co_filename)
+
+
+def _make_code(make: Callable[..., types.CodeType], args: Any, file: str) -> types.CodeType:
+    return make(*args).replace(co_filename=file)
+
+
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """Writes many values, one pickle each, into the same file.
 
     Making a pickler costs ten times what pickling a number does, so one serves for a whole batch.
     """
+
+    dispatch_table: ClassVar = ChainMap(
+        {types.CodeType: _reduce_code}, cloudpickle.Pickler.dispatch_table
+    )
 
     def __init__(self, file: BytesIO) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
@@ -150,10 +166,10 @@ def unpicklable(
 ) -> SerializationError:
     """The sentence for something that cannot be sent; `where` it should be created instead."""
     culprit = _find_culprit(value, 3)
-    where = f" because of {culprit}" if culprit else ""
+    blame = f" because of {culprit}" if culprit else ""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return SerializationError(
-        f"{what} cannot be sent to the cluster{where}: {reason}. "
+        f"{what} cannot be sent to the cluster{blame}: {reason}. "
         f"Create such an object inside the {where} instead."
     )
 

@@ -31,9 +31,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from .tracebacks import render
+
 
 class ClusterError(Exception):
     """Base of every error raised on purpose; `str()` is a sentence for a person."""
+
+    def _render_traceback_(self) -> list[str]:
+        return render(self)
 
 
 class ConfigError(ClusterError):

@@ -3,13 +3,12 @@
     python scripts/run_notebooks.py [NOTEBOOK ...]
 
 Charts of plotly are interactive where a kernel or an extension draws them and blank elsewhere, e.g.
-on GitHub: each gets a picture beside it, taken with Chromium, which has to be on PATH.
+on GitHub: each gets a picture beside it, drawn by kaleido, which needs a Chrome or Chromium.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,8 +22,8 @@ from plotly.graph_objects import Figure
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 PLOTLY = "application/vnd.plotly.v1+json"
-PICTURE_SIZE = (760, 420)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+WIDGET = "application/vnd.jupyter.widget-view+json"
+WIDTH, HEIGHT = 760, 420
 
 
 def main(names: list[str]) -> None:
@@ -74,34 +73,15 @@ def add_picture(output: Any) -> None:
     if PLOTLY in data:
         data.pop("text/html", None)
         data["image/png"] = b64encode(draw(data[PLOTLY])).decode()
+    data.pop(WIDGET, None)  # without its kernel it is nothing; the HTML beside it is
 
 
 def draw(chart: dict[str, Any]) -> bytes:
     """A chart as PNG, on white."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        sys.exit(f"a picture of each chart is taken with one of {', '.join(BROWSERS)}: install one")
     figure = Figure(data=chart["data"], layout=chart["layout"])
-    width, height = PICTURE_SIZE
-    with tempfile.TemporaryDirectory() as folder:
-        page, picture = Path(folder, "chart.html"), Path(folder, "chart.png")
-        figure.update_layout(width=width - 16, height=height - 16)
-        figure.write_html(page, config={"displayModeBar": False})
-        subprocess.run(
-            [
-                browser,
-                "--headless",
-                "--no-sandbox",
-                "--hide-scrollbars",
-                f"--window-size={width},{height}",
-                "--virtual-time-budget=5000",
-                f"--screenshot={picture}",
-                page.as_uri(),
-            ],
-            check=True,
-            capture_output=True,
-        )
-        return picture.read_bytes()
+    height = figure.layout.height or HEIGHT
+    figure.update_layout(paper_bgcolor="white")
+    return figure.to_image("png", width=WIDTH, height=height)  # type: ignore[no-any-return]
 
 
 if __name__ == "__main__":

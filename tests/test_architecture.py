@@ -16,10 +16,11 @@ pytestmark = pytest.mark.unit
 
 PACKAGE = Path(jupyter_cluster.__file__).parent
 # Every room, and the rooms it may import. What is not named here may import nothing of ours.
-BASE = {"errors", "model", "wire", "codec", "trust", "dask_settings", "_version"}
+BASE = {"tracebacks", "errors", "model", "wire", "codec", "trust", "dask_settings", "_version"}
 ALLOWED: dict[str, set[str]] = {
     "_version": set(),
-    "errors": set(),
+    "tracebacks": set(),
+    "errors": {"tracebacks"},
     "model": set(),
     "wire": set(),
     "dask_settings": set(),

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+WIDGET = "application/vnd.jupyter.widget-view+json"
 SANITIZE = ROOT / "tests" / "nbval_sanitize.cfg"
 
 
@@ -73,12 +74,15 @@ def test_saved_outputs_can_be_read_without_a_kernel(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
     assert outputs
-    assert not [out for out in outputs if out.output_type == "error"]
+    for cell in notebook.cells:
+        if "raises-exception" not in cell.metadata.get("tags", ()):
+            assert not [out for out in cell.get("outputs", ()) if out.output_type == "error"]
+    assert not [out for out in outputs if WIDGET in out.get("data", {})]
     charts = [
         out.data for out in outputs if "application/vnd.plotly.v1+json" in out.get("data", {})
     ]
     assert all("image/png" in data for data in charts)
-    assert path.stat().st_size < 500_000
+    assert path.stat().st_size < 800_000
     assert str(Path.home()) not in path.read_text()
 
 

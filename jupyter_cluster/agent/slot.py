@@ -220,4 +220,5 @@ def describe_end(code: int, tail: list[str]) -> str:
             how += ", often the kernel's answer to memory running out"
     else:
         how = f"exited with code {code}"
-    return how + ("; the last lines of its stderr:\n" + "\n".join(tail) if tail else "")
+    # The first line is a sentence of its own: events and tables show no more.
+    return how + ("\nThe last lines of its stderr:\n" + "\n".join(tail) if tail else "")

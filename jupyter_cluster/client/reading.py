@@ -7,7 +7,8 @@ from typing import Any
 
 from jupyter_cluster.client.connection import Connection, JobChannel
 from jupyter_cluster.codec import load_error
-from jupyter_cluster.errors import JobError, ResultLostError, TaskCancelledError
+from jupyter_cluster.errors import JobError, RemoteTraceback, ResultLostError, TaskCancelledError
+from jupyter_cluster.tracebacks import shown_plainly
 from jupyter_cluster.wire import Status, spans
 
 # How long to wait before asking again for a large result that its node no longer hands over.
@@ -83,7 +84,9 @@ def _value(
     if status is Status.CANCELLED:
         text = f"task {index} of job {name!r} was cancelled"
         return Failure(TaskCancelledError(text, name, index, node))
-    return Failure(load_error(data, name, index, node))
+    raised = load_error(data, name, index, node)
+    remote = str(raised.__cause__) if isinstance(raised.__cause__, RemoteTraceback) else ""
+    return Failure(shown_plainly(raised, remote, node))
 
 
 def forget(connection: Connection, job: str, start: int, stop: int) -> None:

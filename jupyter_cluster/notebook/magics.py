@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from argparse import ArgumentTypeError
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -103,7 +103,7 @@ examples:
         except UsageError as error:
             raise MagicUsageError(str(error)) from None
         except ClusterError as error:
-            raise (error if hasattr(error, "_render_traceback_") else sentence(error)) from None
+            raise (error if "_render_traceback_" in vars(error) else sentence(error)) from None
 
     def _code(self, line: str, rest: str, cell: str | None) -> Code:
         number, at = place_in_notebook(self.shell)
@@ -162,7 +162,7 @@ def run_line(line: str, console: Console, default: str = "") -> None:
         if not getattr(options, "follow", False):
             raise
         return  # to interrupt is how one ends following; the cells below may go on
-    _after(options.verb, answer)
+    _after(options, answer)
 
 
 def _words(line: str) -> list[str]:
@@ -183,7 +183,8 @@ def _name_at_hand() -> str | None:
     return held.name if held is not None and held.is_alive else None
 
 
-def _after(verb: str, answer: Any) -> None:
+def _after(options: Namespace, answer: Any) -> None:
+    verb = options.verb
     if verb in ("up", "connect") and answer is not None:
         from jupyter_cluster.client.cluster import Cluster
         from jupyter_cluster.client.session import use
@@ -193,6 +194,9 @@ def _after(verb: str, answer: Any) -> None:
     held = session.at_hand() if session else None
     if verb == "down" and held is not None and not held.is_alive:
         session.shutdown()  # what waits for its results must not wait for ever
+    panels = sys.modules.get("jupyter_cluster.notebook.panel.live")
+    if verb == "down" and panels is not None:
+        panels.settle_ended()
 
 
 def _console(shell: Any) -> Console:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from difflib import get_close_matches
 from typing import Any
 
 from IPython.core import magic_arguments
@@ -97,8 +98,10 @@ def split(line: str, parser: Any) -> tuple[list[str], str]:
         option, value = found[1], found[2]
         action = parser._option_string_actions.get(option)
         if action is None:
-            known = ", ".join(o for o in parser._option_string_actions if o.startswith("--"))
-            raise UsageError(f"there is no option {option!r}; there are: {known}")
+            known = [o for o in parser._option_string_actions if o.startswith("--")]
+            close = get_close_matches(option, known, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise UsageError(f"there is no option {option!r}; {hint}there are: {', '.join(known)}")
         words.append(option if value is None else f"{option}={value}")
         at = found.end()
         if value is None and action.nargs != 0:

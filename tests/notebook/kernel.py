@@ -16,6 +16,7 @@ from helpers import eventually
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+STATUS = re.compile(r"\[(waiting|running|ran|failed|stopped).*\]", re.DOTALL)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -33,7 +34,17 @@ class Shown:
 
     @property
     def bundles(self) -> list[dict[str, Any]]:
-        """What it has displayed, its value left out."""
+        """What it has displayed; not its value, nor the line of a cell that takes its time."""
+        return [data for data in self._displayed if not _is_status(data)]
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The line of a cell that takes its time, as it is in the end."""
+        (status,) = filter(_is_status, self._displayed)
+        return status
+
+    @property
+    def _displayed(self) -> list[dict[str, Any]]:
         return [o.data for o in self.outputs if o.output_type == "display_data"]
 
     @property
@@ -57,6 +68,10 @@ class Shown:
     def traceback(self) -> str:
         """The traceback that it shows, without colours."""
         return ANSI.sub("", "\n".join(self.error.traceback))
+
+
+def _is_status(data: dict[str, Any]) -> bool:
+    return STATUS.fullmatch(data.get("text/plain", "")) is not None
 
 
 class Kernel:

@@ -458,8 +458,7 @@ def test_resources_hold_a_cell_back_until_there_is_room(book: Kernel, tmp_path: 
     )
     shown = book.run("%%remote\n'at last'")
     assert shown.value == "'at last'"
-    (status,) = shown.bundles
-    assert status["text/plain"].startswith("[ran on local-")
+    assert shown.status["text/plain"].startswith("[ran on local-")
     book.run("held.results()\nheld.delete()")
 
 

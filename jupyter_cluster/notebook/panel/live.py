@@ -28,6 +28,8 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 _CSS = (Path(__file__).parent / "panel.css").read_text()
 # How long the static form waits for a first look at the cluster.
 LOOK_SECONDS = 5.0
+# How long the end of a cluster waits for its panel; the watch looks at least every five seconds.
+SETTLE_SECONDS = 6.0
 
 Action = dict[str, Any]
 
@@ -46,6 +48,7 @@ class Panel:
         self._displays: list[str] = []
         self._actions: queue.SimpleQueue[Action | None] = queue.SimpleQueue()
         self._looked = threading.Event()
+        self._settled = threading.Event()
         self._lock = threading.Lock()
         for part in (self._top, self._bottom):
             on_click(part, self._actions.put)
@@ -59,6 +62,11 @@ class Panel:
         """Whether its cluster has ended."""
         return self._watch.is_closed
 
+    @property
+    def has_cluster(self) -> bool:
+        """Whether its cluster runs."""
+        return self._entry.is_alive
+
     # -- drawing ------------------------------------------------------------------------------
 
     def _on_view(self, view: View) -> None:
@@ -71,6 +79,7 @@ class Panel:
         if view.contact is Contact.ENDED:
             self._actions.put(None)
             self._leave_static()
+            self._settled.set()
 
     def _draw(self, view: View) -> None:
         now = time.time()
@@ -136,6 +145,10 @@ class Panel:
         for display_id in self._displays:
             publish_display_data(bundle, transient={"display_id": display_id}, update=True)
 
+    def settle(self, seconds: float = SETTLE_SECONDS) -> None:
+        """Wait until a cluster that has just ended is shown as such, in what stays of the panel."""
+        self._settled.wait(seconds)
+
 
 def static_bundle(view: View, name: str) -> dict[str, Any]:
     """The panel at this moment, as HTML that stands alone and as text."""
@@ -168,3 +181,11 @@ def panel_of(entry: Entry) -> Panel:
     if known is None or known.is_over:
         known = _panels[entry.name] = Panel(entry)
     return known
+
+
+def settle_ended() -> None:
+    """Have the panels of clusters that have just ended leave their last state."""
+    for name, panel in list(_panels.items()):
+        if not panel.has_cluster:
+            del _panels[name]
+            panel.settle()
