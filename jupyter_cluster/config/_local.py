@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from math import ceil
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from jupyter_cluster.config._document import Document
 from jupyter_cluster.config._load import build
@@ -54,7 +51,7 @@ def local_config(
     cores = usable_cpus() if cpus is None else cpus
     per_node = cpus_per_node or ceil(cores / MOST_NODES)
     nodes = max(1, cores // per_node) if max_workers is None else max_workers
-    memory = (memory_bytes or psutil.virtual_memory().total) // max(1, nodes)
+    memory = (memory_bytes or usable_memory()) // max(1, nodes)
     node_type = {"resources": {"CPU": per_node, "memory": memory}, "max_workers": nodes}
     data = {
         "cluster_name": cluster_name,
@@ -68,10 +65,18 @@ def local_config(
 
 
 def usable_cpus() -> int:
-    """Cores that this process may use; fewer than the machine has where it is confined."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores that this process may use; fewer than the machine has where it is confined, e.g. in a
+    container."""
+    from dask.system import cpu_count  # knows cgroups
+
+    return int(cpu_count())
+
+
+def usable_memory() -> int:
+    """Bytes of memory that this process may use; less than the machine has in a container."""
+    from distributed.system import memory_limit  # knows cgroups; costs an import of 0.3 s
+
+    return int(memory_limit())
 
 
 def _at_least_one(**arguments: int | None) -> None:
