@@ -1,0 +1,97 @@
+"""What a panel costs its kernel: processor time with many nodes and many tasks a second."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.notebook.kernel import kernel
+
+NAME = "bench-panel"
+CONFIG = """
+cluster_name: {name}
+max_workers: {nodes}
+provider: {{type: local}}
+available_node_types:
+  local: {{resources: {{CPU: 1}}, min_workers: {nodes}, max_workers: {nodes}}}
+head_node_type: local
+"""
+# So many slots that each of them does 10 tasks a second.
+TASK_SECONDS = 0.1
+UP_SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was measured.
+
+    Attributes
+    ----------
+    nodes, rate : float
+        Nodes that were ready, tasks that ended a second.
+    without, with_panel : float
+        Share of one core that the kernel's process used.
+    """
+
+    nodes: int
+    rate: float
+    without: float
+    with_panel: float
+
+
+def measure(nodes: int, seconds: float) -> Cost:
+    """Cost of a panel of so many nodes, over so many seconds each with it and without."""
+    import jupyter_cluster as jc
+
+    with TemporaryDirectory(prefix="bench-panel-") as folder:
+        file = Path(folder, "cluster.yaml")
+        file.write_text(CONFIG.format(name=NAME, nodes=nodes))
+        with jc.up(str(file)) as cluster:
+            _await_nodes(cluster, nodes)
+            count = int(nodes / TASK_SECONDS * (3 * seconds + 60))
+            job = cluster.map(time.sleep, [TASK_SECONDS] * count, name="load")
+            _await_rate(cluster, nodes / TASK_SECONDS)
+            try:
+                return _measure(cluster, job, nodes, seconds)
+            finally:
+                job.cancel()
+
+
+def _measure(cluster: Any, job: Any, nodes: int, seconds: float) -> Cost:
+    with kernel() as running:
+        running.run("%load_ext jupyter_cluster")
+
+        def share() -> float:
+            before, began = running.cpu_seconds(), time.perf_counter()
+            time.sleep(seconds)
+            return (running.cpu_seconds() - before) / (time.perf_counter() - began)
+
+        without = share()
+        running.run(f"%cluster panel {NAME}")
+        time.sleep(10)  # plotly is imported in the background
+        done, began = job.row()["done"], time.perf_counter()
+        with_panel = share()
+        rate = (job.row()["done"] - done) / (time.perf_counter() - began)
+        ready = sum(node["state"] == "ready" for node in cluster.nodes())
+    return Cost(ready, rate, without, with_panel)
+
+
+def _await_nodes(cluster: Any, nodes: int) -> None:
+    deadline = time.monotonic() + UP_SECONDS
+    while sum(node["state"] == "ready" for node in cluster.nodes()) < nodes:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not all of {nodes} nodes came up in {UP_SECONDS:.0f} s")
+        time.sleep(0.5)
+
+
+def _await_rate(cluster: Any, rate: float) -> None:
+    """Wait until all slots have been started and work."""
+    deadline = time.monotonic() + UP_SECONDS
+    while time.monotonic() < deadline:
+        newest = cluster.endpoint.get("series", since=time.time() - 5)
+        if newest and newest[-1]["rate"] > 0.9 * rate:
+            return
+        time.sleep(1)
