@@ -137,3 +137,13 @@ def test_an_exported_notebook_can_be_read_without_a_kernel(
     assert panel.locator("button:visible").count() == 0
     page.get_by_text("from there").first.wait_for()
     notebook.screenshot("exported")
+
+
+def test_a_figure_can_be_written_as_a_picture(
+    chromium: Any, cluster: jc.Cluster, tmp_path: Path
+) -> None:
+    job = cluster.map(abs, range(20), name="pictured", unit="tile").wait()
+    job.plot().write_image(tmp_path / "job.png")
+    cluster.plot("rate", "nodes").write_image(tmp_path / "cluster.svg")
+    assert (tmp_path / "job.png").read_bytes().startswith(b"\x89PNG")
+    assert "tiles per second" in (tmp_path / "cluster.svg").read_text()
