@@ -14,6 +14,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -97,10 +98,10 @@ def _members() -> Iterator[tuple[str, Path]]:
             yield from _tree(child)
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file and "." not in name and name != "__main__":
+        if file and "." not in name and name != "__main__" and _is_local(file):
             path = Path(file)
             top = path.parent if path.name == "__init__.py" else path
-            if top.parent != root and _is_local(path):
+            if top.parent != root and path.is_file():
                 yield from _tree(top)
 
 
@@ -117,13 +118,11 @@ def _is_installed(path: Path) -> bool:
     return path.is_relative_to(sys.prefix) or path.is_relative_to(sys.base_prefix)
 
 
-def _is_local(path: Path) -> bool:
-    return (
-        path.suffix == ".py"
-        and not _is_installed(path)
-        and not _SKIPPED & set(path.parts)
-        and path.is_file()
-    )
+@cache  # hundreds of modules are loaded, and a cell looks at each of them
+def _is_local(file: str) -> bool:
+    """Whether a module's file is the user's own."""
+    path = Path(file)
+    return path.suffix == ".py" and not _is_installed(path) and not _SKIPPED & set(path.parts)
 
 
 def _is_package(path: Path) -> bool:
