@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 import psutil
 from jupyter_client import BlockingKernelClient, KernelManager
@@ -48,7 +49,9 @@ class Kernel:
 def kernel() -> Iterator[Kernel]:
     """A fresh kernel, ready for its first cell."""
     manager = KernelManager(kernel_name="python3")
-    manager.start_kernel()
+    # A folder of its own, as a notebook has: modules beside it travel with cells.
+    folder = TemporaryDirectory(prefix="bench-kernel-")
+    manager.start_kernel(cwd=folder.name)
     client = manager.blocking_client()
     try:
         client.start_channels()
@@ -57,3 +60,4 @@ def kernel() -> Iterator[Kernel]:
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+        folder.cleanup()

@@ -59,6 +59,8 @@ class Runner:
                     self._run(call, block)
                 self._outbox.flush()
             self._outbox.finish()
+            if message["kind"] == "cell" and self._cells is not None:
+                self._cells.tidy()
 
     def _on_interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         if self._in_task:  # otherwise it came too late: the task has just ended

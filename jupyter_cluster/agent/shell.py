@@ -9,6 +9,7 @@ import asyncio
 import builtins
 import contextlib
 import ctypes
+import gc
 import os
 import sys
 import traceback
@@ -122,7 +123,15 @@ class _Hook(DisplayHook):  # type: ignore[misc]
     """Keeps the value of the last expression instead of printing it."""
 
     is_quiet = False
-    values: list[Any]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.values: list[Any] = []
+
+    def flush(self) -> None:
+        """Let the last values go; IPython's own collects all garbage too, which takes longer than
+        most cells do: `CellRunner.tidy` does that when nobody waits."""
+        self._ = self.__ = self.___ = ""
 
     def __call__(self, result: Any = None) -> None:
         self.check_for_underscore()
@@ -197,7 +206,6 @@ class CellRunner:
         BaseException
             What the cell raised, of which `output` has the rendered traceback.
         """
-        self._prepare()
         with self._showing(output):
             self._load(request, output)
             result = self._execute(request)
@@ -216,14 +224,15 @@ class CellRunner:
                 raise error
             return {"value": self._last_value(output)}, outs
 
-    def _prepare(self) -> None:
-        hook = self._shell.displayhook
-        hook.values = []
+    def tidy(self) -> None:
+        """Let go of what the last cell has left, once its reply is on its way."""
+        self._shell.displayhook.values = []
         self._shell.rendered = None
         if not self._keeps:
             self._shell.reset(new_session=False)
             self._sent.clear()
             os.chdir(self._folder)
+        gc.collect()
 
     @contextlib.contextmanager
     def _showing(self, output: Output) -> Iterator[None]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
 
 from IPython.display import clear_output, display, publish_display_data
 
@@ -36,6 +36,7 @@ class CellOutput:
         self._is_many = is_many
         self._at_line_start: dict[tuple[int, str], bool] = {}
         self._last: tuple[int, str] | None = None
+        self._written: set[TextIO] = set()
 
     def show(self, events: list[tuple[int, Event]]) -> None:
         """Show these, in order."""
@@ -43,13 +44,15 @@ class CellOutput:
             handler = getattr(self, f"_on_{event['type'].replace('-', '_')}", None)
             if handler is not None:
                 handler(index, event)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in self._written:  # a flush costs a kernel milliseconds
+            stream.flush()
+        self._written.clear()
 
     def _on_stream(self, index: int, event: Event) -> None:
         text, name = event["text"], event["name"]
         stream = sys.stderr if name == "stderr" else sys.stdout
         stream.write(self._prefixed(index, name, text) if self._is_many else text)
+        self._written.add(stream)
 
     def _prefixed(self, index: int, name: str, text: str) -> str:
         """Whole lines of several nodes must not run into one another."""
@@ -84,6 +87,7 @@ class CellOutput:
 
     def _on_note(self, _index: int, event: Event) -> None:
         print(event["text"], file=sys.stderr)
+        self._written.add(sys.stderr)
 
     def _on_error(self, index: int, event: Event) -> None:
         self.errors[index] = event
