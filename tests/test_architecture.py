@@ -16,21 +16,34 @@ pytestmark = pytest.mark.unit
 
 PACKAGE = Path(jupyter_cluster.__file__).parent
 # Every room, and the rooms it may import. What is not named here may import nothing of ours.
-BASE = {"tracebacks", "errors", "model", "wire", "codec", "trust", "dask_settings", "_version"}
+BASE = {
+    "tracebacks",
+    "errors",
+    "model",
+    "resources",
+    "formats",
+    "wire",
+    "codec",
+    "trust",
+    "dask_settings",
+    "_version",
+}
 ALLOWED: dict[str, set[str]] = {
     "_version": set(),
     "tracebacks": set(),
     "errors": {"tracebacks"},
-    "model": set(),
+    "formats": set(),
+    "resources": {"formats"},
+    "model": {"resources"},
     "wire": set(),
     "dask_settings": set(),
-    "charts": {"errors", "model"},
+    "charts": {"errors", "model", "resources", "formats"},
     "codec": {"errors"},
     "trust": set(),
-    "config": {"errors", "model"},
-    "autoscaler": {"errors", "model"},
-    "simulator": {"errors", "model", "autoscaler", "charts"},
-    "providers": {"errors", "model", "trust", "config"},
+    "config": {"errors", "model", "resources", "formats"},
+    "autoscaler": {"errors", "model", "resources", "formats"},
+    "simulator": {"errors", "model", "resources", "formats", "autoscaler", "charts"},
+    "providers": {"errors", "model", "resources", "formats", "trust", "config"},
     "agent": BASE,
     "head": BASE | {"config", "autoscaler", "providers"},
     "client": BASE | {"config", "charts"},

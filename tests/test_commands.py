@@ -16,7 +16,8 @@ from jupyter_cluster.commands.terminal import as_text
 from jupyter_cluster.commands.views import cost_line, job_line, money, status_parts
 from jupyter_cluster.config import parse as parse_yaml
 from jupyter_cluster.errors import UsageError
-from jupyter_cluster.model import NodeType, Resources
+from jupyter_cluster.model import NodeType
+from jupyter_cluster.resources import Resources
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jupyter_cluster.model import Demand, Limits, NodeType, Resources, Snapshot
+from jupyter_cluster.model import Demand, Limits, NodeType, Snapshot
+from jupyter_cluster.resources import Resources
 
 GB = 1e9
 GIB = 2**30

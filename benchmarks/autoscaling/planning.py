@@ -14,7 +14,8 @@ from typing import Any
 
 from benchmarks.autoscaling.cases import GB, ec2_types
 from benchmarks.autoscaling.peers import OURS, RAY_V1, RAY_V2, make
-from jupyter_cluster.model import Demand, Limits, Node, NodeState, Resources, Snapshot
+from jupyter_cluster.model import Demand, Limits, Node, NodeState, Snapshot
+from jupyter_cluster.resources import Resources
 
 COUNTS = (100, 1_000, 10_000, 100_000, 1_000_000)
 NODES = (0, 1_000)

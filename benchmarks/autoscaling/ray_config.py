@@ -8,7 +8,8 @@ from typing import Any
 
 from ray.core.generated import autoscaler_pb2, gcs_pb2
 
-from jupyter_cluster.model import Demand, Node, NodeState, Resources, Snapshot
+from jupyter_cluster.model import Demand, Node, NodeState, Snapshot
+from jupyter_cluster.resources import Resources
 
 # Ray has a head node in every cluster. It has no resources, since heads of live clusters of ours
 # run no tasks either.

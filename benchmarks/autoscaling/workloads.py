@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from benchmarks.autoscaling.cases import ec2_types, mixed_case
-from jupyter_cluster.model import Limits, NodeType, Resources
+from jupyter_cluster.model import Limits, NodeType
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.simulator import Batch, Fixed, LogNormal, Stragglers
 
 IDLE_TIMEOUT = 300.0

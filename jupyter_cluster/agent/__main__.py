@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jupyter_cluster.model import Resources
+from jupyter_cluster.resources import Resources
 
 
 def main(argv: Sequence[str]) -> None:

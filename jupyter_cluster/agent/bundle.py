@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from jupyter_cluster.model import Resources
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.wire import Block, cut_blocks
 
 

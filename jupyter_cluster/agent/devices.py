@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyter_cluster.model import UNITS
+from jupyter_cluster.resources import UNITS
 
 
 class Devices:

@@ -24,7 +24,7 @@ from jupyter_cluster.agent.slot import GRACE_SECONDS, Slot, describe_end
 from jupyter_cluster.agent.usage import Usage
 from jupyter_cluster.agent.watchdog import doom_of
 from jupyter_cluster.errors import ClusterError
-from jupyter_cluster.model import CPU, GPU, UNITS, Resources
+from jupyter_cluster.resources import CPU, GPU, UNITS, Resources
 from jupyter_cluster.wire import Block, Status
 
 WATCH_SECONDS = 0.2

@@ -23,7 +23,7 @@ from jupyter_cluster.agent.pool import Pool
 from jupyter_cluster.agent.spool import Spool
 from jupyter_cluster.agent.worker import AgentPlugin, AgentWorker
 from jupyter_cluster.errors import ClusterError
-from jupyter_cluster.model import Resources
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.trust import Role, dask_security
 from jupyter_cluster.wire import PROTOCOL, Block
 

@@ -15,7 +15,7 @@ from jupyter_cluster.agent.frames import Reader, pack
 from jupyter_cluster.agent.output import Output
 from jupyter_cluster.agent.shared import IDLE, INTERRUPTED, STOPPED, Shared
 from jupyter_cluster.agent.zygote import kill_group
-from jupyter_cluster.model import Resources
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.wire import Status
 
 TAIL_LINES = 20

@@ -6,7 +6,8 @@ import psutil
 
 from jupyter_cluster.agent.bundle import Bundle
 from jupyter_cluster.agent.slot import Slot
-from jupyter_cluster.model import MEMORY, UNITS, format_bytes, format_seconds
+from jupyter_cluster.formats import format_bytes, format_seconds
+from jupyter_cluster.resources import MEMORY, UNITS
 from jupyter_cluster.wire import Status
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jupyter_cluster.autoscaler.program import UNBOUNDED, Program, Vector
-from jupyter_cluster.model import GPU, Resources
+from jupyter_cluster.resources import GPU, Resources
 
 Matrix = NDArray[np.float64]
 

@@ -10,7 +10,8 @@ import numpy as np
 from jupyter_cluster.autoscaler.bins import Bin, Problem, make_problem, slots_of
 from jupyter_cluster.autoscaler.prices import hourly_price
 from jupyter_cluster.autoscaler.program import UNBOUNDED, Program, Vector
-from jupyter_cluster.model import NodeType, Resources
+from jupyter_cluster.model import NodeType
+from jupyter_cluster.resources import Resources
 
 ENDLESS = 2**40
 # Up to so many nodes whole numbers are worth a bound that takes longer.

@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from jupyter_cluster.autoscaler.packing import Plan
 from jupyter_cluster.errors import UsageError
-from jupyter_cluster.model import Demand, Limits, Node, NodeState, NodeType, Resources, Snapshot
+from jupyter_cluster.model import Demand, Limits, Node, NodeState, NodeType, Snapshot
+from jupyter_cluster.resources import Resources
 
 HEAD = "head node"
 PAIRS = '; a demand is a pair of a shape and a count, e.g. [{"CPU": 1}, 100]'

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from jupyter_cluster.autoscaler.prices import hourly_price
-from jupyter_cluster.model import NodeType, Resources, Snapshot
+from jupyter_cluster.model import NodeType, Snapshot
+from jupyter_cluster.resources import Resources
 
 
 def why_infeasible(shape: Resources, snapshot: Snapshot) -> str:

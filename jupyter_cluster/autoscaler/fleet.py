@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from jupyter_cluster.autoscaler.market import Market, preference, type_of
-from jupyter_cluster.model import Load, Node, NodeState, NodeType, Resources, Snapshot
+from jupyter_cluster.model import Load, Node, NodeState, NodeType, Snapshot
+from jupyter_cluster.resources import Resources
 
 
 class Tier(IntEnum):

@@ -14,7 +14,8 @@ from math import ceil, fsum, sqrt
 
 from jupyter_cluster.autoscaler.market import wastes_gpu
 from jupyter_cluster.autoscaler.prices import hourly_price
-from jupyter_cluster.model import Demand, Node, NodeState, Resources, Snapshot
+from jupyter_cluster.model import Demand, Node, NodeState, Snapshot
+from jupyter_cluster.resources import Resources
 
 # The prior: a task of which nothing is known takes a minute. That launches a node for each slot's
 # worth of tasks, which is dear when they turn out short and quick when they are long. It counts as

@@ -16,7 +16,8 @@ from jupyter_cluster.autoscaler.fleet import Fleet, Tier
 from jupyter_cluster.autoscaler.market import Market, wastes_gpu
 from jupyter_cluster.autoscaler.prices import estimated_price, hourly_price, weight
 from jupyter_cluster.autoscaler.rounding import whole_nodes
-from jupyter_cluster.model import GPU, Load, NodeType, Resources
+from jupyter_cluster.model import Load, NodeType
+from jupyter_cluster.resources import GPU, Resources
 
 # The search looks at this many groups of nodes that are there; the largest rooms first.
 MAX_GROUPS = 16

@@ -7,7 +7,8 @@ from copy import copy
 from math import floor, fsum, inf
 
 from jupyter_cluster.autoscaler.prices import estimated_price, hourly_price
-from jupyter_cluster.model import GPU, Node, NodeState, NodeType, Resources, Snapshot
+from jupyter_cluster.model import Node, NodeState, NodeType, Snapshot
+from jupyter_cluster.resources import GPU, Resources
 
 # Ray's rule for upscaling_speed: this many nodes of a type may always be pending.
 FREE_PENDING = 5

@@ -19,7 +19,8 @@ from jupyter_cluster.autoscaler.fleet import Fleet, groups_of, new_groups
 from jupyter_cluster.autoscaler.improvement import Counts, Packing, head_start, lower_bound
 from jupyter_cluster.autoscaler.market import Market
 from jupyter_cluster.autoscaler.prices import hourly_price
-from jupyter_cluster.model import GPU, Infeasible, Load, Node, Resources, Snapshot
+from jupyter_cluster.model import Infeasible, Load, Node, Snapshot
+from jupyter_cluster.resources import GPU, Resources
 
 # The plan of the last round is kept unless another one does with this share of its pending nodes.
 CLEARLY = 0.9

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from jupyter_cluster.model import CPU, GPU, MEMORY, NodeType, Resources
+from jupyter_cluster.model import NodeType
+from jupyter_cluster.resources import CPU, GPU, MEMORY, Resources
 
 # USD per hour. They rank node types whose price is unknown, so their proportions matter more than
 # their level. From EC2 on-demand prices for Linux in us-east-1: c5.4xlarge 0.68, m5.4xlarge 0.768

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from jupyter_cluster.autoscaler.forecast import seconds_of_work
 from jupyter_cluster.autoscaler.packing import Cause, Purchase
-from jupyter_cluster.model import Node, NodeState, Resources, Snapshot, format_seconds
+from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.model import Node, NodeState, Snapshot
+from jupyter_cluster.resources import Resources
 
 SHAPES_SHOWN = 3
 

@@ -23,7 +23,8 @@ from jupyter_cluster.charts.style import (
     wrap,
 )
 from jupyter_cluster.errors import UsageError
-from jupyter_cluster.model import NodeState, format_seconds
+from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.model import NodeState
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

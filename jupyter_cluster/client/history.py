@@ -9,7 +9,7 @@ from typing import Any
 from jupyter_cluster.charts.history import History
 from jupyter_cluster.charts.throughput import RATE_SUFFIX
 from jupyter_cluster.client.endpoint import Endpoint
-from jupyter_cluster.model import format_seconds
+from jupyter_cluster.formats import format_seconds
 
 Row = Mapping[str, Any]
 # Samples are taken once a second: the one before a job began belongs to it.

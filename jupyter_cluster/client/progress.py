@@ -14,7 +14,7 @@ from IPython.display import display
 from tqdm.std import tqdm
 
 from jupyter_cluster.errors import ClusterError, UsageError
-from jupyter_cluster.model import format_seconds
+from jupyter_cluster.formats import format_seconds
 from jupyter_cluster.wire import Status
 
 if TYPE_CHECKING:

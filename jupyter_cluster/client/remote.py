@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_cluster.client.refs import Ref
 from jupyter_cluster.errors import UsageError
-from jupyter_cluster.model import CPU, GPU, MEMORY, Resources, on_type
+from jupyter_cluster.resources import CPU, GPU, MEMORY, Resources, on_type
 from jupyter_cluster.wire import IN_TASK
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.watch import Contact, View, Watch
 from jupyter_cluster.commands.terminal import as_text
 from jupyter_cluster.commands.views import clock, status_parts
-from jupyter_cluster.model import format_seconds
+from jupyter_cluster.formats import format_seconds
 
 SHOWN_EVENTS = 8
 

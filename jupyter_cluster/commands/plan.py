@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from jupyter_cluster.commands.console import Table
 from jupyter_cluster.commands.views import counted, money, place_text, resources_text
 from jupyter_cluster.config import ClusterConfig
-from jupyter_cluster.model import NodeType, format_seconds
+from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.model import NodeType
 
 
 def plan_parts(config: ClusterConfig) -> list[str | Table]:

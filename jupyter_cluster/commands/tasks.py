@@ -6,7 +6,8 @@ import argparse
 import re
 from dataclasses import dataclass
 
-from jupyter_cluster.model import MEMORY, Resources, format_seconds
+from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.resources import MEMORY, Resources
 
 SYNTAX = "COUNTxSECONDS[:RESOURCES][@START]"
 EXAMPLE = "134000x0.4s or 500x30s:CPU=4,memory=8GB@240s"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_cluster.commands.console import Step, Table, cannot_ask
 from jupyter_cluster.errors import UsageError
-from jupyter_cluster.model import format_seconds
+from jupyter_cluster.formats import format_seconds
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

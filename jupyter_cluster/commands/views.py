@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jupyter_cluster.commands.console import Table
-from jupyter_cluster.model import Resources, format_seconds
+from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.resources import Resources
 
 Row = Mapping[str, Any]
 

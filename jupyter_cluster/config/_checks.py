@@ -16,7 +16,7 @@ from jupyter_cluster.config._document import Document
 from jupyter_cluster.config._fill import as_map, is_count
 from jupyter_cluster.config._problems import KeyPath, Problem, nearest
 from jupyter_cluster.config._sections import PROVIDERS
-from jupyter_cluster.model import CPU, GPU, MEMORY, Resources
+from jupyter_cluster.resources import CPU, GPU, MEMORY, Resources
 
 PROVIDER_GROUP = "jupyter_cluster.providers"
 

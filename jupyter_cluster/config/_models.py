@@ -25,7 +25,8 @@ from jupyter_cluster.config._sections import (
     Text,
     Texts,
 )
-from jupyter_cluster.model import Limits, NodeType, Resources
+from jupyter_cluster.model import Limits, NodeType
+from jupyter_cluster.resources import Resources
 
 # An idle time-out of "auto" until the autoscaler weighs what a node costs against its boot.
 

@@ -19,7 +19,8 @@ from rich.text import Text
 from jupyter_cluster.client.cluster import Cluster
 from jupyter_cluster.demo.swatches import Colour, hexadecimal
 from jupyter_cluster.errors import ClusterError
-from jupyter_cluster.model import NodeState, format_seconds
+from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.model import NodeState
 
 REFRESH_SECONDS = 0.5
 DECISIONS = ("scale-up", "scale-down", "warning", "error")

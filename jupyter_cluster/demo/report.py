@@ -13,7 +13,7 @@ from typing import Any
 
 from jupyter_cluster.charts.throughput import throughput_figure
 from jupyter_cluster.demo.swatches import Colour, hexadecimal
-from jupyter_cluster.model import format_seconds
+from jupyter_cluster.formats import format_seconds
 
 THUMBNAIL = (150, 225)
 DECISIONS = ("scale-up", "scale-down", "warning", "error")

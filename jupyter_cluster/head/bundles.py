@@ -7,7 +7,7 @@ from typing import Any
 
 from jupyter_cluster.head.job import Job, Range
 from jupyter_cluster.head.link import Key
-from jupyter_cluster.model import unmarked
+from jupyter_cluster.resources import unmarked
 from jupyter_cluster.wire import Block
 
 # How long a bundle should run: long enough that sending it costs nothing beside it (about a

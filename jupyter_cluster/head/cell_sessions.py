@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_cluster.errors import JobError
+from jupyter_cluster.formats import format_seconds
 from jupyter_cluster.head.journal import Journal
-from jupyter_cluster.model import CPU, Resources, format_seconds
+from jupyter_cluster.resources import CPU, Resources
 
 
 @dataclass(slots=True)

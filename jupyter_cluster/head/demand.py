@@ -8,7 +8,8 @@ from math import fsum, sqrt
 
 from jupyter_cluster.head.job import Job
 from jupyter_cluster.head.link import NodeLink
-from jupyter_cluster.model import Demand, Resources
+from jupyter_cluster.model import Demand
+from jupyter_cluster.resources import Resources
 
 
 def demands(jobs: Iterable[Job], links: Iterable[NodeLink], now: float) -> tuple[Demand, ...]:

@@ -29,7 +29,7 @@ from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.link import Key, NodeLink, Outstanding
 from jupyter_cluster.head.placement import Placement
 from jupyter_cluster.head.results import Results
-from jupyter_cluster.model import CPU, Resources, marked, unmarked
+from jupyter_cluster.resources import CPU, Resources, marked, unmarked
 from jupyter_cluster.wire import PROTOCOL, Block
 
 logger = logging.getLogger("jupyter_cluster.head")

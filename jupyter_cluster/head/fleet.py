@@ -10,7 +10,8 @@ from typing import Any
 from jupyter_cluster.autoscaler import BootTimes
 from jupyter_cluster.head.journal import Journal
 from jupyter_cluster.head.link import NodeLink
-from jupyter_cluster.model import Launch, Load, Node, NodeState, NodeType, Resources, unmarked
+from jupyter_cluster.model import Launch, Load, Node, NodeState, NodeType
+from jupyter_cluster.resources import Resources, unmarked
 
 _ONE_CPU = Resources.of(CPU=1)
 # Stands for a type that has gone from the configuration.

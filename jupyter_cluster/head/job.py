@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from jupyter_cluster.head.durations import Durations
-from jupyter_cluster.model import JobInfo, JobState, Resources
+from jupyter_cluster.model import JobInfo, JobState
+from jupyter_cluster.resources import Resources
 
 QUEUED, SENT, DONE, FAILED, CANCELLED, WAITING = range(6)
 _FINAL = (DONE, FAILED, CANCELLED)

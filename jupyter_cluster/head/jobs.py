@@ -27,7 +27,8 @@ from jupyter_cluster.head.journal import Journal, Statement
 from jupyter_cluster.head.outputs import Output, Outputs
 from jupyter_cluster.head.results import Results, ResultStore
 from jupyter_cluster.head.retries import judge
-from jupyter_cluster.model import JobState, Resources, unmarked
+from jupyter_cluster.model import JobState
+from jupyter_cluster.resources import Resources, unmarked
 from jupyter_cluster.wire import Block, Status
 
 logger = logging.getLogger("jupyter_cluster.head")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from jupyter_cluster.model import Resources
+from jupyter_cluster.resources import Resources
 
 Key = tuple[str, int, int, int]  # job, start, stop, attempt
 

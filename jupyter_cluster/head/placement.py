@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from jupyter_cluster.head.bundles import bundle_seconds
 from jupyter_cluster.head.job import Job
 from jupyter_cluster.head.link import NodeLink
-from jupyter_cluster.model import GPU, Resources
+from jupyter_cluster.resources import GPU, Resources
 
 # A task that found no room for this long gets a node reserved.
 RESERVE_SECONDS = 0.5

@@ -19,18 +19,9 @@ from jupyter_cluster.head.dispatcher import Dispatcher
 from jupyter_cluster.head.fleet import Fleet, Member
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.link import NodeLink
-from jupyter_cluster.model import (
-    End,
-    Infeasible,
-    Launch,
-    Limits,
-    NodeState,
-    Resources,
-    Snapshot,
-    marked,
-    unmarked,
-)
+from jupyter_cluster.model import End, Infeasible, Launch, Limits, NodeState, Snapshot
 from jupyter_cluster.providers.base import Provider
+from jupyter_cluster.resources import Resources, marked, unmarked
 
 logger = logging.getLogger("jupyter_cluster.head")
 

@@ -16,6 +16,7 @@ from typing import Any
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.dask_settings import configure_dask
 from jupyter_cluster.errors import ClusterError, JobError
+from jupyter_cluster.formats import format_seconds
 from jupyter_cluster.head.cell_sessions import CellSessions, unused_text
 from jupyter_cluster.head.cluster_metrics import ClusterMetrics
 from jupyter_cluster.head.diary import Diary
@@ -34,8 +35,9 @@ from jupyter_cluster.head.scaling import Scaling, Targets
 from jupyter_cluster.head.scheduler import HeadScheduler
 from jupyter_cluster.head.sessions import Sessions
 from jupyter_cluster.head.waiting import Place, why_waiting
-from jupyter_cluster.model import CPU, NodeType, Resources, format_seconds
+from jupyter_cluster.model import NodeType
 from jupyter_cluster.providers.base import Provider
+from jupyter_cluster.resources import CPU, Resources
 from jupyter_cluster.trust import Role, dask_security, server_context
 from jupyter_cluster.wire import Status
 

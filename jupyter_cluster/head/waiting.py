@@ -6,10 +6,12 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from jupyter_cluster.formats import format_seconds
 from jupyter_cluster.head.fleet import Member
 from jupyter_cluster.head.job import Job
 from jupyter_cluster.head.link import NodeLink
-from jupyter_cluster.model import Limits, NodeState, NodeType, format_seconds, unmarked
+from jupyter_cluster.model import Limits, NodeState, NodeType
+from jupyter_cluster.resources import unmarked
 
 
 @dataclass(frozen=True)

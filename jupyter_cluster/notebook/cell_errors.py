@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_cluster.model import format_seconds
+from jupyter_cluster.formats import format_seconds
 
 Render = Callable[[], list[str]]
 

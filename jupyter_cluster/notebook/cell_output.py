@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from IPython.display import clear_output, display, publish_display_data
 
-from jupyter_cluster.model import format_seconds
+from jupyter_cluster.formats import format_seconds
 from jupyter_cluster.notebook.reprs import HTML, TEXT, Bundle, line_html
 
 Event = dict[str, Any]

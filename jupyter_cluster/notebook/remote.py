@@ -14,7 +14,7 @@ from jupyter_cluster.errors import (
     NoClusterError,
     UsageError,
 )
-from jupyter_cluster.model import format_bytes, format_seconds
+from jupyter_cluster.formats import format_bytes, format_seconds
 from jupyter_cluster.notebook.cell_errors import (
     CellInterrupted,
     CellSyntaxError,

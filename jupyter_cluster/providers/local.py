@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_cluster.errors import ProviderError
-from jupyter_cluster.model import NodeState, NodeType, Resources
+from jupyter_cluster.model import NodeState, NodeType
 from jupyter_cluster.providers.base import Instance, Provider
+from jupyter_cluster.resources import Resources
 
 # An agent told to end has this long before it is killed.
 END_SECONDS = 3.0

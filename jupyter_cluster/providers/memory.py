@@ -21,8 +21,10 @@ from dataclasses import dataclass
 from threading import Lock
 
 from jupyter_cluster.errors import CapacityError, ProviderError, QuotaError
-from jupyter_cluster.model import CPU, NodeState, NodeType, format_seconds
+from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.model import NodeState, NodeType
 from jupyter_cluster.providers.base import Instance, Provider
+from jupyter_cluster.resources import CPU
 
 __all__ = [
     "Failure",

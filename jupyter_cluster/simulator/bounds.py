@@ -9,7 +9,8 @@ from math import inf
 
 from jupyter_cluster.autoscaler.bound import cost_of_hours
 from jupyter_cluster.autoscaler.prices import hourly_price
-from jupyter_cluster.model import Limits, NodeType, Resources
+from jupyter_cluster.model import Limits, NodeType
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.simulator.work import Drawn
 
 # How much of something a node type has room for at a time, e.g. tasks of one shape.

@@ -13,9 +13,9 @@ from jupyter_cluster.model import (
     Limits,
     NodeState,
     NodeType,
-    Resources,
     Snapshot,
 )
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.simulator.cloud import COOLING_SECONDS, Cloud
 from jupyter_cluster.simulator.dispatch import Dispatcher
 from jupyter_cluster.simulator.fleet import Fleet, Machine, Run

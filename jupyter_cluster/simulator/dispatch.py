@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jupyter_cluster.model import GPU, NodeState, Resources
+from jupyter_cluster.model import NodeState
+from jupyter_cluster.resources import GPU, Resources
 from jupyter_cluster.simulator.fleet import Fleet, Machine
 from jupyter_cluster.simulator.work import Queue
 

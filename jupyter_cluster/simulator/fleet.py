@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from jupyter_cluster.autoscaler.prices import hourly_price
-from jupyter_cluster.model import Load, Node, NodeState, NodeType, Resources
+from jupyter_cluster.model import Load, Node, NodeState, NodeType
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.simulator.cloud import Cloud, Fate
 from jupyter_cluster.simulator.work import Row
 

@@ -7,7 +7,8 @@ from math import ceil, inf
 
 from jupyter_cluster.autoscaler import decide
 from jupyter_cluster.errors import UsageError
-from jupyter_cluster.model import Decision, Limits, NodeType, Resources, Snapshot
+from jupyter_cluster.model import Decision, Limits, NodeType, Snapshot
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.simulator.cloud import Cloud
 from jupyter_cluster.simulator.cluster import Cluster
 from jupyter_cluster.simulator.result import Result

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from jupyter_cluster.model import Event, format_seconds
+from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.model import Event
 from jupyter_cluster.simulator.record import Sample
 
 if TYPE_CHECKING:

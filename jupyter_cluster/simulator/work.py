@@ -11,7 +11,7 @@ from random import Random
 from typing import NamedTuple, Protocol
 
 from jupyter_cluster.errors import UsageError
-from jupyter_cluster.model import Resources
+from jupyter_cluster.resources import Resources
 
 
 class Row(NamedTuple):

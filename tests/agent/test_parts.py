@@ -13,7 +13,7 @@ from jupyter_cluster.agent.frames import Reader, pack
 from jupyter_cluster.agent.shared import IDLE, Shared
 from jupyter_cluster.agent.slot import describe_end
 from jupyter_cluster.agent.spool import Spool
-from jupyter_cluster.model import UNITS, Resources
+from jupyter_cluster.resources import UNITS, Resources
 from jupyter_cluster.wire import Block
 
 pytestmark = pytest.mark.unit

@@ -15,7 +15,7 @@ from jupyter_cluster.agent.bundle import Bundle
 from jupyter_cluster.agent.pool import Pool
 from jupyter_cluster.codec import dumps
 from jupyter_cluster.errors import ClusterError
-from jupyter_cluster.model import Resources
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.wire import Block, Status
 
 pytestmark = pytest.mark.local

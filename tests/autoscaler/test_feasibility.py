@@ -1,7 +1,8 @@
 import pytest
 
 from jupyter_cluster.autoscaler.feasibility import why_infeasible
-from jupyter_cluster.model import Limits, Node, NodeState, NodeType, Resources, Snapshot
+from jupyter_cluster.model import Limits, Node, NodeState, NodeType, Snapshot
+from jupyter_cluster.resources import Resources
 
 pytestmark = pytest.mark.unit
 

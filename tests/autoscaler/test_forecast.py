@@ -9,7 +9,8 @@ from jupyter_cluster.autoscaler.forecast import (
     left_for_pending_nodes,
     seconds_of_work,
 )
-from jupyter_cluster.model import Demand, Limits, Node, NodeState, NodeType, Resources, Snapshot
+from jupyter_cluster.model import Demand, Limits, Node, NodeState, NodeType, Snapshot
+from jupyter_cluster.resources import Resources
 
 pytestmark = pytest.mark.unit
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from jupyter_cluster.autoscaler import Cause, plan
-from jupyter_cluster.model import Demand, Limits, Node, NodeState, NodeType, Resources, Snapshot
+from jupyter_cluster.model import Demand, Limits, Node, NodeState, NodeType, Snapshot
+from jupyter_cluster.resources import Resources
 
 pytestmark = pytest.mark.unit
 

@@ -3,17 +3,8 @@ from dataclasses import replace
 import pytest
 
 from jupyter_cluster.autoscaler import decide
-from jupyter_cluster.model import (
-    Demand,
-    End,
-    Launch,
-    Limits,
-    Node,
-    NodeState,
-    NodeType,
-    Resources,
-    Snapshot,
-)
+from jupyter_cluster.model import Demand, End, Launch, Limits, Node, NodeState, NodeType, Snapshot
+from jupyter_cluster.resources import Resources
 
 pytestmark = pytest.mark.unit
 

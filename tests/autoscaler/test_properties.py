@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 
 from jupyter_cluster.autoscaler import decide, plan
 from jupyter_cluster.autoscaler.prices import hourly_price
-from jupyter_cluster.model import (
-    Demand,
-    Limits,
-    Node,
-    NodeState,
-    NodeType,
-    Resources,
-    Snapshot,
-)
+from jupyter_cluster.model import Demand, Limits, Node, NodeState, NodeType, Snapshot
+from jupyter_cluster.resources import Resources
 
 pytestmark = pytest.mark.unit
 

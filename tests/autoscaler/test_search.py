@@ -11,7 +11,8 @@ from benchmarks.autoscaling.cases import ec2_types, mixed_case
 from jupyter_cluster.autoscaler import plan
 from jupyter_cluster.autoscaler.bins import Bin, make_problem
 from jupyter_cluster.autoscaler.bound import cost_of_hours, pooled_bound
-from jupyter_cluster.model import Demand, Limits, Node, NodeState, NodeType, Resources, Snapshot
+from jupyter_cluster.model import Demand, Limits, Node, NodeState, NodeType, Snapshot
+from jupyter_cluster.resources import Resources
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from jupyter_cluster.model import Limits, NodeType, Resources
+from jupyter_cluster.model import Limits, NodeType
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.simulator import Batch, Cloud, Fixed, Result, Sample, simulate
 
 pytestmark = pytest.mark.unit

@@ -35,16 +35,8 @@ from benchmarks.autoscaling.tables import (
 )
 from benchmarks.autoscaling.workloads import WORKLOADS, Workload
 from benchmarks.report import MET, MISSED, OPEN
-from jupyter_cluster.model import (
-    Decision,
-    Demand,
-    Limits,
-    Node,
-    NodeState,
-    NodeType,
-    Resources,
-    Snapshot,
-)
+from jupyter_cluster.model import Decision, Demand, Limits, Node, NodeState, NodeType, Snapshot
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.simulator import Batch, Fixed
 
 pytestmark = pytest.mark.unit

@@ -10,7 +10,7 @@ import pytest
 from jupyter_cluster.commands import parse
 from jupyter_cluster.commands.tasks import Tasks, amount, seconds, share, stragglers, tasks
 from jupyter_cluster.errors import UsageError
-from jupyter_cluster.model import Resources
+from jupyter_cluster.resources import Resources
 
 pytestmark = pytest.mark.unit
 

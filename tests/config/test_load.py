@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from jupyter_cluster.config import AwsProvider, ClusterConfig, SshProvider, load, parse
 from jupyter_cluster.errors import ConfigError
-from jupyter_cluster.model import Resources
+from jupyter_cluster.resources import Resources
 
 pytestmark = pytest.mark.unit
 

@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_cluster.config import LocalProvider, local_config
 from jupyter_cluster.errors import ConfigError, UsageError
-from jupyter_cluster.model import Resources
+from jupyter_cluster.resources import Resources
 
 pytestmark = pytest.mark.unit
 

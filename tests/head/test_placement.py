@@ -8,7 +8,7 @@ from jupyter_cluster.head import placement
 from jupyter_cluster.head.job import Job, JobSpec
 from jupyter_cluster.head.link import NodeLink, Outstanding
 from jupyter_cluster.head.placement import Placement
-from jupyter_cluster.model import GPU, Resources
+from jupyter_cluster.resources import GPU, Resources
 
 pytestmark = pytest.mark.unit
 

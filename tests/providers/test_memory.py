@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from jupyter_cluster.errors import CapacityError, ProviderError, QuotaError
-from jupyter_cluster.model import NodeState, NodeType, Resources
+from jupyter_cluster.model import NodeState, NodeType
 from jupyter_cluster.providers import memory
 from jupyter_cluster.providers.memory import (
     MemoryProvider,
@@ -15,6 +15,7 @@ from jupyter_cluster.providers.memory import (
     quota_exceeded,
     throttled,
 )
+from jupyter_cluster.resources import Resources
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from jupyter_cluster.model import Limits, NodeType, Resources
+from jupyter_cluster.model import Limits, NodeType
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.simulator.bounds import least_cost, least_seconds
 from jupyter_cluster.simulator.work import Batch, Drawn
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_cluster.model import Limits, NodeType, Resources
+from jupyter_cluster.model import Limits, NodeType
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.simulator import Batch, Cloud, Fixed, Result, simulate
 from jupyter_cluster.simulator.result import precise_seconds, usd
 

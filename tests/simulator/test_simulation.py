@@ -13,16 +13,8 @@ from hypothesis import strategies as st
 
 from jupyter_cluster.autoscaler import decide
 from jupyter_cluster.errors import UsageError
-from jupyter_cluster.model import (
-    Decision,
-    End,
-    Launch,
-    Limits,
-    NodeState,
-    NodeType,
-    Resources,
-    Snapshot,
-)
+from jupyter_cluster.model import Decision, End, Launch, Limits, NodeState, NodeType, Snapshot
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.simulator import (
     Batch,
     Cloud,

@@ -7,7 +7,7 @@ from statistics import fmean, pstdev
 
 import pytest
 
-from jupyter_cluster.model import Resources
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.simulator import Batch, Durations, Fixed, LogNormal, Stragglers
 from jupyter_cluster.simulator.work import Queue, Row
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from jupyter_cluster.client.watch import Contact, View
 from jupyter_cluster.commands.views import amount, counted, money, place_text, resources_text
-from jupyter_cluster.model import NodeState, format_bytes, format_seconds
+from jupyter_cluster.formats import format_bytes, format_seconds
+from jupyter_cluster.model import NodeState
 
 Row = Mapping[str, Any]
 
