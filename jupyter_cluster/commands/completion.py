@@ -9,7 +9,8 @@ from pathlib import Path
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import entries, find
 from jupyter_cluster.commands.naming import named
-from jupyter_cluster.commands.parser import VERBS, parser_of
+from jupyter_cluster.commands.parser import parser_of
+from jupyter_cluster.commands.verbs import VERBS
 from jupyter_cluster.errors import ClusterError
 
 # A head that is away must not keep somebody who types.

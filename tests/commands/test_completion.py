@@ -8,7 +8,7 @@ import pytest
 
 import jupyter_cluster as jc
 from jupyter_cluster.commands.completion import completions
-from jupyter_cluster.commands.parser import VERBS
+from jupyter_cluster.commands.verbs import VERBS
 
 
 @pytest.fixture
