@@ -60,7 +60,7 @@ def _yes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
 
-def _tasks(parser: Parser, purpose: str, required: bool = False) -> None:
+def _tasks(parser: argparse.ArgumentParser, purpose: str, required: bool = False) -> None:
     parser.add_argument(
         "--tasks",
         type=tasks.tasks,
