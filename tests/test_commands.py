@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from jupyter_cluster.commands import TextRequested, overview, parse
-from jupyter_cluster.commands.console import Table
 from jupyter_cluster.commands.naming import named
 from jupyter_cluster.commands.plan import most_expensive, plan_parts, price_text
-from jupyter_cluster.commands.terminal import as_text
+from jupyter_cluster.commands.tables import Table, as_text
 from jupyter_cluster.commands.verbs import VERBS
 from jupyter_cluster.commands.views import cost_line, job_line, money, status_parts
 from jupyter_cluster.config import parse as parse_yaml

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from typing import Any
 
-from jupyter_cluster.client.connection import Connection, JobChannel
+from jupyter_cluster.client.channel import JobChannel
+from jupyter_cluster.client.connection import Connection
 from jupyter_cluster.codec import PLAIN, Pickler, collecting, unpicklable
 from jupyter_cluster.errors import SerializationError
 from jupyter_cluster.wire import MAX_ITEM, Block

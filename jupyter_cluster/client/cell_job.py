@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_cluster.client.connection import JobChannel
+from jupyter_cluster.client.channel import JobChannel
 from jupyter_cluster.client.environment import Environment, modules_messages
 from jupyter_cluster.client.job import Job
 from jupyter_cluster.client.reading import Failure, bring, value_of

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from jupyter_cluster.client import cell_job, launch
 from jupyter_cluster.client.calls import CallStream
-from jupyter_cluster.client.connection import Connection, JobChannel
+from jupyter_cluster.client.channel import JobChannel
+from jupyter_cluster.client.connection import Connection
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.environment import Environment, Surroundings, modules_messages
 from jupyter_cluster.client.feeder import Feeder

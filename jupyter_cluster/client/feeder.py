@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from jupyter_cluster.client.calls import CallStream
-from jupyter_cluster.client.connection import MAX_UNTAKEN, Connection, JobChannel
+from jupyter_cluster.client.channel import JobChannel
+from jupyter_cluster.client.connection import MAX_UNTAKEN, Connection
 from jupyter_cluster.errors import ClusterError
 
 # How far ahead of the work a generator is read. A list is sent as a whole: it is there anyway,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from jupyter_cluster.client.connection import JobChannel
+from jupyter_cluster.client.channel import JobChannel
 from jupyter_cluster.client.reading import Failure, forget, values_of
 from jupyter_cluster.errors import JobError
 from jupyter_cluster.model import JobInfo, JobState

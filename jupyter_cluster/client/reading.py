@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-from jupyter_cluster.client.connection import Connection, JobChannel
+from jupyter_cluster.client.channel import JobChannel
+from jupyter_cluster.client.connection import Connection
 from jupyter_cluster.codec import load_error
 from jupyter_cluster.errors import JobError, RemoteTraceback, ResultLostError, TaskCancelledError
 from jupyter_cluster.tracebacks import shown_plainly

@@ -11,7 +11,8 @@ from jupyter_cluster.client.calls import CallStream, Sending
 from jupyter_cluster.errors import ClusterError
 
 if TYPE_CHECKING:
-    from jupyter_cluster.client.connection import Connection, JobChannel
+    from jupyter_cluster.client.channel import JobChannel
+    from jupyter_cluster.client.connection import Connection
     from jupyter_cluster.client.remote import RemoteFunction
 
 # Calls of one function share a job; a new one is begun now and then, so that old ones can go.

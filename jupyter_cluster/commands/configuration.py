@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from jupyter_cluster.commands.console import Console, Table
+from jupyter_cluster.commands.console import Console
+from jupyter_cluster.commands.tables import Table
 from jupyter_cluster.config import ClusterConfig, explain, load, schema
 from jupyter_cluster.errors import ConfigError, UsageError
 

@@ -1,34 +1,14 @@
-"""What a verb sees of the place where it was typed, and the tables that it shows there."""
+"""What a verb sees of the place where it was typed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from jupyter_cluster.client.registry import Entry
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under headings.
-
-    Attributes
-    ----------
-    numbers : tuple of str
-        Headings of the columns whose values stand to the right.
-    """
-
-    title: str
-    headings: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-    numbers: tuple[str, ...] = ()
-
-    def is_number(self, heading: str) -> bool:
-        """Whether the values of a column stand to the right."""
-        return heading in self.numbers
+    from jupyter_cluster.commands.tables import Table
 
 
 class Step(Protocol):

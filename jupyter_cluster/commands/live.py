@@ -7,7 +7,7 @@ import time
 
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.watch import Contact, View, Watch
-from jupyter_cluster.commands.terminal import as_text
+from jupyter_cluster.commands.tables import as_text
 from jupyter_cluster.commands.views import clock, status_parts
 from jupyter_cluster.formats import format_seconds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jupyter_cluster.commands.console import Table
+from jupyter_cluster.commands.tables import Table
 from jupyter_cluster.commands.views import counted, money, place_text, resources_text
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.formats import format_seconds

@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 from jupyter_cluster.client.registry import Entry, entries
-from jupyter_cluster.commands.console import Console, Table
+from jupyter_cluster.commands.console import Console
 from jupyter_cluster.commands.naming import endpoint
+from jupyter_cluster.commands.tables import Table
 from jupyter_cluster.commands.views import (
     clusters_table,
     cost_parts,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from jupyter_cluster.commands.console import Console, Table
+from jupyter_cluster.commands.console import Console
+from jupyter_cluster.commands.tables import Table
 from jupyter_cluster.commands.tasks import Tasks
 from jupyter_cluster.commands.views import counted
 from jupyter_cluster.config import ClusterConfig, load, local_config

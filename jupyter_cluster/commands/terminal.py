@@ -9,18 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from jupyter_cluster.commands.console import Step, Table, cannot_ask
+from jupyter_cluster.commands.console import Step, cannot_ask
+from jupyter_cluster.commands.tables import Table, as_text
 from jupyter_cluster.errors import UsageError
 from jupyter_cluster.formats import format_seconds
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
-    from rich.table import Table as RichTable
 
     from jupyter_cluster.client.registry import Entry
-
-# A pipe has no width; lines are not to be broken there.
-_PIPE_COLUMNS = 400
 
 
 class Terminal:
@@ -88,35 +85,3 @@ class _Step:
         self._progress.update(
             self._task, description=self.text, completed=done, total=total or None
         )
-
-
-def as_text(table: Table, file: Any = None) -> str:
-    """A table as lines of text, as wide as the terminal that `file` is, if it is one."""
-    from io import StringIO
-
-    from rich.console import Console
-
-    # Without force_jupyter, rich would publish an output of its own in a notebook.
-    target = Console(file=file, force_jupyter=False)
-    is_terminal = file is not None and target.is_terminal
-    width = target.width if is_terminal else _PIPE_COLUMNS
-    text = StringIO()
-    console = Console(
-        file=text, width=width, force_terminal=is_terminal, force_jupyter=False, color_system=None
-    )
-    console.print(_rich(table))
-    return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
-
-
-def _rich(table: Table) -> RichTable:
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    made = RichTable(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in table.headings:
-        made.add_column(
-            heading, justify="right" if table.is_number(heading) else "left", overflow="fold"
-        )
-    for row in table.rows:
-        made.add_row(*(Text(value) for value in row))
-    return made

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jupyter_cluster.commands.console import Table
+from jupyter_cluster.commands.tables import Table
 from jupyter_cluster.formats import format_seconds
 from jupyter_cluster.resources import Resources
 

@@ -12,7 +12,8 @@ from IPython.core.error import StdinNotImplementedError
 from IPython.display import display
 
 from jupyter_cluster.client.registry import Entry
-from jupyter_cluster.commands.console import Step, Table, cannot_ask
+from jupyter_cluster.commands.console import Step, cannot_ask
+from jupyter_cluster.commands.tables import Table
 from jupyter_cluster.errors import UsageError
 from jupyter_cluster.formats import format_seconds
 from jupyter_cluster.notebook.reprs import HTML, TEXT, Bundle, bar_html, bundle, line_html

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from jupyter_cluster.commands.console import Table
-from jupyter_cluster.commands.terminal import as_text
+from jupyter_cluster.commands.tables import Table, as_text
 from jupyter_cluster.commands.views import job_line, status_parts
 
 Bundle = dict[str, str]

@@ -10,7 +10,8 @@ import pytest
 
 from jupyter_cluster.client import calls
 from jupyter_cluster.client.calls import CallStream
-from jupyter_cluster.client.connection import Connection, JobChannel
+from jupyter_cluster.client.channel import JobChannel
+from jupyter_cluster.client.connection import Connection
 from jupyter_cluster.client.feeder import Feeder
 from jupyter_cluster.codec import note_ref
 from jupyter_cluster.errors import SerializationError

@@ -13,7 +13,8 @@ import pytest
 
 from jupyter_cluster.cli import main
 from jupyter_cluster.commands import parse, run
-from jupyter_cluster.commands.console import Step, Table
+from jupyter_cluster.commands.console import Step
+from jupyter_cluster.commands.tables import Table
 from jupyter_cluster.commands.terminal import Terminal
 from jupyter_cluster.config import load
 from jupyter_cluster.notebook.magics import run_line

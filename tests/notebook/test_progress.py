@@ -15,7 +15,7 @@ BEFORE = """
 import json
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from jupyter_cluster.commands.console import Table
+from jupyter_cluster.commands.tables import Table
 from jupyter_cluster.notebook.progress import NotebookConsole
 InteractiveShell.instance()
 console = NotebookConsole()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_cluster.commands.console import Table
+from jupyter_cluster.commands.tables import Table
 from jupyter_cluster.notebook.reprs import HTML, TEXT, bar_html, bundle, cluster_bundle, job_bundle
 
 pytestmark = pytest.mark.unit

@@ -16,7 +16,7 @@ from jupyter_cluster.client import launch
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.watch import Contact, View, Watch
-from jupyter_cluster.commands.terminal import as_text
+from jupyter_cluster.commands.tables import as_text
 from jupyter_cluster.commands.views import status_parts
 from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.notebook.panel import sections
