@@ -47,7 +47,7 @@ class View:
     events, samples : deque of dict
         The newest, oldest first.
     since : float
-        When the contact became what it is (Unix time).
+        When the contact became what it is (Unix time); of a lost one, when it was last heard of.
     problem : str
         Why there is no contact, for people.
     """
@@ -77,6 +77,7 @@ class Watch:
         self._on_change = on_change
         self._pause = pause
         self._closed = threading.Event()
+        self._heard = time.time()
         self._connection: http.client.HTTPSConnection | None = None
         name = f"watch of {entry.name}"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -118,11 +119,11 @@ class Watch:
             self.view.status = without_nodes(self.view.status)
             self._turn(Contact.ENDED, "the cluster has ended")
         else:
-            self._turn(Contact.LOST, str(error) or type(error).__name__)
+            self._turn(Contact.LOST, str(error) or type(error).__name__, self._heard)
 
-    def _turn(self, contact: Contact, problem: str = "") -> None:
+    def _turn(self, contact: Contact, problem: str = "", since: float | None = None) -> None:
         if contact is not self.view.contact:
-            self.view.contact, self.view.since = contact, time.time()
+            self.view.contact, self.view.since = contact, since or time.time()
         self.view.problem = problem
         if not self._closed.is_set():
             self._on_change(self.view)
@@ -167,6 +168,7 @@ class Watch:
 
     def _take(self, news: dict[str, Any]) -> None:
         view = self.view
+        self._heard = time.time()
         view.status = news["status"]
         view.events.extend(news["events"])
         view.samples.extend(news["samples"])

@@ -43,6 +43,7 @@ def test_ten_thousand_lines_at_once_all_come_and_the_page_stays_alive(
     notebook.page.evaluate(WATCH_FRAMES)
     notebook.run_to_end(1)
     notebook.await_text(1, "line 9999")
+    notebook.screenshot("flood")
     lines = notebook.output(1).inner_text().split("\n")
     assert [line for line in lines if line.startswith("line")] == [
         f"line {number}" for number in range(10_000)
@@ -61,6 +62,7 @@ def test_the_stop_button_ends_the_work_over_there(
     eventually(sign.exists)
     notebook.page.evaluate("() => window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
     notebook.await_text(1, "KeyboardInterrupt", 10)
+    notebook.screenshot("stopped")
     eventually(lambda: not any(node["slots_busy"] for node in cluster.nodes()), 5)
     notebook.run_to_end(2)
     notebook.await_text(2, "42")
@@ -83,6 +85,7 @@ def test_pictures_tables_and_charts_appear_as_if_the_cell_ran_here(
     notebook.output(1).locator("img").wait_for()
     notebook.output(2).locator("#there").wait_for()
     notebook.output(3).locator(".js-plotly-plot .bars").wait_for()
+    notebook.screenshot("rich")
 
 
 def test_an_async_cell_shows_its_output_while_others_run(
@@ -99,6 +102,7 @@ def test_an_async_cell_shows_its_output_while_others_run(
     notebook.await_text(1, "begun")
     notebook.run_to_end(2)
     notebook.await_text(2, "meanwhile")
+    notebook.screenshot("async")
     go_on.touch()
     notebook.await_text(1, "ended")
 
@@ -114,6 +118,7 @@ def test_a_progress_bar_moves_turns_red_and_leaves_text(
     notebook.run_to_end(0)
     notebook.run(1)
     notebook.output(1).locator("progress").wait_for()
+    notebook.screenshot("progress")
     notebook.await_text(1, "✗ halves: 12 of 12 tasks, 1 failed, in ")
     assert notebook.output(1).locator("progress").count() == 0
 
@@ -146,4 +151,4 @@ def test_a_figure_can_be_written_as_a_picture(
     job.plot().write_image(tmp_path / "job.png")
     cluster.plot("rate", "nodes").write_image(tmp_path / "cluster.svg")
     assert (tmp_path / "job.png").read_bytes().startswith(b"\x89PNG")
-    assert "tiles per second" in (tmp_path / "cluster.svg").read_text()
+    assert "per second" in (tmp_path / "cluster.svg").read_text()

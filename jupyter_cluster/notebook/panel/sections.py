@@ -46,7 +46,7 @@ def header(view: View, name: str, now: float) -> str:
 
 
 def _state(view: View, now: float) -> str:
-    ago = format_seconds(max(0.0, now - view.since))
+    ago = _since(view.since, now)
     if view.contact is Contact.CONNECTED:
         state = str(view.status["state"])
         return _pill(state, "good" if state == "running" else "warn")
@@ -147,7 +147,6 @@ _JOB_NUMBERS = {"done", "failed", "rate", "time"}
 
 
 def _job_row(job: Row, now: float) -> str:
-    ended = job["done"] + job["failed"] + job["cancelled"]
     time_text = _since(job["submitted"], job["finished"] or now)
     left = seconds_left([job]) if is_working(job) else None
     if left is not None:
@@ -159,7 +158,7 @@ def _job_row(job: Row, now: float) -> str:
     total = f"{job['done']:,} of {job['total']:,}" + ("" if job["sealed"] else "+")
     cells = (
         (escape(job["name"]), ""),
-        (_bar(ended, job["total"], job["failed"]), ""),
+        (_bar(job), ""),
         (total, "n"),
         (f"{job['failed']:,}", "n jc-bad" if job["failed"] else "n"),
         (escape(rate), "n jc-opt"),
@@ -293,16 +292,17 @@ def _pill(text: str, look: str) -> str:
     return f'<span class="jc-pill jc-{look}">{escape(text)}</span>'
 
 
-def _bar(ended: int, total: int, failed: int) -> str:
-    if not total:
+def _bar(job: Row) -> str:
+    """How many of a job's tasks are done, have failed, or were cancelled."""
+    if not job["total"]:
         return '<span class="jc-faint">no task yet</span>'
-    good = 100 * (ended - failed) / total
-    bad = 100 * failed / total
-    return (
-        f'<div class="jc-bar" title="{ended:,} of {total:,} have ended">'
-        f'<div class="jc-bar-good" style="width: {good:.1f}%"></div>'
-        f'<div class="jc-bar-bad" style="width: {bad:.1f}%"></div></div>'
+    parts = (("good", "done"), ("bad", "failed"), ("off", "cancelled"))
+    said = ", ".join(f"{job[key]:,} {key}" for _, key in parts if job[key]) or "none has ended"
+    bars = "".join(
+        f'<div class="jc-bar-{look}" style="width: {100 * job[key] / job["total"]:.1f}%"></div>'
+        for look, key in parts
     )
+    return f'<div class="jc-bar" title="{said}">{bars}</div>'
 
 
 def _blank(text: str) -> str:
