@@ -13,36 +13,25 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from distributed.comm import CommClosedError
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from jupyter_cluster.head.bundles import (
-    bundle_message,
-    bundle_seconds,
     bundle_size,
-    fitting_until,
-    refs_of,
 )
 from jupyter_cluster.head.cell_sessions import CellSessions
+from jupyter_cluster.head.intake import Intake
 from jupyter_cluster.head.job import SENT, Job, Range
 from jupyter_cluster.head.jobs import Jobs
-from jupyter_cluster.head.link import Key, NodeLink, Outstanding
+from jupyter_cluster.head.link import Key, NodeLink, Outstanding, as_key, posting
 from jupyter_cluster.head.placement import Placement
-from jupyter_cluster.head.results import Results
+from jupyter_cluster.head.sender import Sender
 from jupyter_cluster.resources import CPU, Resources, marked, unmarked
-from jupyter_cluster.wire import PROTOCOL, Block
+from jupyter_cluster.wire import PROTOCOL
 
 logger = logging.getLogger("jupyter_cluster.head")
 
-# Acknowledgements are in no hurry: many travel in one message.
-ACK_SECONDS = 0.02
-# How long after a failed transfer of a value its bundle goes back to the queue.
-TRANSFER_SECONDS = 0.3
 # How long a node may take to hand over a piece of a large result.
 CALL_SECONDS = 10.0
-
-# Bundles by the node that they go to.
-Outbox = dict[str, list[dict[str, Any]]]
 
 
 class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
@@ -70,16 +59,18 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         self.cell_sessions = cell_sessions
         self.nodes: dict[str, NodeLink] = {}
         self.paused = False
-        self.jobs: Jobs
         self._by_address: dict[str, NodeLink] = {}
+        self._intake = Intake(self._by_address, self.plan)
+        self._sender = Sender(value_of, self._on_unsent)
         self._log = log
         self._is_member = is_member
         self._on_node = on_node
         self._on_lines = on_lines
-        self._value_of = value_of
         self._planned = False
-        self._early: list[tuple[Callable[..., None], str, tuple[Any, ...]]] = []
-        self._transfers: set[asyncio.Task[None]] = set()
+
+    def use(self, jobs: Jobs) -> None:
+        """Dispatch these jobs; they are made after this, since they call it."""
+        self.jobs = self._intake.jobs = self._sender.jobs = jobs
 
     # -- membership ---------------------------------------------------------------------------
 
@@ -89,13 +80,13 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         handlers: dict[str, Callable[..., None]] = {
             "jc-hello": self.on_hello,
             "jc-settled": self.on_settled,
-            "jc-results": self.on_results,
+            "jc-results": self._intake.on_results,
             "jc-ended": self.on_ended,
             "jc-returned": self.on_returned,
             "jc-lines": self.on_lines,
             "jc-usage": self.on_usage,
-            "jc-output": self.on_output,
-            "jc-values": self.on_values,
+            "jc-output": self._intake.on_output,
+            "jc-values": self._intake.on_values,
             "jc-session-end": self.on_session_end,
         }
         scheduler.stream_handlers.update(
@@ -131,7 +122,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             stream.send({"op": "jc-end"})
             return
         stream.interval = 0  # Dask would gather messages for 5 ms
-        send = _posting(stream.send)
+        send = posting(stream.send)
         link = self.nodes.get(node)
         if link is None:
             capacity = marked(Resources.from_units(resources), type)
@@ -204,67 +195,10 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
 
     # -- what agents say ----------------------------------------------------------------------
 
-    def on_results(
-        self,
-        worker: str,
-        seq: int,
-        key: list[Any],
-        statuses: bytes,
-        block: list[Any],
-        seconds: float,
-    ) -> None:
-        """Results of a bundle, or of a part of it."""
-        link = self._by_address.get(worker)
-        if link is None:  # refused above
-            return
-        unpacked = Block.unpack(block)
-        if key[0] in self.jobs.deleted:
-            self._acknowledge(link, seq)
-            return
-        job = self.jobs.by_id.get(key[0])
-        if job is None or unpacked.stop > len(job.states):
-            self._wait_for_job(self.on_results, worker, seq, key, statuses, block, seconds)
-            return
-        link.finished += len(unpacked)
-        results = Results(job.id, link.id, statuses, unpacked)
-        self.jobs.take(job, results, key[3], seconds, lambda: self._acknowledge(link, seq))
-        self.plan()
-
     def on_usage(self, worker: str, cpu: float, memory: int) -> None:
         """What a node's slots use."""
         if link := self._by_address.get(worker):
             link.cpu, link.memory = cpu, memory
-
-    def _wait_for_job(self, handler: Callable[..., None], worker: str, *message: Any) -> None:
-        """Submitted to a head that died before its journal had it: the client will submit it
-        again, and until then what comes of it waits."""
-        self._early.append((handler, worker, message))
-
-    def on_output(self, worker: str, seq: int, key: list[Any], number: int, data: bytes) -> None:
-        """What a cell has shown."""
-        if (link := self._by_address.get(worker)) is None:
-            return
-        job = self.jobs.by_id.get(key[0])
-        if job is not None:
-            acknowledge = lambda: self._acknowledge(link, seq)  # noqa: E731
-            self.jobs.show(job, key[1], key[3], number, data, acknowledge)
-        elif key[0] in self.jobs.deleted:
-            self._acknowledge(link, seq)
-        else:
-            self._wait_for_job(self.on_output, worker, seq, key, number, data)
-
-    def on_values(self, worker: str, seq: int, job: str, statuses: bytes, block: list[Any]) -> None:
-        """Values that a cell gives back."""
-        if (link := self._by_address.get(worker)) is None:
-            return
-        account = self.jobs.by_id.get(job)
-        if account is not None:
-            results = Results(job, link.id, statuses, Block.unpack(block))
-            self.jobs.put(account, results, lambda: self._acknowledge(link, seq))
-        elif job in self.jobs.deleted:
-            self._acknowledge(link, seq)
-        else:
-            self._wait_for_job(self.on_values, worker, seq, job, statuses, block)
 
     def on_session_end(self, worker: str, seq: int, session: str, why: str, was_busy: bool) -> None:
         """The process of a session has ended."""
@@ -274,23 +208,13 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         if known is not None and known.node == link.id:
             link.reserve(known.held, -1)
             self.cell_sessions.ended(session, why, is_known=was_busy)
-        self._acknowledge(link, seq)
+        self._intake.acknowledge(link, seq)
         self.plan()
-
-    def _acknowledge(self, link: NodeLink, seq: int) -> None:
-        link.acks.append(seq)
-        if len(link.acks) == 1:
-            asyncio.get_running_loop().call_later(ACK_SECONDS, self._send_acks, link)
-
-    def _send_acks(self, link: NodeLink) -> None:
-        acks, link.acks = link.acks, []
-        if link.lost_since is None:
-            link.send({"op": "jc-ack", "seqs": acks})
 
     def on_ended(self, worker: str, key: list[Any], busy: int) -> None:
         """A bundle is done with."""
         if link := self._by_address.get(worker):
-            link.let_go(_key(key))
+            link.let_go(as_key(key))
             self.plan()
 
     def on_returned(
@@ -299,7 +223,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         """Bundles, and parts of bundles, that the node gives back unstarted."""
         if link := self._by_address.get(worker):
             for key in keys:
-                self._return(link, _key(key))
+                self._return(link, as_key(key))
             for (name, _start, _stop, attempt), start, stop in parts:
                 if job := self.jobs.by_id.get(name):
                     self.jobs.give_back(job, start, stop, attempt)
@@ -374,10 +298,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
 
     def plan(self) -> None:
         """Dispatch when the loop gets to it: many changes, one round."""
-        if self._early:
-            early, self._early = self._early, []
-            for handler, worker, message in early:
-                handler(worker, *message)
+        self._intake.retry_early()
         if not self._planned and not self.paused:
             self._planned = True
             asyncio.get_running_loop().call_soon(self._dispatch)
@@ -386,9 +307,8 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         self._planned = False
         ready = self.jobs.ready
         placement = Placement(self.nodes.values(), ready)
-        outbox: Outbox = {}
         for job in [job for job in ready.values() if job.is_cell]:
-            self._send_cells(job, placement, outbox)
+            self._send_cells(job, placement)
             if not job.queued:
                 ready.pop(job.id, None)
         open_jobs = [job for job in ready.values() if not job.is_cell] if placement.nodes else []
@@ -397,13 +317,12 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             for job in tuple(open_jobs):
                 link = placement.choose(job)
                 size = bundle_size(job, placement.slots(job.shape))
-                sent = link is not None and self._send_bundle(job, size, link, outbox)
+                sent = link is not None and self._send_bundle(job, size, link)
                 if not sent:
                     open_jobs.remove(job)
                 if not job.queued:
                     ready.pop(job.id, None)
-        for name, bundles in outbox.items():
-            self.nodes[name].send({"op": "jc-run", "bundles": bundles})
+        self._sender.flush()
         self._serve_next_first()
         if placement.has_free_node() and not ready:
             self._recall_stuck(placement.nodes)
@@ -421,7 +340,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             first = next(iter(self.jobs.ready))
             self.jobs.ready[first] = self.jobs.ready.pop(first)
 
-    def _send_cells(self, job: Job, placement: Placement, outbox: Outbox) -> None:
+    def _send_cells(self, job: Job, placement: Placement) -> None:
         """Cells go first, each to the node that it has to run on, or to one that has room."""
         session = self.cell_sessions.get(job.spec.session) if job.spec.session else None
         for index, attempt in job.queued_tasks():
@@ -440,7 +359,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
                 self.cell_sessions.bind(session, link.id)
                 link.reserve(session.held)
                 job.pinned = True
-            self._send_range(job, taken, link, outbox, begins_session)
+            self._send(job, taken, link, begins_session)
 
     def _held_by(self, job: Job) -> Resources:
         """What a bundle of a job holds of its node: of a session the CPUs, the rest it has."""
@@ -448,74 +367,20 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         session = self.cell_sessions.get(job.spec.session) if job.spec.session else None
         return shape.only(CPU) if session is not None and session.node else job.shape
 
-    def _send_bundle(self, job: Job, size: int, link: NodeLink, outbox: Outbox) -> bool:
+    def _send_bundle(self, job: Job, size: int, link: NodeLink) -> bool:
         taken = job.take(size)
         if taken is None:
             return False
-        self._send_range(job, taken, link, outbox)
+        self._send(job, taken, link)
         return True
 
-    def _send_range(
-        self,
-        job: Job,
-        taken: Range,
-        link: NodeLink,
-        outbox: Outbox,
-        begins_session: bool = False,
-    ) -> None:
+    def _send(self, job: Job, taken: Range, link: NodeLink, begins_session: bool = False) -> None:
         link.reserved_for = ""
-        blocks = self.jobs.inputs.find(job, taken.start, taken.stop)
-        if (within := fitting_until(blocks)) < taken.stop:
-            job.requeue(within, taken.stop, taken.attempt)
-            blocks = self.jobs.inputs.find(job, taken.start, within)
-            taken.stop = within
-        job.last_size = taken.stop - taken.start
-        key = (job.id, taken.start, taken.stop, taken.attempt)
-        shape = self._held_by(job)
-        link.hold(Outstanding(key, shape, bundle_seconds(job), begins_session=begins_session))
-        refs = refs_of(job, taken)
-        message = bundle_message(job, key, blocks, refs, begins_session)
-        if job.spec.fn:
-            self._send_needed(link, "jc-code", job.spec.fn)
-        if digest := job.spec.environment.get("modules"):
-            self._send_needed(link, "jc-modules", digest)
-        if missing := [ref for ref in refs if ref not in link.values]:
-            self._transfer(link, missing, message)
-        else:
-            outbox.setdefault(link.id, []).append(message)
+        self._sender.add(job, taken, link, self._held_by(job), begins_session)
 
-    def _send_needed(self, link: NodeLink, operation: str, digest: str) -> None:
-        """A function or modules, once to each node."""
-        if digest in link.sent:
-            return
-        link.sent.add(digest)
-        if operation == "jc-code":
-            link.send({"op": operation, "fn": digest, "code": self.jobs.functions[digest]})
-        else:
-            archive = self.jobs.modules[digest]
-            link.send({"op": operation, "digest": digest, "archive": archive})
-
-    def _transfer(self, link: NodeLink, refs: list[str], message: dict[str, Any]) -> None:
-        """Bring values to the node first, then the bundle that reads them."""
-
-        async def transfer() -> None:
-            try:
-                for ref in refs:
-                    if ref not in link.values:
-                        data = await self._value_of(ref)
-                        link.send({"op": "jc-value", "key": ref, "data": data})
-                        link.values.add(ref)
-                link.send({"op": "jc-run", "bundles": [message]})
-            except Exception as error:
-                # A node that went, a value that was lost: both are run again and come back here.
-                logger.info("bundle %s cannot be sent yet: %r", message["key"], error)
-                await asyncio.sleep(TRANSFER_SECONDS)
-                self._return(link, _key(message["key"]))
-                self.plan()
-
-        task = asyncio.get_running_loop().create_task(transfer())
-        self._transfers.add(task)
-        task.add_done_callback(self._transfers.discard)
+    def _on_unsent(self, link: NodeLink, key: Key) -> None:
+        self._return(link, key)
+        self.plan()
 
 
 def _guarded(handler: Callable[..., None]) -> Callable[..., None]:
@@ -533,20 +398,3 @@ def _guarded(handler: Callable[..., None]) -> Callable[..., None]:
 def _names(ref: str, job: str, start: int, stop: int) -> bool:
     name, _, position = ref.partition(":")
     return name == job and start <= int(position) < stop
-
-
-def _posting(send: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
-    """Sending on a stream that may have just closed: then the node settles or is given up."""
-
-    def post(message: dict[str, Any]) -> None:
-        try:
-            send(message)
-        except CommClosedError:
-            logger.info("a message to a node was not sent: its connection has closed")
-
-    return post
-
-
-def _key(key: list[Any]) -> Key:
-    job, start, stop, attempt = key
-    return job, start, stop, attempt

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from distributed.comm import CommClosedError
+
 from jupyter_cluster.resources import Resources
+
+logger = logging.getLogger("jupyter_cluster.head")
 
 Key = tuple[str, int, int, int]  # job, start, stop, attempt
 
@@ -16,6 +21,12 @@ Key = tuple[str, int, int, int]  # job, start, stop, attempt
 PREFETCH_SECONDS = 1.0
 # Tasks that need nothing still take a process each.
 ZERO_SHAPE_BUNDLES = 8
+
+
+def as_key(key: list[Any]) -> Key:
+    """A bundle's key as it was before it travelled."""
+    job, start, stop, attempt = key
+    return job, start, stop, attempt
 
 
 @dataclass(slots=True)
@@ -162,3 +173,15 @@ class NodeLink:
 
 def _is_short(seconds: float | None) -> bool:
     return seconds is not None and seconds <= PREFETCH_SECONDS
+
+
+def posting(send: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """Sending on a stream that may have just closed: then the node settles or is given up."""
+
+    def post(message: dict[str, Any]) -> None:
+        try:
+            send(message)
+        except CommClosedError:
+            logger.info("a message to a node was not sent: its connection has closed")
+
+    return post

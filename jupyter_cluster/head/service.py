@@ -75,7 +75,7 @@ class Head:
             self.value_of,
             self.cell_sessions,
         )
-        self.jobs = self.dispatcher.jobs = Jobs(
+        self.jobs = Jobs(
             journal,
             InputStore(journal),
             ResultStore(journal, folder / "results"),
@@ -87,6 +87,7 @@ class Head:
             log=self.diary.add,
             cell_sessions=self.cell_sessions,
         )
+        self.dispatcher.use(self.jobs)
         self.sessions = Sessions(identity["id"], self.jobs, self.read_stored)
         self._scaling: Scaling | None = None
 
