@@ -38,7 +38,7 @@ def render(error: BaseException, remote: str = "", node: str = "") -> list[str]:
     error.__cause__ = None  # the sentence says it, or `remote` does
     try:
         lines: list[str] = shell.InteractiveTB.structured_traceback(
-            type(error), error, _without_ours(error.__traceback__, not remote)
+            type(error), error, without_ours(error.__traceback__, not remote)
         )
     finally:
         error.__cause__, error.__suppress_context__ = cause, is_suppressed
@@ -50,14 +50,16 @@ def render(error: BaseException, remote: str = "", node: str = "") -> list[str]:
     return [*lines[:at], "\n".join([title, *frames, ""]), *lines[at:]]
 
 
-def _without_ours(trace: types.TracebackType | None, goes_on: bool) -> types.TracebackType | None:
+def without_ours(
+    trace: types.TracebackType | None, goes_on: bool = True
+) -> types.TracebackType | None:
     """The frames that are not ours; with `goes_on` also those that ours have called. An error
     that was pickled with its frames has those of the node there, without their source."""
     if trace is None:
         return None
     if trace.tb_frame.f_code.co_filename.startswith(_OURS):
-        return _without_ours(trace.tb_next, goes_on) if goes_on else None
-    rest = _without_ours(trace.tb_next, goes_on)
+        return without_ours(trace.tb_next, goes_on) if goes_on else None
+    rest = without_ours(trace.tb_next, goes_on)
     return types.TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
 
 

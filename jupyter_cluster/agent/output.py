@@ -214,7 +214,8 @@ def _finished(event: Event) -> Event:
 
 
 def _gap(lines: int, size: int) -> Event:
-    return {"type": "note", "text": f"[… {lines:,} lines ({_amount(size)}) were left out …]"}
+    what = f"{lines:,} lines ({_amount(size)})" if lines else f"{_amount(size)} of one line"
+    return {"type": "note", "text": f"[… {what} were left out …]"}
 
 
 def _amount(size: int) -> str:

@@ -28,6 +28,7 @@ from jupyter_cluster import codec
 from jupyter_cluster.agent.output import Output, Stream
 from jupyter_cluster.agent.shared import Interrupted
 from jupyter_cluster.codec import PLAIN, Pickler
+from jupyter_cluster.tracebacks import without_ours
 
 # The value of a last expression travels with the cell up to this size; of a larger one only what
 # is shown. People end a cell with a table of a gigabyte to see its first rows.
@@ -160,6 +161,8 @@ class SlotShell(InteractiveShell):  # type: ignore[misc]
 
     def showtraceback(self, *args: Any, **options: Any) -> None:
         error = sys.exc_info()[1]
+        if error is not None:
+            error.__traceback__ = without_ours(error.__traceback__)
         if isinstance(error, BaseExceptionGroup):  # IPython prints these by itself
             self.rendered = "".join(traceback.format_exception(error)).splitlines()
         else:
