@@ -29,6 +29,8 @@ PLAIN = frozenset({int, float, complex, str, bytes, bool, type(None)})
 
 def _reduce_code(code: types.CodeType) -> tuple[Any, ...]:
     """As cloudpickle does, which forgets the file: tracebacks name it."""
+    if (files := getattr(_local, "files", None)) is not None:
+        files[code.co_filename] = None
     make, args = cloudpickle.Pickler.dispatch_table[types.CodeType](code)
     return _make_code, (make, args, code.co_filename)
 
@@ -107,11 +109,14 @@ class Names:
         Bytes by name; what two names share counts for the first of them.
     refs : list of str
         Keys of the refs among the values.
+    files : list of str
+        Those that the code of functions among the values is from.
     """
 
     data: bytes
     sizes: dict[str, int]
     refs: list[str]
+    files: list[str]
 
 
 def dump_names(names: Mapping[str, Any], namespace: dict[str, Any], limit: int) -> Names:
@@ -128,7 +133,7 @@ def dump_names(names: Mapping[str, Any], namespace: dict[str, Any], limit: int) 
     buffer, sizes = BytesIO(), dict[str, int]()
     pickler = Pickler(buffer)
     pickler.globals_ref[id(namespace)] = _Namespace(__name__="__main__")
-    with collecting() as refs:
+    with collecting() as refs, _noting_files() as files:
         for name, value in names.items():
             before = buffer.tell()
             try:
@@ -138,7 +143,17 @@ def dump_names(names: Mapping[str, Any], namespace: dict[str, Any], limit: int) 
             sizes[name] = buffer.tell() - before
             if buffer.tell() > limit:
                 raise _too_large(sizes, limit)
-    return Names(buffer.getvalue(), sizes, list(dict.fromkeys(refs)))
+    return Names(buffer.getvalue(), sizes, list(dict.fromkeys(refs)), list(files))
+
+
+@contextlib.contextmanager
+def _noting_files() -> Iterator[dict[str, None]]:
+    """While it lasts, code that is pickled notes the file that it is from."""
+    _local.files = found = dict[str, None]()
+    try:
+        yield found
+    finally:
+        _local.files = None
 
 
 def _too_large(sizes: Mapping[str, int], limit: int) -> SerializationError:

@@ -10,6 +10,7 @@ import builtins
 import contextlib
 import ctypes
 import gc
+import linecache
 import os
 import sys
 import traceback
@@ -64,6 +65,8 @@ class Request:
         It ends with a semicolon: its last expression is not shown.
     colors : str
         Of tracebacks, as IPython calls them.
+    sources : tuple of (str, int, str)
+        File, number and text of the notebook's cells that functions among the names are from.
     """
 
     source: str
@@ -74,6 +77,7 @@ class Request:
     outs: tuple[str, ...] = ()
     is_quiet: bool = False
     colors: str = "nocolor"
+    sources: tuple[tuple[str, int, str], ...] = ()
 
 
 class MissingNameError(NameError):
@@ -255,6 +259,9 @@ class CellRunner:
 
     def _load(self, request: Request, output: Output) -> None:
         """Bring in the names that came with the cell; a session keeps what it has made its own."""
+        for file, number, text in request.sources:  # tracebacks show lines of them
+            linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+            self._shell.compile._filename_map[file] = number
         here = self._shell.user_ns
         before = dict(here)
         with codec.into_namespace(here):

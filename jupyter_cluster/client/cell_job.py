@@ -45,10 +45,11 @@ class Cell:
     outs: tuple[str, ...] = ()
     is_quiet: bool = False
     colors: str = "nocolor"
+    sources: tuple[tuple[str, int, str], ...] = ()
 
     def item(self, values: str) -> dict[str, Any]:
         """As it travels; `values` is the job that its values go to."""
-        fields = ("source", "raw", "number", "pushed", "outs", "is_quiet", "colors")
+        fields = ("source", "raw", "number", "pushed", "outs", "is_quiet", "colors", "sources")
         return {**{name: getattr(self, name) for name in fields}, "values": values} | {
             "names": self.names.data
         }

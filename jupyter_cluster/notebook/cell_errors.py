@@ -38,6 +38,20 @@ class CellSyntaxError(Exception):
 CellSyntaxError.__name__ = "SyntaxError"
 
 
+class CellExceptionGroup(Exception):
+    """A cell has raised a group of exceptions, which are its `exceptions`.
+
+    No `BaseExceptionGroup` itself: IPython prints those with all frames that lead to the magic.
+    """
+
+    def __init__(self, group: BaseExceptionGroup[BaseException]) -> None:
+        super().__init__(str(group))
+        self.exceptions = group.exceptions
+
+
+CellExceptionGroup.__name__ = "ExceptionGroup"
+
+
 def rendered(error: BaseException, lines: list[str]) -> BaseException:
     """The same error, which IPython shows as these lines."""
     vars(error)["_render_traceback_"] = lambda: lines
@@ -53,5 +67,7 @@ def remote_error(error: BaseException, event: dict[str, Any] | None, where: str)
     """An error of a cell, as the node has rendered it; `where` says on which node it was."""
     if event is None:  # its process died, or it never ran
         return sentence(error)
+    if isinstance(error, BaseExceptionGroup):
+        error = CellExceptionGroup(error)
     *lines, last = event["traceback"]
     return rendered(error, [*lines, f"{last}\n[raised{where}]" if where else last])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import linecache
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +152,16 @@ def _cell(shell: Any, options: argparse.Namespace, code: Code, defaults: Default
         outs=options.out,
         is_quiet=shell.displayhook.semicolon_at_end_of_expression(source),
         colors="nocolor" if options.is_async else str(getattr(shell, "colors", "nocolor")),
+        sources=tuple(_sources(shell, names.files)),
     )
+
+
+def _sources(shell: Any, files: Iterable[str]) -> Iterator[tuple[str, int, str]]:
+    """File, number and text of those that are cells of the notebook."""
+    numbers = getattr(shell.compile, "_filename_map", {})
+    for file in files:
+        if file in numbers:
+            yield file, numbers[file], "".join(linecache.getlines(file))
 
 
 def _python(shell: Any, code: Code) -> str:

@@ -566,6 +566,31 @@ def test_an_error_of_an_async_cell_is_in_its_display(book: Kernel) -> None:
     book.run("job.delete()")
 
 
+# -- errors in functions, groups ------------------------------------------------------------------
+
+
+def test_a_function_of_another_cell_is_shown_with_its_cell_and_its_line(book: Kernel) -> None:
+    defined = book.run("def deep(n):\n    return 1 / n")
+    shown = book.run("%%remote\ndeep(0)")
+    assert "----> 2 deep(0)" in shown.traceback
+    assert f"Cell In[{defined.number}], line 2, in deep(n)" in shown.traceback
+    assert "----> 2     return 1 / n" in shown.traceback
+
+
+def test_a_group_of_exceptions_has_its_tree_and_no_frames_of_ours(book: Kernel) -> None:
+    shown = book.run("%%remote\nraise ExceptionGroup('several', [ValueError(1), TypeError('x')])")
+    assert shown.error.ename == "ExceptionGroup"
+    assert "TypeError: x" in shown.traceback
+    assert "jupyter_cluster/" not in shown.traceback
+    assert not shown.printed("stderr")
+
+
+def test_what_refuses_input_shows_no_frame_of_ours(book: Kernel) -> None:
+    shown = book.run("%%remote\ninput('name? ')")
+    assert "cannot ask for input" in shown.traceback
+    assert "jupyter_cluster/" not in shown.traceback
+
+
 # -- completion ---------------------------------------------------------------------------------
 
 
