@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.trust import Role, client_context, require_role
 
@@ -78,6 +79,7 @@ class Watch:
         self._pause = pause
         self._closed = threading.Event()
         self._heard = time.time()
+        self._taking = threading.Lock()
         self._connection: http.client.HTTPSConnection | None = None
         name = f"watch of {entry.name}"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -160,18 +162,41 @@ class Watch:
         finally:
             connection.close()
 
-    def _query(self) -> str:
+    def look(self) -> None:
+        """Have the view as it is now, e.g. before the cluster is ended.
+
+        Raises
+        ------
+        ClusterError
+            The head does not answer.
+        """
+        head = Endpoint(self._entry, timeout=SILENCE_SECONDS)
+        event, sample = self._newest()
+        self._take(
+            {
+                "events": head.get("events", since=event),
+                "samples": head.get("series", since=sample),
+                "status": head.get("status"),
+            }
+        )
+
+    def _newest(self) -> tuple[int, float]:
+        """Number of the newest event and time of the newest sample."""
         view = self.view
         event = view.events[-1]["number"] if view.events else 0
-        sample = view.samples[-1]["time"] if view.samples else 0
+        return event, view.samples[-1]["time"] if view.samples else 0.0
+
+    def _query(self) -> str:
+        event, sample = self._newest()
         return urlencode({"pause": self._pause, "event": event, "sample": sample})
 
     def _take(self, news: dict[str, Any]) -> None:
-        view = self.view
-        self._heard = time.time()
-        view.status = news["status"]
-        view.events.extend(news["events"])
-        view.samples.extend(news["samples"])
+        with self._taking:  # who looks and the stream may bring the same
+            event, sample = self._newest()
+            self._heard = time.time()
+            self.view.status = news["status"]
+            self.view.events.extend(e for e in news["events"] if e["number"] > event)
+            self.view.samples.extend(s for s in news["samples"] if s["time"] > sample)
         self._turn(Contact.CONNECTED)
 
 

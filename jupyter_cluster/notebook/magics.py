@@ -156,6 +156,8 @@ def run_line(line: str, console: Console, default: str = "") -> None:
         return
     if getattr(options, "cluster", "") is None:
         options.cluster = default or _name_at_hand()
+    if options.verb == "down" and (panels := _panels()) is not None:
+        panels.look_again()
     try:
         answer = run(options, console)
     except KeyboardInterrupt:
@@ -194,9 +196,13 @@ def _after(options: Namespace, answer: Any) -> None:
     held = session.at_hand() if session else None
     if verb == "down" and held is not None and not held.is_alive:
         session.shutdown()  # what waits for its results must not wait for ever
-    panels = sys.modules.get("jupyter_cluster.notebook.panel.live")
-    if verb == "down" and panels is not None:
+    if verb == "down" and (panels := _panels()) is not None:
         panels.settle_ended()
+
+
+def _panels() -> Any:
+    """The module that holds the panels, if there has been one."""
+    return sys.modules.get("jupyter_cluster.notebook.panel.live")
 
 
 def _console(shell: Any) -> Console:

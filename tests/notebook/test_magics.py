@@ -76,7 +76,7 @@ def test_a_cluster_from_the_first_cell_to_the_last(home: Path, tmp_path: Path) -
     assert "squares" in shown["text/html"]
     assert displayed(down)[0]["text/plain"].startswith("✓ cluster 'book': it has ended")
     assert raised(gone).ename == "NoClusterError"
-    assert raised(gone).traceback == ["RegistryError: no cluster is running; start one with `up`"]
+    assert raised(gone).traceback == ["NoClusterError: no cluster is running; start one with `up`"]
     assert printed(listed) == "There is no cluster; `%cluster up` starts one.\n"
     assert not processes_of(home / "clusters" / "book")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -125,6 +126,7 @@ class Panel:
             return f"From now on at most {limits['max_workers']} nodes."
         if action["do"] == "down":
             self._top.notice = "ending the cluster …"
+            self.look()
             launch.end(self._entry)
             return "The cluster has ended; nothing of it is left."
         return ""
@@ -144,6 +146,12 @@ class Panel:
         bundle = static_bundle(self._watch.view, self.name)
         for display_id in self._displays:
             publish_display_data(bundle, transient={"display_id": display_id}, update=True)
+
+    def look(self) -> None:
+        """Show the cluster as it is now, if it answers."""
+        if self.has_cluster:
+            with contextlib.suppress(ClusterError):
+                self._watch.look()
 
     def settle(self, seconds: float = SETTLE_SECONDS) -> None:
         """Wait until a cluster that has just ended is shown as such, in what stays of the panel."""
@@ -181,6 +189,12 @@ def panel_of(entry: Entry) -> Panel:
     if known is None or known.is_over:
         known = _panels[entry.name] = Panel(entry)
     return known
+
+
+def look_again() -> None:
+    """Have all panels up to date, before a cluster is ended: what they show then stays."""
+    for panel in _panels.values():
+        panel.look()
 
 
 def settle_ended() -> None:
