@@ -10,6 +10,8 @@
     ├── ConnectionLostError           the head cannot be reached
     ├── ProviderError                 a machine could not be had
     │   ├── CapacityError             the provider has none of that type now
+    │   ├── CredentialsError          the account's credentials are missing, wrong or expired
+    │   ├── SetupError                a machine could not be reached or set up
     │   └── QuotaError                the account may not have more
     ├── SerializationError            something cannot be sent; names the variable
     ├── GetTimeoutError               `get` or `wait` ran out of time (also a TimeoutError)
@@ -75,6 +77,18 @@ class ProviderError(ClusterError):
 
 class CapacityError(ProviderError):
     """The provider has no machine of that type at the moment."""
+
+
+class CredentialsError(ProviderError):
+    """The credentials for the provider are missing, wrong or expired."""
+
+
+class SetupError(ProviderError):
+    """A machine is there but could not be reached or set up; `stage` says how far it came."""
+
+    def __init__(self, message: str, stage: str = "", node_type: str | None = None) -> None:
+        super().__init__(message, node_type)
+        self.stage = stage
 
 
 class QuotaError(ProviderError):

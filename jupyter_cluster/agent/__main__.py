@@ -41,6 +41,7 @@ def main(argv: Sequence[str]) -> None:
         folder=Path(options["folder"]),
         credentials=Path(options["credentials"]),
         grace=options.get("grace", AgentOptions.grace),
+        alive=Path(options["alive"]) if options.get("alive") else None,
         lifeline=arguments.lifeline,
     )
 

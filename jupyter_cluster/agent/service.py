@@ -32,6 +32,7 @@ logger = logging.getLogger("jupyter_cluster.agent")
 LOG_SECONDS = 0.2
 LOG_LINES = 500  # at most this many lines in LOG_SECONDS; the rest is counted
 RECONNECT_SECONDS = 0.2
+SIGN_SECONDS = 1.0
 # A recall takes back what waits in a slot behind a task that has run this long.
 LONG_SECONDS = 1.0
 
@@ -48,6 +49,8 @@ class AgentOptions:
         Where the certificates of the cluster lie.
     grace : float
         Seconds without a head after which the agent ends itself and with it the node.
+    alive : Path or None
+        Is touched while there is contact with the head, for the watch on the host.
     lifeline : int or None
         A descriptor that closes when the machine's local host is gone.
     """
@@ -59,6 +62,7 @@ class AgentOptions:
     folder: Path
     credentials: Path
     grace: float = 120.0
+    alive: Path | None = None
     lifeline: int | None = None
 
 
@@ -101,15 +105,24 @@ class Agent:
         if self._options.lifeline is not None:
             loop.add_reader(self._options.lifeline, self._on_lifeline)
         membership = asyncio.create_task(self._keep_connected())
+        signs = asyncio.create_task(self._give_signs_of_life())
         try:
             await self._ended.wait()
         finally:
             membership.cancel()
+            signs.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await membership
             self._pool.close()
         if self._error:
             raise self._error
+
+    async def _give_signs_of_life(self) -> None:
+        while self._options.alive is not None:
+            if self._worker is not None and self._worker.batched_stream.comm is not None:
+                with contextlib.suppress(OSError):
+                    self._options.alive.touch()
+            await asyncio.sleep(SIGN_SECONDS)
 
     def _on_lifeline(self) -> None:
         asyncio.get_running_loop().remove_reader(self._options.lifeline or 0)

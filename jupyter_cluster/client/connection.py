@@ -18,6 +18,7 @@ from typing import Any
 
 from jupyter_cluster.client.channel import JobChannel, Part
 from jupyter_cluster.client.registry import Entry
+from jupyter_cluster.client.tunnel import address_of
 from jupyter_cluster.errors import ClusterError, ConnectionLostError, GetTimeoutError
 from jupyter_cluster.trust import Role, dask_security, require_role
 from jupyter_cluster.wire import PROTOCOL, Block, spans
@@ -25,6 +26,8 @@ from jupyter_cluster.wire import PROTOCOL, Block, spans
 RECONNECT_SECONDS = 0.2
 # How long the head may be away before calls that wait for it give up.
 AWAY_SECONDS = 60.0
+# The same for a head on another host: a laptop sleeps, a train is in a tunnel.
+AWAY_HOSTED_SECONDS = 3600.0
 # Bytes of inputs that may be on their way to the head's journal.
 MAX_UNTAKEN = 64_000_000
 RELEASE_SECONDS = 0.2
@@ -144,10 +147,11 @@ class Connection:
             raise self._failure
         if self._closed:
             raise ConnectionLostError(f"the connection to {self._entry.name!r} was closed")
-        if not self._connected and time.monotonic() - self._away_since > AWAY_SECONDS:
+        allowed = AWAY_HOSTED_SECONDS if self._entry.is_hosted else AWAY_SECONDS
+        if not self._connected and time.monotonic() - self._away_since > allowed:
             raise ConnectionLostError(
                 f"the head of cluster {self._entry.name!r} has been away for"
-                f" {AWAY_SECONDS:.0f} s; finished work is in its journal"
+                f" {allowed:.0f} s; finished work is in its journal"
             )
 
     def close(self) -> None:
@@ -203,7 +207,7 @@ class Connection:
     async def _connect(self) -> Any:
         from distributed.comm import connect  # a second of imports: only who needs it pays
 
-        address = self._entry.read("head.json").get("scheduler")
+        address = address_of(self._entry, "scheduler")
         if not address:
             raise OSError("the head is not up yet")
         security = dask_security(self._entry.credentials, Role.CLIENT)

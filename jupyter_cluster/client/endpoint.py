@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from jupyter_cluster.client.registry import Entry
+from jupyter_cluster.client.tunnel import address_of
 from jupyter_cluster.errors import ClusterError, ConnectionLostError, JobError
 from jupyter_cluster.trust import Role, client_context, require_role
 
@@ -45,7 +46,7 @@ class Endpoint:
         return "/".join(["jobs", quote(name, safe=""), *more])
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        address = self._entry.read("head.json").get("endpoint")
+        address = address_of(self._entry, "endpoint")
         if not address:
             raise ConnectionLostError(f"cluster {self._entry.name!r} has no head yet")
         where = urlsplit(address)

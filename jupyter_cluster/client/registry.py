@@ -12,12 +12,18 @@ import json
 import os
 import re
 import shutil
+import time
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jupyter_cluster.errors import NoClusterError, RegistryError
+from jupyter_cluster.trust import make_certificates, write_private
 
+# Where and how a head on another host is reached.
+HOST_FILE = "host.json"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
@@ -41,7 +47,9 @@ class Entry:
 
     @property
     def is_alive(self) -> bool:
-        """Whether its host runs."""
+        """Whether its host runs; of a cluster on other hosts: whether it was brought up."""
+        if self.is_hosted:
+            return (self.folder / "head.json").is_file()
         try:
             with (self.folder / "lock").open() as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -52,9 +60,26 @@ class Entry:
         return False
 
     @property
+    def is_hosted(self) -> bool:
+        """Whether its head is on another host, reached by SSH."""
+        return (self.folder / HOST_FILE).is_file()
+
+    @property
     def credentials(self) -> Path:
         """Where its certificates lie."""
         return self.folder / "credentials"
+
+    def identity(self) -> dict[str, Any]:
+        """Name, id and birth of the cluster; it is born, with its certificates, where it is new."""
+        if not self.exists:
+            identity = {"name": self.name, "id": uuid.uuid4().hex[:12], "created": time.time()}
+            make_certificates(self.credentials, str(identity["id"]))
+            self.write("cluster.json", identity)
+        return self.read("cluster.json")
+
+    def write(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON file of the folder, whole or not at all."""
+        write_private(self.folder / name, json.dumps(content).encode())
 
     def read(self, name: str) -> dict[str, Any]:
         """A JSON file of the folder; empty where there is none."""

@@ -20,6 +20,7 @@ from urllib.parse import urlencode, urlsplit
 
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry
+from jupyter_cluster.client.tunnel import address_of
 from jupyter_cluster.trust import Role, client_context, require_role
 
 # No line for this long: the connection is lost, whatever the network says.
@@ -138,7 +139,7 @@ class Watch:
         OSError, http.client.HTTPException, ValueError
             It was lost, or could not be made.
         """
-        address = self._entry.read("head.json").get("endpoint")
+        address = address_of(self._entry, "endpoint")
         if not address:
             raise OSError("its head is not up")
         where = urlsplit(address)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
+from pydantic import Discriminator, Field, PrivateAttr, Strict, Tag, model_validator
 
 from jupyter_cluster.config._fill import fill
 from jupyter_cluster.config._problems import KeyPath
@@ -82,6 +82,16 @@ class ClusterConfig(Section):
         30.0,
         description="Minutes without a task and without an active client after which the whole "
         "cluster ends itself; 0: never.",
+    )
+    setup_timeout_minutes: Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)] = Field(
+        15.0,
+        description="Minutes that a node may take from its request to ready; one that takes "
+        "longer is ended, and what it was at is named.",
+    )
+    worker_grace_minutes: Amount = Field(
+        5.0,
+        description="Minutes that a worker goes on without its head before it ends itself, on "
+        "its own host's word.",
     )
     budget: Money | None = Field(
         None,

@@ -149,6 +149,11 @@ class AwsProvider(Section):
     key_pair: KeyPair | None = Field(
         None, description="Key pair of the instances. Left out: one is made for the cluster."
     )
+    head_instance_profile: Text | None = Field(
+        None,
+        description="Name or ARN of an instance profile for the head. Left out: a role that may "
+        "touch this cluster only is made, and deleted with it.",
+    )
     aws_credentials: dict[str, SecretStr] = Field(
         default_factory=dict,
         description="aws_access_key_id, aws_secret_access_key and aws_session_token. Better left "

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jupyter_cluster.config import ClusterConfig
+from jupyter_cluster.head.provisioning import Provisioning
 from jupyter_cluster.head.service import Head
 from jupyter_cluster.providers import provider_class
-from jupyter_cluster.providers.base import Provider
+from jupyter_cluster.providers.base import HostProvider, Provider
 from jupyter_cluster.providers.local import LocalProvider
 
 
@@ -25,6 +26,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--control", type=int, help="socket to the local host")
     parser.add_argument("--lifeline", type=int, help="descriptor that closes with the local host")
+    parser.add_argument("--address", default="127.0.0.1", help="where nodes and clients reach it")
     arguments = parser.parse_args(argv)
     os.umask(0o077)  # inputs, results and logs are their owner's alone
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
@@ -36,10 +38,12 @@ def main(argv: Sequence[str]) -> None:
         if config.provider.type == "local":
             connection = socket.socket(fileno=arguments.control)
             return LocalProvider(folder, connection, config.node_types(), head)
-        return provider_class(config.provider.type)()
+        made = provider_class(config.provider.type)
+        return Provisioning(folder, head) if issubclass(made, HostProvider) else made()
 
     async def run() -> None:
-        await Head(arguments.folder, config, identity).run(make_provider, arguments.lifeline)
+        head = Head(arguments.folder, config, identity, arguments.address)
+        await head.run(make_provider, arguments.lifeline)
 
     asyncio.run(run())
 

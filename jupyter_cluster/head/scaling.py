@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 
 from jupyter_cluster.autoscaler import decide
@@ -20,7 +20,7 @@ from jupyter_cluster.head.fleet import Fleet, Member
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.link import NodeLink
 from jupyter_cluster.model import End, Infeasible, Launch, Limits, NodeState, Snapshot
-from jupyter_cluster.providers.base import Provider
+from jupyter_cluster.providers.base import Instance, Provider
 from jupyter_cluster.resources import Resources, marked, unmarked
 
 logger = logging.getLogger("jupyter_cluster.head")
@@ -36,8 +36,9 @@ CAPACITY_COOLDOWN, QUOTA_COOLDOWN = 60.0, 600.0
 # How long a node may be out of contact before its work is given to others, unless its provider
 # says at once that it is gone. Ray allows 30 s as well.
 LOST_SECONDS = 30.0
-# How long a node may take from the request to ready, as Ray's launcher allows.
-BOOT_SECONDS = 900.0
+# After so many nodes of a type in a row that could not be set up, no more of it are launched.
+MAX_SETUP_FAILURES = 5
+FOR_EVER = 10.0 * 365 * 24 * 3600
 MOVE_PART = 4_000_000
 
 
@@ -61,12 +62,14 @@ class Scaling:
     provider: Provider
     targets: Targets
     log: Callable[[str, str], None]
+    setup_seconds: float = 900.0
     infeasible: tuple[str, ...] = ()
     _cooling: dict[str, float] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _actions: set[asyncio.Task[None]] = field(default_factory=set)
     _budget_warned: bool = False
     _ending: set[str] = field(default_factory=set)
+    _setup_failures: dict[str, int] = field(default_factory=dict)
 
     def wake(self) -> None:
         """Demand has changed: decide soon."""
@@ -190,6 +193,7 @@ class Scaling:
             if member.state is NodeState.READY:
                 self.log("warning", f"lost contact with {link.id}")
         elif member.state.is_pending:
+            self._setup_failures.pop(member.type, None)
             self.fleet.ready(member)
             self.log("node", f"{link.id} is ready after {member.seconds_up:.1f} s")
         self.wake()
@@ -263,6 +267,7 @@ class Scaling:
         self._ending.discard(member.id)
         if state is NodeState.FAILED and not member.seconds_up:
             self._cool(member.type, self.fleet.boots.failed(member.type, time.time()))
+            self._count_failure(member)
         self.fleet.move(member, state, why)
         self.dispatcher.give_up(member.id)
         self.log(
@@ -270,6 +275,19 @@ class Scaling:
             f"{member.id} has {'failed: ' + why if why and state is NodeState.FAILED else 'ended'}",
         )
         self.wake()
+
+    def _count_failure(self, member: Member) -> None:
+        """Nodes that fail on their way up are replaced a few times; then somebody must look."""
+        count = self._setup_failures.get(member.type, 0) + 1
+        self._setup_failures[member.type] = count
+        if count == MAX_SETUP_FAILURES:
+            self._cool(member.type, time.time() + FOR_EVER)
+            self.log(
+                "error",
+                f"{count} nodes of type {member.type} in a row could not be set up: no more of it"
+                f" are launched. `logs --node {member.id}` shows the last one's log; mend the"
+                " cluster YAML and run `up` again",
+            )
 
     # -- watching -----------------------------------------------------------------------------
 
@@ -286,19 +304,47 @@ class Scaling:
                 instance = running.get(member.id)
                 if member.id in self._ending:
                     continue
-                if instance is None or instance.state.is_gone:
-                    detail = instance.detail if instance else "its machine is gone"
-                    self._gone(member, NodeState.FAILED, detail or "its machine is gone")
+                if instance is None:
+                    self._gone(member, NodeState.FAILED, "its machine is gone")
+                elif instance.state.is_gone:
+                    why = instance.detail or "its machine has ended"
+                    self._start(self._terminate(member, NodeState.FAILED, why))
                 else:
-                    self._check_time(member)
-            for name in running.keys() - self.fleet.members.keys():
+                    self._follow(member, instance)
+                    self._check_time(member, instance)
+            for name in self._strangers(running):
                 logger.warning("ending %s, which this cluster does not know", name)
-                await asyncio.to_thread(self.provider.terminate, [name])
+                self._start(self._end_stranger(name))
 
-    def _check_time(self, member: Member) -> None:
+    def _strangers(self, running: Iterable[str]) -> list[str]:
+        """Machines that run and should not: unknown ones, and those that were given up."""
+        members = self.fleet.members
+        return [
+            name
+            for name in running
+            if name not in self._ending and (name not in members or members[name].state.is_gone)
+        ]
+
+    async def _end_stranger(self, name: str) -> None:
+        self._ending.add(name)
+        try:
+            await asyncio.to_thread(self.provider.terminate, [name])
+        except ProviderError as error:
+            logger.warning("%s could not be ended: %s", name, error)  # the next look tries again
+        finally:
+            self._ending.discard(name)
+
+    def _follow(self, member: Member, instance: Instance) -> None:
+        """A node on its way up is as far as its provider says."""
+        if member.state.is_pending and instance.state.is_pending:
+            if instance.state is not member.state:
+                self.fleet.move(member, instance.state)
+            member.why = instance.detail
+
+    def _check_time(self, member: Member, instance: Instance) -> None:
         link = self.dispatcher.nodes.get(member.id)
-        if member.state.is_pending and time.time() - member.since > BOOT_SECONDS:
-            why = f"it was not ready after {BOOT_SECONDS:.0f} s"
+        if member.state.is_pending and time.time() - member.since > self.setup_seconds:
+            why = f"it was not ready after {self.setup_seconds:.0f} s: {instance.detail}"
             self._start(self._terminate(member, NodeState.FAILED, why))
         elif link and link.lost_since and time.monotonic() - link.lost_since > LOST_SECONDS:
             why = f"out of contact for {LOST_SECONDS:.0f} s"

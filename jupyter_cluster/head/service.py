@@ -45,7 +45,6 @@ logger = logging.getLogger("jupyter_cluster.head")
 
 # After a restart, how long to wait for the nodes before their work is given to others.
 SETTLE_SECONDS = 10.0
-ADDRESS = "127.0.0.1"
 
 MakeProvider = Callable[[Path, ClusterConfig, str], Provider]
 
@@ -53,12 +52,20 @@ MakeProvider = Callable[[Path, ClusterConfig, str], Provider]
 class Head:
     """Puts the parts together and ends them in order."""
 
-    def __init__(self, folder: Path, config: ClusterConfig, identity: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: ClusterConfig,
+        identity: dict[str, Any],
+        address: str = "127.0.0.1",
+    ) -> None:
+        self._address = address
         self.folder = folder
         self.config = config
         self.identity = identity
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
+        self._ends_itself = False
         self._started = time.time()
         journal = self.journal = Journal(folder / "journal.sqlite", self._loop, self._on_problem)
         self.diary = Diary(journal)
@@ -104,7 +111,7 @@ class Head:
         ports = self._former_ports()
         self._scheduler = HeadScheduler(
             self.sessions.on_client,
-            host=ADDRESS,
+            host=self._address,
             port=ports.get("scheduler", 0),
             security=dask_security(credentials, Role.HEAD),
             plugins=[self.dispatcher],
@@ -113,10 +120,14 @@ class Head:
         async with self._scheduler:
             address = self._scheduler.address
             provider = make_provider(self.folder, self.config, address)
+            await self._learn_types(provider)
             self._scaling = self._make_scaling(provider)
             self._restore()
             server, port = serve(
-                self, ADDRESS, ports.get("endpoint", 0), server_context(credentials, Role.HEAD)
+                self,
+                self._address,
+                ports.get("endpoint", 0),
+                server_context(credentials, Role.HEAD),
             )
             self._announce(address, port)
             tasks = [
@@ -129,6 +140,10 @@ class Head:
             server.stop()
             await self._end_nodes(provider)
         self.journal.close()
+        if self._ends_itself:
+            keep = any(job.spec.kind != "put" for job in self.jobs.by_id.values())
+            await asyncio.to_thread(provider.end_head, keep)
+        provider.close()
 
     def _on_lifeline(self, lifeline: int) -> None:
         self._loop.remove_reader(lifeline)
@@ -144,14 +159,27 @@ class Head:
 
     def _announce(self, scheduler: str, port: int) -> None:
         path = self.folder / "head.json"
-        endpoint = f"https://{ADDRESS}:{port}"
+        endpoint = f"https://{self._address}:{port}"
         content = {"scheduler": scheduler, "endpoint": endpoint, "started": self._started}
         path.with_suffix(".part").write_text(json.dumps(content))
         path.with_suffix(".part").replace(path)
 
     def _make_scaling(self, provider: Provider) -> Scaling:
         targets = Targets(self.config.limits(), budget=self.config.budget)
-        return Scaling(self.fleet, self.dispatcher, self.jobs, provider, targets, self.diary.add)
+        provider.on_notice = lambda text: self._tell("warning", text)
+        return Scaling(
+            self.fleet,
+            self.dispatcher,
+            self.jobs,
+            provider,
+            targets,
+            self.diary.add,
+            self.config.setup_timeout_minutes * 60,
+        )
+
+    def _tell(self, kind: str, text: str) -> None:
+        """A line for the diary, from another thread."""
+        self._loop.call_soon_threadsafe(self.diary.add, kind, text)
 
     def _restore(self) -> None:
         """Take up what a head before this one has left."""
@@ -189,10 +217,19 @@ class Head:
         alive = [member.id for member in self.fleet.alive]
         with contextlib.suppress(ClusterError):
             await asyncio.to_thread(provider.terminate, alive)
-        provider.close()
 
-    def end(self, reason: str) -> None:
-        """End the cluster."""
+    async def _learn_types(self, provider: Provider) -> None:
+        """Resources and prices that only the provider knows."""
+        try:
+            types = await asyncio.to_thread(provider.node_types, self.fleet.node_types)
+        except ClusterError as error:
+            self.diary.add("error", f"the provider does not say what its machines are: {error}")
+        else:
+            self.fleet.node_types.update(types)
+
+    def end(self, reason: str, by_itself: bool = False) -> None:
+        """End the cluster; where nobody else does it, its own machine too."""
+        self._ends_itself = by_itself
         self.diary.add("node", reason)
         self._ended.set()
 
@@ -271,10 +308,11 @@ class Head:
             if any(job.unfinished for job in self.jobs.by_id.values()):
                 last_task = time.time()
             if self._targets.closing and not self.fleet.alive:
-                self.end("the budget is used up and all nodes have ended")
+                self.end("the budget is used up and all nodes have ended", by_itself=True)
                 return
             if time.time() - max(last_task, self.sessions.last_activity) > allowed:
-                self.end(f"no task and no active client for {format_seconds(allowed)}")
+                text = f"no task and no active client for {format_seconds(allowed)}"
+                self.end(text, by_itself=True)
                 return
 
     def end_session(self, name: str, why: str, is_known: bool = True) -> None:

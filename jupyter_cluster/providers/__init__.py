@@ -16,10 +16,11 @@ __all__ = ["Instance", "Provider", "provider_class", "provider_names"]
 
 GROUP = "jupyter_cluster.providers"
 BUILT_IN = {
+    "aws": "jupyter_cluster.providers.aws:AwsProvider",
     "local": "jupyter_cluster.providers.local:LocalProvider",
     "memory": "jupyter_cluster.providers.memory:MemoryProvider",
 }
-NOT_YET = ("aws", "ssh")
+NOT_YET = ("ssh",)
 
 
 def provider_names() -> tuple[str, ...]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from jupyter_cluster.model import NodeState
+from jupyter_cluster.config import ClusterConfig
+from jupyter_cluster.model import NodeState, NodeType
+
+# The node id of a head that is a machine of its own.
+HEAD_NODE = "head"
 
 
 @dataclass(frozen=True)
@@ -21,12 +26,19 @@ class Instance:
         How far it is, as far as the provider can tell.
     detail : str
         For people: an address, a process id, why it failed.
+    address, external_address : str
+        Where the cluster's other nodes and where its user reach it; empty as long as unknown.
+    machine : str
+        The provider's own name for it.
     """
 
     node_id: str
     node_type: str
     state: NodeState
     detail: str = ""
+    address: str = ""
+    external_address: str = ""
+    machine: str = ""
 
 
 class Provider(ABC):
@@ -48,7 +60,14 @@ class Provider(ABC):
 
     A provider from another package is registered as an entry point in the group
     ``jupyter_cluster.providers``; the name is what `provider.type` in the cluster YAML says.
+
+    Attributes
+    ----------
+    on_notice : callable
+        Takes a sentence for the cluster's diary, e.g. that a zone has no room; set by the cluster.
     """
+
+    on_notice: Callable[[str], None] = staticmethod(lambda _text: None)
 
     @abstractmethod
     def create(self, node_type: str, node_ids: Sequence[str]) -> None:
@@ -91,5 +110,80 @@ class Provider(ABC):
             Some could not be ended; the call may be repeated with the same ids.
         """
 
+    def node_types(self, known: Mapping[str, NodeType]) -> dict[str, NodeType]:
+        """The node types with what only the provider knows: resources left out, prices.
+
+        Raises
+        ------
+        ProviderError
+            A type cannot be had here.
+        """
+        return dict(known)
+
+    def note(self, status: str, node_ids: Collection[str]) -> None:  # noqa: B027 - most need not
+        """Write how far nodes are to where the provider's own users look, e.g. into tags."""
+
+    def renew(self) -> None:  # noqa: B027 - most need not
+        """Called now and then while the cluster is looked after."""
+
+    def end_head(self, keep_disk: bool) -> None:  # noqa: B027 - where the head is no machine
+        """The cluster has ended itself: stop the head's own machine, or end it for good."""
+
     def close(self) -> None:  # noqa: B027 - most providers have nothing to let go of
         """Let go of connections and files. Ends no machine; may be called twice."""
+
+
+class HostProvider(Provider):
+    """Gives bare hosts that are reached by SSH; the cluster sets them up, the head's among them.
+
+    Its machines include the head, whose node id is `HEAD_NODE`.
+    """
+
+    @classmethod
+    @abstractmethod
+    def of(
+        cls, config: ClusterConfig, identity: Mapping[str, Any], user_data: Mapping[str, str]
+    ) -> HostProvider:
+        """Made for a cluster.
+
+        Parameters
+        ----------
+        identity
+            ``name``, ``id`` and ``owner`` of the cluster; the id is its own for ever.
+        user_data
+            Shell scripts that a ``head`` and a ``worker`` run at their first boot.
+        """
+
+    def owner(self) -> str:
+        """Who acts here, as the provider knows them; empty where it knows nobody."""
+        return ""
+
+    @abstractmethod
+    def prepare(self, public_key: str, progress: Callable[[str], None]) -> None:
+        """Before the first host: make what hosts need. May be called again."""
+
+    @abstractmethod
+    def create_head(self, noted: float) -> None:
+        """Launch the head's host; the same `noted` moment never makes a second one."""
+
+    @abstractmethod
+    def start_head(self) -> None:
+        """Start a head's host that has stopped."""
+
+    @abstractmethod
+    def stop_head(self) -> None:
+        """Stop the head's host and keep its disk."""
+
+    @abstractmethod
+    def open_ssh(self) -> None:
+        """Let SSH in from where this is called."""
+
+    @abstractmethod
+    def release(self, progress: Callable[[str], None]) -> None:
+        """End all hosts, delete all that was made for the cluster, and verify it.
+
+        Raises
+        ------
+        ProviderError
+            Something is left; the message names it.
+        """

@@ -35,7 +35,13 @@ class Rig:
         self.log = Path(self._folder.name) / "box.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ec2box", str(wheels), self._folder.name],
+                [
+                    os.environ.get("EC2BOX_PYTHON", sys.executable),
+                    "-m",
+                    "ec2box",
+                    str(wheels),
+                    self._folder.name,
+                ],
                 env={**os.environ, **_MOTO, "PYTHONPATH": str(TESTS)},
                 stdout=subprocess.PIPE,
                 stderr=log,

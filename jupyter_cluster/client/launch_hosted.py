@@ -1,0 +1,273 @@
+"""Clusters whose head is on a host of its own: made, set up, found again and ended from here.
+
+Every step is noted in the registry before it is taken, so that an `up` that was interrupted goes on
+where it was, and a `down` finds all that there is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from jupyter_cluster.client.endpoint import Endpoint
+from jupyter_cluster.client.registry import HOST_FILE, Entry
+from jupyter_cluster.client.tunnel import close_tunnel, login_of
+from jupyter_cluster.config import ClusterConfig
+from jupyter_cluster.errors import ClusterError, ProviderError
+from jupyter_cluster.model import NodeState
+from jupyter_cluster.nodes import files
+from jupyter_cluster.nodes.bring_up import Recipe, bring_up, send_tree
+from jupyter_cluster.nodes.container import container_of
+from jupyter_cluster.nodes.node import Node, folder_of
+from jupyter_cluster.nodes.provisioning import host_provider
+from jupyter_cluster.nodes.python import PythonEnvironment, differences, environment_here
+from jupyter_cluster.nodes.ssh import HostKeys, wait_for
+from jupyter_cluster.providers.base import HEAD_NODE, HostProvider, Instance
+from jupyter_cluster.resources import GPU, MEMORY
+from jupyter_cluster.trust import Role, write_private
+
+Progress = Callable[[str], None]
+
+_POLL_SECONDS = 0.5
+# What the head needs of the certificates: its own, and the agents', which it gives to workers.
+_CREDENTIALS = (
+    "ca.pem",
+    *(f"{r}.{kind}" for r in (Role.HEAD, Role.AGENT) for kind in ("pem", "key")),
+)
+
+
+def start(
+    place: Entry,
+    config: ClusterConfig,
+    progress: Progress,
+    on_line: Progress,
+    restart: bool | None,
+    setup: bool,
+) -> None:
+    """Make the head's host where there is none, and bring it to what the configuration says."""
+    deadline = time.monotonic() + config.setup_timeout_minutes * 60
+    hosts = open_place(place, config)
+    hosts.on_notice = progress
+    hosts.prepare(_public_key(place, config), progress)
+    head = _head(place, hosts, progress, deadline)
+    host = _note_host(place, config, head)
+    progress("waiting for SSH on its head")
+    keys = HostKeys(place.folder / "known_hosts")
+    ssh = wait_for(host["address"], login_of(host), host["machine"], keys, deadline)
+    try:
+        home, folder = folder_of(ssh, place.identity()["id"])
+        node = Node(ssh, folder, home, on_line)
+        changed = _is_changed(place, config)
+        recipe = _recipe(place, config, hosts, head, deadline, progress)
+        recipe.restart = changed if restart is None else restart
+        recipe.skip_start = restart is False
+        recipe.skip_setup = not setup
+
+        def report(state: NodeState, text: str) -> None:
+            progress(text)
+            on_line(f"== {state.value}: {text}")
+
+        bring_up(node, recipe, report)
+        hosts.note("up-to-date", [HEAD_NODE])
+        place.write("head.json", node.read_json("head.json"))
+        write_private(place.folder / "config.json", config.model_dump_json(indent=1).encode())
+    finally:
+        ssh.close()
+    close_tunnel(place)  # it may lead to where the head was before
+    Endpoint(place).get("status")
+
+
+def open_place(place: Entry, config: ClusterConfig) -> HostProvider:
+    """The cluster's folder with its identity, and the provider of its hosts."""
+    for path in (place.folder, place.folder / "logs"):
+        path.mkdir(mode=0o700, exist_ok=True)
+    if not (place.folder / "config.json").exists():
+        write_private(place.folder / "config.json", config.model_dump_json(indent=1).encode())
+    identity = place.identity()
+    hosts = host_provider(config, identity)
+    if "owner" not in identity:
+        place.write("cluster.json", {**identity, "owner": hosts.owner() or getpass.getuser()})
+        hosts = host_provider(config, place.identity())
+    if not place.is_hosted:
+        place.write(HOST_FILE, {})
+    return hosts
+
+
+def _public_key(place: Entry, config: ClusterConfig) -> str:
+    """The public half of the cluster's SSH key, which is made where the user has given none."""
+    if config.auth.ssh_private_key is not None:
+        return ""
+    path = place.credentials / "ssh.key"
+    if not path.exists():
+        private = Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.OpenSSH,
+            serialization.NoEncryption(),
+        )
+        write_private(path, private)
+    key = serialization.load_ssh_private_key(path.read_bytes(), None)
+    line = key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    return f"{line.decode()} jupyter_cluster {place.name}"
+
+
+def key_path(place: Entry, config: ClusterConfig) -> Path:
+    """The private key with which hosts are reached."""
+    own = config.auth.ssh_private_key
+    return Path(own) if own else place.credentials / "ssh.key"
+
+
+# -- the head's machine ---------------------------------------------------------------------------
+
+
+def _head(place: Entry, hosts: HostProvider, progress: Progress, deadline: float) -> Instance:
+    """The head's machine, running."""
+    found = find_head(hosts)
+    if found is None:
+        progress("launching its head")
+        hosts.create_head(_noted(place))
+    elif found.state is NodeState.STOPPED:
+        progress("starting its head, which had stopped")
+        _start_stopped(hosts, deadline)
+    while True:
+        found = find_head(hosts)
+        if found is not None and found.state is NodeState.CONNECTING and found.external_address:
+            return found
+        if found is None and _is_lost(place):
+            raise ProviderError("the head's machine has ended while it was booting; try again")
+        if found is not None:
+            place.write(HOST_FILE, {**place.read(HOST_FILE), "machine": found.machine})
+        if time.monotonic() > deadline:
+            raise ProviderError("the head's machine does not boot: it is still pending")
+        progress("its head is booting")
+        time.sleep(_POLL_SECONDS)
+
+
+def find_head(hosts: HostProvider) -> Instance | None:
+    """The head among the hosts of a cluster."""
+    return next((i for i in hosts.instances() if i.node_id == HEAD_NODE), None)
+
+
+def _noted(place: Entry) -> float:
+    """The moment of a launch, noted before it: repeated, it makes no second head.
+
+    A machine that was seen and is no more was ended; its successor has a moment of its own.
+    """
+    host = place.read(HOST_FILE)
+    if "noted" not in host or host.get("machine"):
+        host = {"noted": time.time()}
+        place.write(HOST_FILE, host)
+    return float(host["noted"])
+
+
+def _is_lost(place: Entry) -> bool:
+    return bool(place.read(HOST_FILE).get("machine"))
+
+
+def _start_stopped(hosts: HostProvider, deadline: float) -> None:
+    """A machine that is still stopping cannot be started yet."""
+    while True:
+        try:
+            hosts.start_head()
+            return
+        except ProviderError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
+
+
+def _note_host(place: Entry, config: ClusterConfig, head: Instance) -> dict[str, Any]:
+    host = {
+        **place.read(HOST_FILE),
+        "machine": head.machine,
+        "address": head.external_address,
+        "private_address": head.address,
+        "user": config.auth.ssh_user,
+        "port": config.auth.ssh_port,
+        "key": str(key_path(place, config)),
+        "proxy_command": config.auth.ssh_proxy_command,
+    }
+    place.write(HOST_FILE, host)
+    return host
+
+
+# -- what it is to become -------------------------------------------------------------------------
+
+
+def _is_changed(place: Entry, config: ClusterConfig) -> bool:
+    """Whether a head that runs was started with another configuration."""
+    before = (place.folder / "config.json").read_text()
+    return place.is_alive and before != config.model_dump_json(indent=1)
+
+
+def _recipe(
+    place: Entry,
+    config: ClusterConfig,
+    hosts: HostProvider,
+    head: Instance,
+    deadline: float,
+    progress: Progress,
+) -> Recipe:
+    tree = files.scan(config.file_mounts, config.rsync_exclude, config.rsync_filter)
+    environment = environment_here(config.python.sync)
+    for text in differences(environment) if config.python.sync else ():
+        progress(text)
+    amounts = hosts.node_types(config.node_types())[config.head_node_type].resources
+    container = container_of(
+        config, config.head_node_type, True, amounts.get(GPU), amounts.get(MEMORY)
+    )
+    return Recipe(
+        kit=_kit(place, config, environment, tree.targets),
+        targets=tree.targets,
+        bring_files=send_tree(tree, progress),
+        initialization=config.initialization(config.head_node_type),
+        container=container,
+        environment=environment,
+        setup=config.head_setup(),
+        module="jupyter_cluster.head",
+        arguments=lambda folder: [folder, "--address", head.address],
+        deadline=deadline,
+        started="head.json",
+    )
+
+
+def _kit(
+    place: Entry, config: ClusterConfig, environment: PythonEnvironment, targets: tuple[str, ...]
+) -> dict[str, bytes]:
+    """The files of the cluster's folder on the head's host."""
+    kit = {f"credentials/{name}": (place.credentials / name).read_bytes() for name in _CREDENTIALS}
+    recipe = {"targets": list(targets), "python": environment.version}
+    return {
+        **kit,
+        "ssh.key": key_path(place, config).read_bytes(),
+        "cluster.json": json.dumps(place.identity()).encode(),
+        "config.json": config.model_dump_json(indent=1).encode(),
+        "recipe.json": json.dumps(recipe).encode(),
+        "logs/.keep": b"",
+    }
+
+
+# -- the end --------------------------------------------------------------------------------------
+
+
+def end(place: Entry, progress: Progress) -> None:
+    """End all hosts and delete what was made for the cluster; verified."""
+    config = ClusterConfig.model_validate_json((place.folder / "config.json").read_text())
+    hosts = host_provider(config, place.identity())
+    hosts.on_notice = progress
+    if place.is_alive:
+        progress("telling its head")
+        # So that it launches nothing more; where it does not answer, its machine is ended anyway.
+        with contextlib.suppress(ClusterError):
+            Endpoint(place, timeout=10).post("down")
+    close_tunnel(place)
+    hosts.release(progress)

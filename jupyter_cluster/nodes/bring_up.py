@@ -1,0 +1,258 @@
+"""The stages from a host that answers SSH to a running head or agent.
+
+Each stage is announced before it begins, and each is skipped where a node has it already: what it
+was made from is noted on the node when it is done. So an interrupted `up` goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from jupyter_cluster.errors import SetupError
+from jupyter_cluster.model import NodeState
+from jupyter_cluster.nodes import files
+from jupyter_cluster.nodes.container import Container
+from jupyter_cluster.nodes.files import Tree
+from jupyter_cluster.nodes.guard import ALIVE, ALIVE_FOLDER
+from jupyter_cluster.nodes.node import Node
+from jupyter_cluster.nodes.python import PythonEnvironment
+
+Report = Callable[[NodeState, str], None]
+Bring = Callable[[Node, Sequence[str]], None]
+
+_STATE = "state.json"
+_START_SECONDS = 60.0
+_POLL_SECONDS = 0.1
+
+
+@dataclass
+class Recipe:
+    """What a node is to become.
+
+    Attributes
+    ----------
+    kit : mapping
+        Files for the cluster's folder: certificates, options, configuration.
+    targets : sequence of str
+        Where file mounts lie on the nodes.
+    bring_files : callable
+        Puts the file mounts onto a node; gets the paths of the targets on it.
+    module : str
+        What is started: ``jupyter_cluster.head`` or ``jupyter_cluster.agent``.
+    arguments : callable
+        Its arguments, given the cluster's folder on the node.
+    started : str
+        The file in that folder that appears when it is up; empty where nobody waits for it.
+    deadline : float
+        When all must be done (monotonic clock).
+    """
+
+    kit: Mapping[str, bytes]
+    targets: Sequence[str]
+    bring_files: Bring
+    initialization: Sequence[str]
+    container: Container | None
+    environment: PythonEnvironment
+    setup: Sequence[str]
+    module: str
+    arguments: Callable[[str], Sequence[str]]
+    deadline: float
+    started: str = ""
+    restart: bool = False
+    skip_setup: bool = False
+    skip_start: bool = False
+
+    def mark(self, stage: str) -> str:
+        """What a stage depends on, as a text that is noted when it is done."""
+        depends = {
+            "initialization": repr(self.initialization),
+            "container": repr(self.container),
+            "environment": self.environment.digest,
+            "setup": repr(self.setup),
+        }
+        return depends[stage]
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline."""
+        return max(1.0, self.deadline - time.monotonic())
+
+
+def bring_up(node: Node, recipe: Recipe, report: Report) -> None:
+    """Take a node through the stages that it still needs, and start what runs on it.
+
+    Raises
+    ------
+    SetupError
+        A stage failed; `stage` names it.
+    """
+    done: dict[str, Any] = {}
+    with _stage("syncing-files", NodeState.SYNCING_FILES, "the cluster's own files", report):
+        node.put(recipe.kit)
+        node.put_scripts()
+        done = node.read_json(_STATE)
+        node.host(_sign_of_life(), quiet=True)
+    if not recipe.skip_setup:
+        _set_up(node, recipe, report, done)
+    node.container = recipe.container
+    if not recipe.skip_start:
+        with _stage("starting", NodeState.SETTING_UP, f"starting {recipe.module}", report):
+            _start(node, recipe)
+
+
+def _sign_of_life() -> str:
+    """For the watch on the host: somebody is at work on it."""
+    return f"sudo -n mkdir -p -m 1777 {ALIVE_FOLDER} && touch {ALIVE}"
+
+
+def _set_up(node: Node, recipe: Recipe, report: Report, done: dict[str, Any]) -> None:
+    with _stage("syncing-files", NodeState.SYNCING_FILES, "file mounts", report):
+        outside = _outside(node, recipe)
+        recipe.bring_files(node, outside)
+    if recipe.initialization and done.get("initialization") != recipe.mark("initialization"):
+        for command in recipe.initialization:
+            with _stage("initialization", NodeState.SETTING_UP, command, report):
+                node.ssh.run(
+                    f"bash -c {shlex.quote(command)}", node.on_line, timeout=recipe.seconds_left
+                )
+        _note(node, recipe, done, "initialization")
+    if recipe.container is not None:
+        _start_container(node, recipe, report, done)
+    if done.get("environment") != recipe.mark("environment"):
+        _make_environment(node, recipe, report)
+        _note(node, recipe, done, "environment")
+        done.pop("setup", None)  # what it has installed was in the former environment
+    if done.get("setup") != recipe.mark("setup"):
+        for command in recipe.setup:
+            with _stage("setup", NodeState.SETTING_UP, command, report):
+                node.user_command(command, recipe.seconds_left)
+        _note(node, recipe, done, "setup")
+
+
+def _note(node: Node, recipe: Recipe, done: dict[str, Any], stage: str) -> None:
+    done[stage] = recipe.mark(stage)
+    node.put({_STATE: json.dumps(done).encode()})
+
+
+@contextmanager
+def _stage(name: str, state: NodeState, text: str, report: Report) -> Any:
+    report(state, text)
+    try:
+        yield
+    except SetupError as error:
+        error.stage = error.stage or name
+        raise
+
+
+# -- files and container --------------------------------------------------------------------------
+
+
+def _outside(node: Node, recipe: Recipe) -> list[str]:
+    """Where the targets of file mounts lie on the host; with a container they are bound into it."""
+    if recipe.container is None:
+        return [_expanded(target, node.home) for target in recipe.targets]
+    return [f"{node.folder}/mounted/{number}" for number in range(len(recipe.targets))]
+
+
+def _expanded(target: str, home: str) -> str:
+    return home + target[1:] if target == "~" or target.startswith("~/") else target
+
+
+def _start_container(node: Node, recipe: Recipe, report: Report, done: dict[str, Any]) -> None:
+    container = recipe.container
+    assert container is not None
+    node.container = container
+    mark = recipe.mark("container")
+    running = f"sudo -n {container.engine} inspect -f '{{{{.State.Running}}}}' {container.name}"
+    with _stage("container", NodeState.SETTING_UP, f"container {container.image}", report):
+        is_running = done.get("container") == mark and "true" in node.host(
+            f"{running} 2>/dev/null || true", quiet=True
+        )
+        if not is_running:
+            node.host(container.install)
+            node.host(container.get_image)
+            home = node.host(container.inspect, quiet=True).strip().splitlines()[-1]
+            outside = _outside(node, recipe)
+            inside = [_expanded(target, home) for target in recipe.targets]
+            node.host(container.start(node.folder, dict(zip(inside, outside, strict=True))))
+            _note(node, recipe, done, "container")
+            done.pop("setup", None)
+
+
+# -- Python ---------------------------------------------------------------------------------------
+
+
+def _make_environment(node: Node, recipe: Recipe, report: Report) -> None:
+    environment = recipe.environment
+    place, uv = f"{node.folder}/environment", f"{node.folder}/bin/uv"
+    with _stage("environment", NodeState.SETTING_UP, "uv", report):
+        node.put(
+            {
+                "environment/requirements.txt": "\n".join(environment.requirements).encode(),
+                f"environment/{environment.wheel_name}": environment.wheel,
+            }
+        )
+        node.script("get_uv.py", uv)
+    settings = (
+        f"export UV_CACHE_DIR={node.folder}/cache UV_PYTHON_INSTALL_DIR={node.folder}/pythons"
+        " UV_NO_PROGRESS=1; "
+    )
+    what = f"Python {environment.version} with {len(environment.requirements)} packages"
+    with _stage("environment", NodeState.SETTING_UP, what, report):
+        node.inside(
+            f"{settings}{uv} venv --quiet --clear --python {environment.version}"
+            f" {node.folder}/python && {node.folder}/python/bin/python"
+            f" {node.folder}/remote/install.py {uv} {place}/requirements.txt"
+            f" {place}/{environment.wheel_name}",
+            timeout=recipe.seconds_left,
+        )
+
+
+# -- starting -------------------------------------------------------------------------------------
+
+
+def _start(node: Node, recipe: Recipe) -> None:
+    keeper = "jupyter_cluster.nodes.keeper"
+    if recipe.restart:
+        node.inside(f"python -P -m {keeper} --stop {node.folder}")
+    words = ["python", "-P", "-m", keeper, node.folder, recipe.module]
+    words += list(recipe.arguments(node.folder))
+    node.detach(" ".join(map(shlex.quote, words)), f"{node.folder}/logs/keeper.log")
+    if recipe.started:
+        _wait_for(node, recipe.started)
+
+
+def _wait_for(node: Node, name: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not node.read(name):
+        if time.monotonic() > deadline:
+            log = node.host(f"tail -n 20 {node.folder}/logs/*.log", quiet=True)
+            raise SetupError(f"it did not start within {_START_SECONDS:.0f} s:\n{log}", "starting")
+        time.sleep(_POLL_SECONDS)
+
+
+# -- file mounts straight to a node ---------------------------------------------------------------
+
+
+def send_tree(tree: Tree, report: Callable[[str], None] = lambda _text: None) -> Bring:
+    """Brings a tree from here: what the node lacks of it, in one stream."""
+
+    def bring(node: Node, paths: Sequence[str]) -> None:
+        store = f"{node.folder}/mounts"
+        index = json.loads(node.script("files.py", "have", store))
+        if files.is_current(tree, index):
+            return
+        names = files.lacking(tree, index)
+        size = sum(tree.files[name][2] for name in names)
+        report(f"{len(names)} files, {size / 1e6:.1f} MB")
+        node.script(
+            "files.py", "take", store, json.dumps(list(paths)), source=files.pack(tree, names)
+        )
+
+    return bring

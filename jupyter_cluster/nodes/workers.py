@@ -1,0 +1,250 @@
+"""Worker nodes of a cluster with hosts: a provider's machines, set up as they come.
+
+To the head's scaling loop this is a provider like any other; it runs in a process of its own (see
+`jupyter_cluster.nodes.provisioning`), so that SSH and transfers never share an interpreter lock
+with the dispatcher.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from jupyter_cluster.config import ClusterConfig
+from jupyter_cluster.errors import ProviderError, SetupError
+from jupyter_cluster.model import NodeState, NodeType
+from jupyter_cluster.nodes.bring_up import Recipe, bring_up
+from jupyter_cluster.nodes.container import container_of
+from jupyter_cluster.nodes.guard import ALIVE
+from jupyter_cluster.nodes.node import Node, folder_of
+from jupyter_cluster.nodes.packs import send_packs
+from jupyter_cluster.nodes.python import PythonEnvironment
+from jupyter_cluster.nodes.ssh import HostKeys, Login, Ssh, wait_for
+from jupyter_cluster.providers.base import HEAD_NODE, HostProvider, Instance, Provider
+from jupyter_cluster.resources import GPU, MEMORY
+from jupyter_cluster.trust import Role
+
+# How often the provider is asked while nodes are on their way, and otherwise.
+_EAGER_SECONDS, _CALM_SECONDS = 1.0, 5.0
+_RENEW_SECONDS = 1800.0
+_CREDENTIALS = ("ca.pem", f"{Role.AGENT}.pem", f"{Role.AGENT}.key")
+
+
+@dataclass
+class SettingUp:
+    """A node on its way from a booted host to a running agent."""
+
+    state: NodeState
+    detail: str
+    is_done: bool = False
+
+
+class Workers(Provider):
+    """Sets up what a host provider launches.
+
+    Parameters
+    ----------
+    folder
+        Of the cluster, on the head.
+    head
+        Where agents find the head, ``tls://address:port``.
+    """
+
+    def __init__(self, hosts: HostProvider, config: ClusterConfig, folder: Path, head: str) -> None:
+        self._hosts, self._config, self._folder, self._head = hosts, config, folder, head
+        self._types = hosts.node_types(config.node_types())
+        self._host_keys = HostKeys(folder / "known_hosts")
+        self._progress: dict[str, SettingUp] = {}
+        self._connections: dict[str, Ssh] = {}
+        self._listed: list[Instance] = []
+        self._listed_at = 0.0
+        self._renewed = time.monotonic()
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(32, "setting up")
+
+    # -- the contract -------------------------------------------------------------------------
+
+    def node_types(self, known: Mapping[str, NodeType]) -> dict[str, NodeType]:
+        """See `Provider.node_types`."""
+        return self._hosts.node_types(known)
+
+    def create(self, node_type: str, node_ids: Sequence[str]) -> None:
+        """See `Provider.create`."""
+        try:
+            self._hosts.create(node_type, node_ids)
+        finally:
+            self._listed_at = 0.0
+
+    def terminate(self, node_ids: Collection[str]) -> None:
+        """See `Provider.terminate`."""
+        for node in node_ids:
+            if ssh := self._connections.pop(node, None):
+                ssh.close()
+        self._hosts.terminate(node_ids)
+        for node in node_ids:
+            self._progress.pop(node, None)
+        self._listed_at = 0.0
+
+    def instances(self) -> Sequence[Instance]:
+        """The workers, each as far as it is; what has booted is set up from now on."""
+        with self._lock:
+            self._look()
+            return [self._as_it_is(instance) for instance in self._listed]
+
+    def renew(self) -> None:
+        """See `Provider.renew`."""
+        self._hosts.renew()
+
+    def end_head(self, keep_disk: bool) -> None:
+        """See `Provider.end_head`."""
+        if keep_disk:
+            self._hosts.stop_head()
+        else:
+            self._hosts.terminate([HEAD_NODE])
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        for ssh in list(self._connections.values()):
+            ssh.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._hosts.close()
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        pause = _EAGER_SECONDS if self._has_pending() else _CALM_SECONDS
+        now = time.monotonic()
+        if now - self._listed_at < pause - 0.1:
+            return
+        self._listed = [i for i in self._hosts.instances() if i.node_id != HEAD_NODE]
+        self._listed_at = now
+        for instance in self._listed:
+            if instance.state is NodeState.CONNECTING and instance.node_id not in self._progress:
+                self._progress[instance.node_id] = SettingUp(NodeState.CONNECTING, "")
+                self._threads.submit(self._set_up, instance)
+        if now - self._renewed > _RENEW_SECONDS:
+            self._renewed = now
+            self._threads.submit(self._hosts.renew)
+
+    def _has_pending(self) -> bool:
+        if not self._listed:
+            return not self._listed_at
+        return any(
+            instance.state is not NodeState.CONNECTING
+            or not self._progress.get(instance.node_id, _UNKNOWN).is_done
+            for instance in self._listed
+        )
+
+    def _as_it_is(self, instance: Instance) -> Instance:
+        progress = self._progress.get(instance.node_id)
+        if progress is None or instance.state is not NodeState.CONNECTING:
+            return instance
+        detail = f"{progress.detail} ({instance.detail})" if progress.detail else instance.detail
+        return replace(instance, state=progress.state, detail=detail)
+
+    # -- setting up ---------------------------------------------------------------------------
+
+    def _set_up(self, instance: Instance) -> None:
+        progress = self._progress[instance.node_id]
+        log_path = self._folder / "logs" / f"{instance.node_id}.log"
+        with log_path.open("a", buffering=1) as log:
+
+            def report(state: NodeState, text: str) -> None:
+                log.write(f"== {time.strftime('%H:%M:%S')} {state.value}: {text}\n")
+                if state is not progress.state:
+                    self._note(state, instance.node_id)
+                progress.state, progress.detail = state, text
+
+            try:
+                self._bring_up(instance, report, lambda line: print(line, file=log))
+                progress.state, progress.detail = NodeState.SETTING_UP, "its agent is starting"
+                self._note(NodeState.READY, instance.node_id)
+            except Exception as error:
+                stage = getattr(error, "stage", "") or progress.state.value
+                log.write(f"== failed in {stage}: {error}\n")
+                progress.state = NodeState.FAILED
+                progress.detail = f"{stage}: {error}"
+            finally:
+                progress.is_done = True
+
+    def _note(self, state: NodeState, node: str) -> None:
+        try:
+            self._hosts.note(state.value, [node])
+        except ProviderError as error:
+            self.on_notice(f"{node}: its status could not be noted: {error}")
+
+    def _bring_up(self, instance: Instance, report: Any, on_line: Any) -> None:
+        # How long a node may take is the head's to say: it ends those that take too long.
+        deadline = time.monotonic() + self._config.setup_timeout_minutes * 60
+        ssh = wait_for(instance.address, self._login(), instance.machine, self._host_keys, deadline)
+        self._connections[instance.node_id] = ssh
+        try:
+            identity = json.loads((self._folder / "cluster.json").read_text())
+            home, folder = folder_of(ssh, identity["id"])
+            node = Node(ssh, folder, home, on_line)
+            bring_up(node, self._recipe(instance, node, deadline), report)
+        finally:
+            self._connections.pop(instance.node_id, None)
+            ssh.close()
+
+    def _login(self) -> Login:
+        auth = self._config.auth
+        return Login(auth.ssh_user, self._folder / "ssh.key", auth.ssh_port)
+
+    def _recipe(self, instance: Instance, node: Node, deadline: float) -> Recipe:
+        facts = self._types[instance.node_type]
+        amounts = facts.resources
+        options = {
+            "node": instance.node_id,
+            "node_type": instance.node_type,
+            "resources": amounts.as_dict(),
+            "head": self._head,
+            "folder": f"{node.folder}/agent",
+            "credentials": f"{node.folder}/credentials",
+            "grace": self._config.worker_grace_minutes * 60,
+            "alive": ALIVE,
+        }
+        credentials = self._folder / "credentials"
+        kit = {f"credentials/{name}": (credentials / name).read_bytes() for name in _CREDENTIALS}
+        kit["agent.json"] = json.dumps(options).encode()
+        recipe = json.loads((self._folder / "recipe.json").read_text())
+        return Recipe(
+            kit=kit,
+            targets=recipe["targets"],
+            bring_files=send_packs(self._folder / "mounts"),
+            initialization=self._config.initialization(instance.node_type),
+            container=container_of(
+                self._config, instance.node_type, False, amounts.get(GPU), amounts.get(MEMORY)
+            ),
+            environment=read_environment(self._folder),
+            setup=self._config.worker_setup(instance.node_type),
+            module="jupyter_cluster.agent",
+            arguments=lambda folder: [f"{folder}/agent.json"],
+            deadline=deadline,
+        )
+
+
+_UNKNOWN = SettingUp(NodeState.CONNECTING, "")
+
+
+def read_environment(folder: Path) -> PythonEnvironment:
+    """The Python environment as the head keeps it for its workers."""
+    place = folder / "environment"
+    recipe = json.loads((folder / "recipe.json").read_text())
+    try:
+        wheel = next(place.glob("*.whl"))
+        requirements = (place / "requirements.txt").read_text().split()
+    except (StopIteration, OSError) as error:
+        raise SetupError(f"the head lacks the environment for its workers in {place}") from error
+    return PythonEnvironment(
+        version=recipe["python"],
+        requirements=tuple(requirements),
+        wheel_name=wheel.name,
+        wheel=wheel.read_bytes(),
+    )

@@ -1,0 +1,392 @@
+"""EC2 instances as the nodes of one cluster, its head among them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from jupyter_cluster.config import ClusterConfig
+from jupyter_cluster.errors import CapacityError, ProviderError
+from jupyter_cluster.model import NodeState, NodeType
+from jupyter_cluster.providers.aws import images, prices, tags
+from jupyter_cluster.providers.aws.foundation import Foundation, Subnet
+from jupyter_cluster.providers.aws.identity import HeadRole
+from jupyter_cluster.providers.aws.kinds import Kind, kinds
+from jupyter_cluster.providers.aws.launching import ROOT_GB, Plan, client_token, run_arguments
+from jupyter_cluster.providers.aws.service import Service, code_of, service_of
+from jupyter_cluster.providers.aws.tags import HEAD, Owner
+from jupyter_cluster.providers.base import HEAD_NODE, HostProvider, Instance
+
+ALIVE = ("pending", "running", "stopping", "stopped")
+# How long a type that a zone had none of is left alone there, as AWS ParallelCluster does.
+ZONE_COOLDOWN = 600.0
+# New instances and profiles are not known everywhere at once.
+_SETTLE_SECONDS = 60.0
+_END_SECONDS = 300.0
+_POLL_SECONDS = 1.0
+
+_STATES = {
+    "pending": NodeState.BOOTING,
+    "running": NodeState.CONNECTING,
+    "stopping": NodeState.STOPPED,
+    "stopped": NodeState.STOPPED,
+}
+
+
+class AwsProvider(HostProvider):
+    """The instances of a cluster.
+
+    Parameters
+    ----------
+    owner
+        Whose cluster it is; everything made in the account carries it.
+    user_data
+        What ``head`` and ``worker`` run at their first boot.
+    clock
+        For how long zones are left alone.
+    """
+
+    def __init__(
+        self,
+        config: ClusterConfig,
+        owner: Owner,
+        user_data: Mapping[str, str] | None = None,
+        service: Service | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._config, self._owner, self._clock = config, owner, clock
+        self._provider: Any = config.provider
+        self.service = service or service_of(config)
+        self.foundation = Foundation(self.service, config, owner)
+        self.role = HeadRole(self.service, owner)
+        self._user_data = user_data or {}
+        self._kinds: dict[str, Kind] = {}
+        self._plans: dict[tuple[str, bool], Plan] = {}
+        self._cooling: dict[tuple[str, str, bool], float] = {}
+        # What this process has launched, which EC2 may not show yet.
+        self._launched: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(
+        cls, config: ClusterConfig, identity: Mapping[str, Any], user_data: Mapping[str, str]
+    ) -> AwsProvider:
+        """See `HostProvider.of`."""
+        owner = Owner(identity["name"], identity["id"], identity.get("owner", ""))
+        return cls(config, owner, user_data)
+
+    # -- what nodes are -----------------------------------------------------------------------
+
+    def _kind(self, node_type: str) -> Kind:
+        name = self._node_config(node_type).get("InstanceType", "")
+        if not name:
+            raise ProviderError(
+                f"{node_type}: name an InstanceType in its node_config; that of a launch template"
+                " alone does not tell its resources",
+                node_type,
+            )
+        with self._lock:
+            if name not in self._kinds:
+                names = {
+                    one.node_config["InstanceType"]
+                    for one in self._config.available_node_types.values()
+                    if one.node_config.get("InstanceType")
+                }
+                self._kinds |= kinds(self.service, names)
+            return self._kinds[name]
+
+    def _node_config(self, node_type: str) -> dict[str, Any]:
+        return self._config.available_node_types[node_type].node_config
+
+    def node_types(self, known: Mapping[str, NodeType]) -> dict[str, NodeType]:
+        """The node types with the resources of their instance types and their prices."""
+        return {name: self._with_facts(one) for name, one in known.items()}
+
+    def _with_facts(self, known: NodeType) -> NodeType:
+        kind = self._kind(known.name)
+        price = prices.spot(self.service, kind.name) if known.spot else None
+        price = price or prices.on_demand(self.service, kind.name)
+        extras = prices.extras(self._root_gb(known.name), not self._provider.use_internal_ips)
+        return replace(
+            known,
+            resources=known.resources or kind.resources,
+            price=None if price is None else price.usd + extras,
+        )
+
+    def _root_gb(self, node_type: str) -> int:
+        mappings = self._node_config(node_type).get("BlockDeviceMappings")
+        if mappings is None:
+            return ROOT_GB
+        return sum(int(one.get("Ebs", {}).get("VolumeSize", 8)) for one in mappings)
+
+    def _plan(self, node_type: str, is_head: bool) -> Plan:
+        key = (node_type, is_head)
+        if key not in self._plans:
+            self._plans[key] = self._make_plan(node_type, is_head)
+        return self._plans[key]
+
+    def _make_plan(self, node_type: str, is_head: bool) -> Plan:
+        config = self._node_config(node_type)
+        name = str(config.get("ImageId", images.DEFAULT))
+        image = images.image_id(self.service, name, self._kind(node_type).machine)
+        device, size = images.root_device(self.service, image)
+        written = config.get("IamInstanceProfile", {})
+        profile = written.get("Arn") or written.get("Name") or ""
+        if is_head:
+            profile = self._provider.head_instance_profile or self.role.name
+        return Plan(
+            node_type=node_type,
+            node_config=config,
+            image=image,
+            root_device=device,
+            root_gb=max(ROOT_GB, size),
+            group=self.foundation.group(self._subnets(node_type)[0].vpc),
+            key_name=self._key_name(config),
+            user_data=self._user_data.get(HEAD if is_head else "worker", ""),
+            profile=profile,
+            is_internal=self._provider.use_internal_ips,
+            is_head=is_head,
+        )
+
+    def _key_name(self, config: Mapping[str, Any]) -> str:
+        if self._provider.key_pair is not None:
+            return str(self._provider.key_pair.key_name)
+        return str(config.get("KeyName") or self.foundation.key_name)
+
+    def _subnets(self, node_type: str) -> list[Subnet]:
+        return self.foundation.subnets(tuple(self._node_config(node_type).get("SubnetIds", ())))
+
+    # -- launching ----------------------------------------------------------------------------
+
+    def create(self, node_type: str, node_ids: Sequence[str]) -> None:
+        """See `Provider.create`: zone by zone, spot first where the type says so."""
+        there = {instance.node_id for instance in self.instances()}
+        wanted = [node for node in node_ids if node not in there]
+        for batch in tags.batches(wanted):
+            self._create(node_type, batch, noted=self._clock())
+
+    def create_head(self, noted: float) -> None:
+        """Launch the head; the same `noted` moment never makes a second one."""
+        self._create(self._config.head_node_type, [HEAD_NODE], noted)
+
+    def _create(self, node_type: str, nodes: list[str], noted: float) -> None:
+        is_spot = self._config.available_node_types[node_type].spot and nodes != [HEAD_NODE]
+        refusals: list[str] = []
+        for spot in [True, False] if is_spot else [False]:
+            if refusals:
+                self.on_notice(f"{node_type}: no spot instances to be had, taking on-demand ones")
+            for subnet in self._subnets(node_type):
+                nodes = self._launch(node_type, nodes, subnet, spot, noted, refusals)
+                if not nodes:
+                    return
+        raise CapacityError("; ".join(dict.fromkeys(refusals)), node_type)
+
+    def _launch(
+        self,
+        node_type: str,
+        nodes: list[str],
+        subnet: Subnet,
+        spot: bool,
+        noted: float,
+        refusals: list[str],
+    ) -> list[str]:
+        """Launch in one zone; returns the nodes for which it had no room."""
+        cool = (node_type, subnet.zone, spot)
+        if self._cooling.get(cool, 0.0) > self._clock():
+            refusals.append(f"{subnet.zone} had no capacity a moment ago")
+            return nodes
+        try:
+            made = self._run(node_type, nodes, subnet, spot, noted)
+        except CapacityError as error:
+            kind = self._node_config(node_type).get("InstanceType")
+            reason = f"{subnet.zone} has no {'spot ' * spot}{kind} now"
+            self._cooling[cool] = self._clock() + ZONE_COOLDOWN
+            self.on_notice(f"{node_type}: {reason}, trying elsewhere ({error})")
+            refusals.append(reason)
+            return nodes
+        left = nodes[made:]
+        if left:
+            refusals.append(f"{subnet.zone} had {made} of {len(nodes)}")
+        return left
+
+    def _run(
+        self, node_type: str, nodes: list[str], subnet: Subnet, spot: bool, noted: float
+    ) -> int:
+        plan = self._plan(node_type, nodes == [HEAD_NODE])
+        labels = self._owner.launch_tags(node_type, nodes, plan.hash)
+        labels[tags.EXPIRES] = tags.moment(noted + tags.EXPIRY_SECONDS)
+        token = client_token(self._owner.id, str(noted), subnet.id, str(spot), *nodes)
+        arguments = run_arguments(plan, subnet, nodes, labels, spot, token)
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while True:
+            try:
+                rows = self.service.ask("run_instances", **arguments)["Instances"]
+                break
+            except ProviderError as error:
+                # A role that was made a moment ago is not known everywhere at once.
+                if "Instance Profile" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(_POLL_SECONDS)
+        for row in rows:
+            self._launched[row["InstanceId"]] = (time.monotonic(), row)
+        return len(rows)
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All instances of the cluster that are not terminated, as EC2 describes them."""
+        found = {
+            row["InstanceId"]: row
+            for reservation in self.service.pages(
+                "describe_instances", "Reservations", Filters=self._owner.filters()
+            )
+            for row in reservation["Instances"]
+        }
+        for name, (at, row) in list(self._launched.items()):
+            if name in found or time.monotonic() - at > _SETTLE_SECONDS:
+                del self._launched[name]
+            else:
+                found[name] = row
+        return [row for row in found.values() if row["State"]["Name"] in ALIVE]
+
+    def instances(self) -> Sequence[Instance]:
+        """See `Provider.instances`; the head is among them."""
+        return [self._instance(row) for row in self.rows()]
+
+    def _instance(self, row: Mapping[str, Any]) -> Instance:
+        private = row.get("PrivateIpAddress", "")
+        public = private if self._provider.use_internal_ips else row.get("PublicIpAddress", "")
+        zone = row.get("Placement", {}).get("AvailabilityZone", "")
+        market = "spot " if row.get("InstanceLifecycle") == "spot" else ""
+        return Instance(
+            node_id=tags.node_of(row),
+            node_type=tags.of(row).get(tags.TYPE, ""),
+            state=_STATES[row["State"]["Name"]],
+            detail=f"{row['InstanceId']}, {market}{row.get('InstanceType', '')} in {zone}",
+            address=private,
+            external_address=public,
+            machine=row["InstanceId"],
+        )
+
+    def note(self, status: str, node_ids: Collection[str]) -> None:
+        """Write how far nodes are into their tags, for those who look at the console."""
+        self._tag(node_ids, {tags.STATUS: status})
+
+    def renew(self) -> None:
+        """Say that the cluster is looked after: its instances are no orphans yet."""
+        when = tags.moment(self._clock() + tags.EXPIRY_SECONDS)
+        self._tag([instance.node_id for instance in self.instances()], {tags.EXPIRES: when})
+
+    def _tag(self, node_ids: Collection[str], labels: Mapping[str, str]) -> None:
+        machines = [i.machine for i in self.instances() if i.node_id in node_ids]
+        if machines:
+            self.service.ask("create_tags", Resources=machines, Tags=tags.as_list(labels))
+
+    # -- ending -------------------------------------------------------------------------------
+
+    def terminate(self, node_ids: Collection[str]) -> None:
+        """See `Provider.terminate`."""
+        self._terminate([i.machine for i in self.instances() if i.node_id in node_ids])
+
+    def _terminate(self, machines: Iterable[str]) -> None:
+        for machine in list(machines):
+            try:
+                self.service.ask("terminate_instances", InstanceIds=[machine])
+            except ProviderError as error:
+                if code_of(error.__cause__ or error) != "InvalidInstanceID.NotFound":
+                    raise
+                if machine in self._launched:  # it exists and is not known everywhere yet
+                    raise
+            self._launched.pop(machine, None)
+
+    def start_head(self) -> None:
+        """Start a head that has stopped; what its disk holds is there again."""
+        self._each_head("start_instances")
+
+    def stop_head(self) -> None:
+        """Stop the head; its disk stays, and what that costs."""
+        self._each_head("stop_instances")
+
+    def _each_head(self, operation: str) -> None:
+        machines = [i.machine for i in self.instances() if i.node_id == HEAD_NODE]
+        if machines:
+            self.service.ask(operation, InstanceIds=machines)
+
+    def release(self, progress: Callable[[str], None] = lambda _step: None) -> None:
+        """End all instances in whatever state, delete what was made, and verify both.
+
+        Raises
+        ------
+        ProviderError
+            Something is left; the message names it.
+        """
+        progress("ending its instances")
+        deadline = time.monotonic() + _END_SECONDS
+        while rows := self._not_terminated():
+            alive = [r["InstanceId"] for r in rows if r["State"]["Name"] in ALIVE]
+            if alive:
+                self._terminate(alive)
+            if time.monotonic() > deadline:
+                raise ProviderError(
+                    f"instances are left: {', '.join(r['InstanceId'] for r in rows)}"
+                )
+            progress(f"{len(rows)} instances are shutting down")
+            time.sleep(_POLL_SECONDS)
+        progress("deleting its key pair, security group and role")
+        self.foundation.delete()
+        self.role.delete()
+        if left := self.left():
+            raise ProviderError(f"of cluster {self._owner.name!r} there is left: {', '.join(left)}")
+
+    def _not_terminated(self) -> list[dict[str, Any]]:
+        states = (*ALIVE, "shutting-down")
+        found = {
+            row["InstanceId"]: row
+            for reservation in self.service.pages(
+                "describe_instances", "Reservations", Filters=self._owner.filters(*states)
+            )
+            for row in reservation["Instances"]
+        }
+        found |= {row["InstanceId"]: row for row in self.rows()}
+        return list(found.values())
+
+    def left(self) -> list[str]:
+        """What there is of this cluster in the account, for people."""
+        volumes = self.service.ask("describe_volumes", Filters=self._owner.filters())["Volumes"]
+        return [
+            *(f"instance {row['InstanceId']}" for row in self._not_terminated()),
+            *(f"volume {row['VolumeId']}" for row in volumes if row["State"] != "deleting"),
+            *self.foundation.left(),
+            *self.role.left(),
+        ]
+
+    # -- before the first instance ------------------------------------------------------------
+
+    def owner(self) -> str:
+        """The identity of the credentials."""
+        return str(self.service.ask("get_caller_identity", "sts")["Arn"])
+
+    def prepare(self, public_key: str, progress: Callable[[str], None]) -> None:
+        """Make what instances need: security group, key pair, the head's role."""
+        progress("security group, open for SSH from this address")
+        self.open_ssh()
+        if self._provider.key_pair is None and self._config.auth.ssh_private_key is None:
+            progress("key pair")
+            self.foundation.import_key(public_key)
+        if self._provider.head_instance_profile is None:
+            progress("role of the head")
+            self.role.make(self._worker_profiles())
+
+    def open_ssh(self) -> None:
+        """Let SSH in from where this is called; a laptop may have moved."""
+        self.foundation.open_ssh(self._subnets(self._config.head_node_type)[0].vpc)
+
+    def _worker_profiles(self) -> set[str]:
+        written = (
+            one.node_config.get("IamInstanceProfile", {})
+            for one in self._config.available_node_types.values()
+        )
+        return {str(p.get("Arn") or p.get("Name")) for p in written if p}
