@@ -252,7 +252,6 @@ def _kit(
         "cluster.json": json.dumps(place.identity()).encode(),
         "config.json": config.model_dump_json(indent=1).encode(),
         "recipe.json": json.dumps(recipe).encode(),
-        "logs/.keep": b"",
     }
 
 

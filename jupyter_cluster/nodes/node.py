@@ -105,9 +105,10 @@ class Node:
         )
 
     def put_scripts(self) -> None:
-        """Bring our scripts for bare hosts."""
+        """Bring our scripts for bare hosts, and make the folder for logs."""
         place = resources.files("jupyter_cluster.nodes.remote")
-        self.put({f"remote/{name}": place.joinpath(name).read_bytes() for name in _SCRIPTS})
+        scripts = {f"remote/{name}": place.joinpath(name).read_bytes() for name in _SCRIPTS}
+        self.put({**scripts, "logs/.keep": b""})
 
     def script(self, name: str, *words: str, source: Iterable[bytes] = ()) -> str:
         """Run one of them with the host's own Python; returns what it printed."""

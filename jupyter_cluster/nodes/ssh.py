@@ -7,6 +7,7 @@ does not.
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -32,6 +33,10 @@ _RETRY_SECONDS = 0.5
 _WINDOW = 16 * 2**20
 _PACKET = 2**18
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
+
+# What goes wrong on a connection is raised; the library's own lines about it are for who asks.
+_LOG = "jupyter_cluster.ssh"
+logging.getLogger(_LOG).addHandler(logging.NullHandler())
 
 OnLine = Callable[[str], None]
 
@@ -290,6 +295,7 @@ def connect(address: str, login: Login, machine: str, host_keys: HostKeys) -> Ss
         transport = paramiko.Transport(
             _socket(address, login), default_window_size=_WINDOW, default_max_packet_size=_PACKET
         )
+        transport.set_log_channel(_LOG)
         transport.get_security_options().ciphers = _CIPHERS
         transport.set_keepalive(_KEEPALIVE_SECONDS)
         transport.start_client(timeout=CONNECT_SECONDS)

@@ -7,13 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import werkzeug.serving
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from ec2box.address import serve_address
 from ec2box.cloud import Cloud
 from ec2box.front import Front
 from ec2box.image import host_image
@@ -33,18 +32,6 @@ ENVIRONMENT = {
 }
 
 
-class _WhatIsMyAddress(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        content = f"{self.client_address[0]}\n".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_args: Any) -> None:
-        pass
-
-
 def main(wheels: Path, folder: Path) -> None:
     """Run the box."""
     make_bridge()
@@ -52,8 +39,7 @@ def main(wheels: Path, folder: Path) -> None:
     cloud = Cloud(host_image(), folder / "hosts", ENVIRONMENT)
     serve_metadata(cloud)
     serve_index(wheels, GATEWAY)
-    address = ThreadingHTTPServer((GATEWAY, 80), _WhatIsMyAddress)
-    threading.Thread(target=address.serve_forever, daemon=True).start()
+    serve_address(GATEWAY, folder)
     front = Front(DomainDispatcherApplication(create_backend_app), cloud)
     server = werkzeug.serving.make_server(GATEWAY, API_PORT, front, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -288,16 +288,21 @@ class Cloud:
             members: dict[str, set[str]] = {}
             alive = list(self.by_address.values())
             for instance in alive:
-                for group in instance.dynamic_group_list:
+                for group in _groups(instance):
                     members.setdefault(group.id, set()).update(_addresses(instance))
             for instance in alive:
                 guarded.update(_addresses(instance))
-                for group in instance.dynamic_group_list:
+                for group in _groups(instance):
                     for rule in group.ingress_rules:
                         openings.update(_openings(rule, _addresses(instance), members))
             self.firewall.guarded = frozenset(guarded)
             self.firewall.openings = frozenset(openings)
             self.firewall.apply()
+
+
+def _groups(instance: Any) -> list[Any]:
+    """Moto keeps those of a request's network interfaces with these alone."""
+    return [group for nic in instance.nics.values() for group in nic.group_set]
 
 
 def _addresses(instance: Any) -> set[str]:

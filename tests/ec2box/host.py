@@ -170,11 +170,7 @@ class Host:
 
     def _write_disk(self, disk: Path) -> None:
         name = "ip-" + self.address.replace(".", "-")
-        key = Ed25519PrivateKey.generate().private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.OpenSSH,
-            serialization.NoEncryption(),
-        )
+        key, public = _host_key()
         home = f"home/{USER}"
         environment = "".join(f"{k}={v}\n" for k, v in self.environment.items())
         files = {
@@ -187,7 +183,8 @@ class Host:
             "etc/environment": environment,
             "etc/sudoers.d/90-cloud": f"{USER} ALL=(ALL) NOPASSWD:ALL\n",
             "etc/ssh/sshd_config": _SSHD,
-            "etc/ssh/ssh_host_ed25519_key": key.decode(),
+            "etc/ssh/ssh_host_ed25519_key": key,
+            "etc/ssh/ssh_host_ed25519_key.pub": public,
             "boot/start.sh": _START,
             "boot/sshd-delay": f"{self.ssh_delay}\n",
             f"{home}/.ssh/authorized_keys": f"{self.public_key}\n",
@@ -208,6 +205,19 @@ class Host:
 
     def _from_image(self, path: str) -> str:
         return (self.image / path).read_text()
+
+
+def _host_key() -> tuple[str, str]:
+    private = Ed25519PrivateKey.generate()
+    text = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    public = private.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    return text.decode(), public.decode()
 
 
 def _first_child(pid: int) -> int:

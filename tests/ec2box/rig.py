@@ -66,6 +66,16 @@ class Rig:
         except urllib.error.HTTPError as error:
             raise RuntimeError(json.loads(error.read())) from None
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to find the box where it looks for AWS."""
+        return {
+            "AWS_ENDPOINT_URL": ENDPOINT,
+            "AWS_ACCESS_KEY_ID": "box",
+            "AWS_SECRET_ACCESS_KEY": "box",
+            "AWS_CA_BUNDLE": f"{self._folder.name}/ca.pem",
+        }
+
     # -- faults -------------------------------------------------------------------------------
 
     def fault(self, action: str, code: str = "", **options: Any) -> None:

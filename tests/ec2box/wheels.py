@@ -23,7 +23,7 @@ _EXTRAS = ("colorthief", "tqdm")
 def wheels(python: str) -> Path:
     """The folder with the wheels of all that is installed for this Python, made now if need be."""
     frozen = subprocess.run(
-        [python, "-m", "pip", "freeze", "--exclude-editable"],
+        [python, "-m", "pip", "freeze", "--all", "--exclude-editable"],
         capture_output=True,
         text=True,
         check=True,
