@@ -13,7 +13,7 @@ from helpers import processes_of
 import jupyter_cluster as jc
 from jupyter_cluster.client import launch, registry
 
-PARTS = ("unit", "local", "notebooks", "browser")
+PARTS = ("unit", "local", "ec2box", "notebooks", "browser")
 
 
 def pytest_configure() -> None:

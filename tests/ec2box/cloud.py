@@ -19,6 +19,7 @@ import moto.ec2.models.elastic_network_interfaces as interfaces
 from moto.ec2 import ec2_backends
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState, StateReason
+from moto.iam import iam_backends
 from moto.ssm.models import Parameter, ssm_backends
 
 from ec2box.host import Host
@@ -86,6 +87,25 @@ class Cloud:
         """End all hosts."""
         for host in list(self.hosts.values()):
             host.destroy()
+
+    def clear(self) -> None:
+        """Forget what a test has left, with its hosts."""
+        for reservation in list(self.backend.reservations.values()):
+            for instance in reservation.instances:
+                if instance._state.name != "terminated":
+                    instance.terminate()
+        deadline = time.monotonic() + 30
+        while self.hosts and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.backend.key_pairs.clear()
+        self.backend.volumes.clear()
+        for groups in self.backend.groups.values():
+            for name in [name for name, one in groups.items() if one.name != "default"]:
+                del groups[name]
+        iam = iam_backends[ACCOUNT]["aws"]
+        iam.roles.clear()
+        iam.instance_profiles.clear()
+        self.notices.clear()
 
     def _add_images(self) -> None:
         for name, (ami, title) in AMIS.items():

@@ -123,6 +123,9 @@ class Front:
         self._cloud.firewall.parted = frozenset()
         self._cloud.apply_rules()
 
+    def do_clear(self) -> None:
+        self._cloud.clear()
+
     def do_calls(self) -> dict[str, int]:
         with self._lock:
             return dict(self._calls)

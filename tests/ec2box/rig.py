@@ -54,6 +54,8 @@ class Rig:
         """End it with all its hosts."""
         self._process.terminate()
         self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         self._folder.cleanup()
 
     def _call(self, name: str, **options: Any) -> Any:
@@ -124,6 +126,10 @@ class Rig:
     def reclaim(self, instance: str, seconds: float) -> None:
         """Take a spot instance back: the notice now, the end so many seconds later."""
         self._call("reclaim", instance=instance, seconds=seconds)
+
+    def clear(self) -> None:
+        """Terminate what is there still and delete what was made: the next test has nothing of it."""
+        self._call("clear")
 
     # -- looking ------------------------------------------------------------------------------
 

@@ -98,7 +98,8 @@ def apply_pack(store: str, name: str, roots: list[str], index: dict[str, Any]) -
         for path in sorted(set(index["files"]) - set(manifest["files"])):
             remove(place(roots, path))
         for member in pack:
-            put(pack, member, place(roots, member.name))
+            if member.name != MANIFEST:
+                put(pack, member, place(roots, member.name))
         for target in manifest["folders"]:
             os.makedirs(place(roots, target), exist_ok=True)
         index["files"] = manifest["files"]
