@@ -262,6 +262,16 @@ class Cluster:
         """The diary: scaling decisions with their reasons, nodes, failures."""
         return self.endpoint.get("events", since=since)  # type: ignore[no-any-return]
 
+    def setup_log(self, node: str) -> str:
+        """What setting up a node has written, also of one that has failed and is gone.
+
+        Raises
+        ------
+        ClusterError
+            The cluster never had such a node.
+        """
+        return str(self.endpoint.get(f"nodes/{quote(node, safe='')}/log")["text"])
+
     def plot(self, *parts: str) -> Figure:
         """The cluster so far as a figure that stands alone; parts as for `Job.plot`."""
         from jupyter_cluster.charts.history_figure import PARTS, history_figure

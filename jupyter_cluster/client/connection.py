@@ -184,8 +184,12 @@ class Connection:
             try:
                 comm = await self._connect()
                 await self._converse(comm)
-            except (OSError, TimeoutError, PermissionError, EOFError):
+            except (OSError, TimeoutError, PermissionError, EOFError, ConnectionLostError):
                 pass  # tried again; who waits is told after AWAY_SECONDS
+            except ValueError as error:
+                if "IOStream" not in str(error):
+                    raise
+                # Tornado's word for a connection that was closed before its TLS began.
             finally:
                 if comm is not None:
                     comm.abort()

@@ -76,6 +76,26 @@ def _check_place(place: Entry, config: ClusterConfig) -> None:
         )
 
 
+def reach(place: Entry, progress: Progress = _silent) -> Entry:
+    """Make sure that a cluster's head answers, where it is on a host of its own.
+
+    SSH is opened for where we are now, and a head whose machine has stopped is started again.
+
+    Raises
+    ------
+    ClusterError
+        Its machine is gone.
+    ProviderError
+        It could not be reached.
+    """
+    if place.is_hosted:
+        from jupyter_cluster.client import launch_hosted
+
+        with _alone(place, progress):
+            launch_hosted.reach(place, progress)
+    return place
+
+
 def end(place: Entry, progress: Progress = _silent) -> None:
     """End a cluster: all its processes and machines, verified, and then its folder.
 

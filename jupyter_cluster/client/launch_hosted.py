@@ -21,7 +21,7 @@ from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import HOST_FILE, Entry
 from jupyter_cluster.client.tunnel import close_tunnel, login_of
 from jupyter_cluster.config import ClusterConfig
-from jupyter_cluster.errors import ClusterError, ProviderError
+from jupyter_cluster.errors import ClusterError, ConnectionLostError, ProviderError
 from jupyter_cluster.model import NodeState
 from jupyter_cluster.nodes import files
 from jupyter_cluster.nodes.bring_up import Recipe, bring_up, send_tree
@@ -58,6 +58,65 @@ def start(
     hosts.on_notice = progress
     hosts.prepare(_public_key(place, config), progress)
     head = _head(place, hosts, progress, deadline)
+    _bring_up_head(place, config, hosts, head, progress, on_line, deadline, restart, setup)
+    write_private(place.folder / "config.json", config.model_dump_json(indent=1).encode())
+    _await_answer(place, deadline)
+
+
+def reach(place: Entry, progress: Progress) -> None:
+    """Find the way to a head again: from another network, or where its machine was stopped.
+
+    Raises
+    ------
+    ClusterError
+        Its machine is gone.
+    """
+    try:
+        Endpoint(place).get("status")
+        return
+    except ConnectionLostError:
+        progress("its head does not answer: looking for its machine")
+    config = ClusterConfig.model_validate_json((place.folder / "config.json").read_text())
+    deadline = time.monotonic() + config.setup_timeout_minutes * 60
+    hosts = open_place(place, config)
+    hosts.on_notice = progress
+    if find_head(hosts) is None:
+        raise ClusterError(
+            f"the head of cluster {place.name!r} is gone, with what it has kept; `down` removes"
+            " what is left of the cluster, `up` starts it anew"
+        )
+    progress("opening SSH for this address")
+    hosts.open_ssh()
+    head = _head(place, hosts, progress, deadline)
+    _bring_up_head(
+        place, config, hosts, head, progress, lambda _line: None, deadline, None, setup=False
+    )
+    _await_answer(place, deadline)
+
+
+def _await_answer(place: Entry, deadline: float) -> None:
+    """A head that is started again has its address from before, and listens a moment later."""
+    while True:
+        try:
+            Endpoint(place).get("status")
+            return
+        except ConnectionLostError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
+
+
+def _bring_up_head(
+    place: Entry,
+    config: ClusterConfig,
+    hosts: HostProvider,
+    head: Instance,
+    progress: Progress,
+    on_line: Progress,
+    deadline: float,
+    restart: bool | None,
+    setup: bool,
+) -> None:
     host = _note_host(place, config, head)
     progress("waiting for SSH on its head")
     keys = HostKeys(place.folder / "known_hosts")
@@ -65,9 +124,8 @@ def start(
     try:
         home, folder = folder_of(ssh, place.identity()["id"])
         node = Node(ssh, folder, home, on_line)
-        changed = _is_changed(place, config)
         recipe = _recipe(place, config, hosts, head, deadline, progress)
-        recipe.restart = changed if restart is None else restart
+        recipe.restart = _is_changed(place, config) if restart is None else restart
         recipe.skip_start = restart is False
         recipe.skip_setup = not setup
 
@@ -78,11 +136,9 @@ def start(
         bring_up(node, recipe, report)
         hosts.note("up-to-date", [HEAD_NODE])
         place.write("head.json", node.read_json("head.json"))
-        write_private(place.folder / "config.json", config.model_dump_json(indent=1).encode())
     finally:
         ssh.close()
     close_tunnel(place)  # it may lead to where the head was before
-    Endpoint(place).get("status")
 
 
 def open_place(place: Entry, config: ClusterConfig) -> HostProvider:

@@ -58,8 +58,12 @@ def _configuration(
 
 
 def connect(name: str | None = None) -> Cluster:
-    """The running cluster of this name, or the only one; it becomes the cluster at hand."""
-    return use(Cluster(find(name)))
+    """The running cluster of this name, or the only one; it becomes the cluster at hand.
+
+    The head of a cluster on other hosts is looked for where it does not answer, and started again
+    where its machine has stopped.
+    """
+    return use(Cluster(launch.reach(find(name))))
 
 
 def use(cluster: Cluster) -> Cluster:

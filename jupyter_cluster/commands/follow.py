@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry
@@ -33,13 +34,21 @@ def panel(options: argparse.Namespace, console: Console) -> None:
 
 
 def logs(options: argparse.Namespace, console: Console) -> None:
-    """What tasks have printed."""
+    """What tasks have printed; of a single node also what setting it up has written."""
+    if options.node and not options.json:
+        _show_setup(running(options), options.node, console)
     job = _job_id(running(options), options.job)
 
     def is_wanted(row: Row) -> bool:
         return options.node in (None, row["node"]) and job in (None, row["job"])
 
     _show("logs", options, console, _output_line, is_wanted)
+
+
+def _show_setup(place: Entry, node: str, console: Console) -> None:
+    text = Endpoint(place).get(f"nodes/{quote(node, safe='')}/log")["text"]
+    for line in text.splitlines():
+        console.show(line)
 
 
 def _job_id(place: Entry, name: str | None) -> str | None:

@@ -124,8 +124,12 @@ def _is_working(job: dict[str, Any]) -> bool:
 
 
 def connect(options: argparse.Namespace, console: Console) -> Entry:
-    """Check that a cluster answers; in a notebook it becomes the cluster at hand."""
+    """Make sure that a cluster answers; in a notebook it becomes the cluster at hand."""
     place = running(options)
+    if place.is_hosted:
+        with console.step(f"cluster {place.name!r}") as step:
+            launch.reach(place, step.update)
+            step.update("its head answers")
     console.show(*status_parts(Endpoint(place).get("status")))
     console.show(*_next_lines(place, console))
     return place

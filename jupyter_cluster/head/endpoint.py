@@ -76,6 +76,11 @@ class _Nodes(_Handler):
         self.reply(self.head.nodes())
 
 
+class _NodeLog(_Handler):
+    async def get(self, name: str) -> None:
+        self.reply({"text": await asyncio.to_thread(self.head.setup_log, name)})
+
+
 class _JobList(_Handler):
     def get(self) -> None:
         self.reply(self.head.job_list())
@@ -186,6 +191,7 @@ class _Down(_Handler):
 _ROUTES = (
     (r"/v1/status", _Status),
     (r"/v1/nodes", _Nodes),
+    (r"/v1/nodes/([^/]+)/log", _NodeLog),
     (r"/v1/jobs", _JobList),
     (r"/v1/jobs/([^/]+)", _Job),
     (r"/v1/jobs/([^/]+)/series", _Series),

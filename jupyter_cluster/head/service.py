@@ -44,6 +44,8 @@ from jupyter_cluster.wire import Status
 logger = logging.getLogger("jupyter_cluster.head")
 
 # After a restart, how long to wait for the nodes before their work is given to others.
+# Of a node's set-up log the end is shown, where the reason of a failure is.
+SETUP_LOG_BYTES = 200_000
 SETTLE_SECONDS = 10.0
 
 MakeProvider = Callable[[Path, ClusterConfig, str], Provider]
@@ -364,6 +366,23 @@ class Head:
     def nodes(self) -> list[dict[str, Any]]:
         """A row for each node that is not gone."""
         return list(self.fleet.describe(self.dispatcher.nodes))
+
+    def setup_log(self, node: str) -> str:
+        """What setting a node up has written, of late; empty where there was nothing to set up.
+
+        Raises
+        ------
+        ClusterError
+            The cluster never had such a node.
+        """
+        if node not in self.fleet.members:
+            raise ClusterError(f"this cluster has no node {node!r} and never had one")
+        try:
+            with (self.folder / "logs" / f"{node}.log").open("rb") as file:
+                file.seek(max(0, file.seek(0, 2) - SETUP_LOG_BYTES))
+                return file.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
 
     def job_list(self) -> list[dict[str, Any]]:
         """A row for each job, values that were put left out."""

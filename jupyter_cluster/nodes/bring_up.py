@@ -28,6 +28,8 @@ Bring = Callable[[Node, Sequence[str]], None]
 
 _STATE = "state.json"
 _START_SECONDS = 60.0
+# For the watch on the host, which until now has counted from its boot.
+_SIGN_OF_LIFE = f"sudo -n mkdir -p -m 1777 {ALIVE_FOLDER} && touch {ALIVE}"
 _POLL_SECONDS = 0.1
 
 
@@ -97,18 +99,13 @@ def bring_up(node: Node, recipe: Recipe, report: Report) -> None:
         node.put(recipe.kit)
         node.put_scripts()
         done = node.read_json(_STATE)
-        node.host(_sign_of_life(), quiet=True)
     if not recipe.skip_setup:
         _set_up(node, recipe, report, done)
     node.container = recipe.container
     if not recipe.skip_start:
         with _stage("starting", NodeState.SETTING_UP, f"starting {recipe.module}", report):
             _start(node, recipe)
-
-
-def _sign_of_life() -> str:
-    """For the watch on the host: somebody is at work on it."""
-    return f"sudo -n mkdir -p -m 1777 {ALIVE_FOLDER} && touch {ALIVE}"
+            node.host(_SIGN_OF_LIFE, quiet=True)
 
 
 def _set_up(node: Node, recipe: Recipe, report: Report, done: dict[str, Any]) -> None:

@@ -58,6 +58,7 @@ class Workers(Provider):
 
     def __init__(self, hosts: HostProvider, config: ClusterConfig, folder: Path, head: str) -> None:
         self._hosts, self._config, self._folder, self._head = hosts, config, folder, head
+        hosts.on_notice = lambda text: self.on_notice(text)
         self._types = hosts.node_types(config.node_types())
         self._host_keys = HostKeys(folder / "known_hosts")
         self._progress: dict[str, SettingUp] = {}

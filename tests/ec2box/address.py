@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ssl
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from ec2box.web import serve
 
 NAME = "checkip.amazonaws.com"
 
@@ -34,9 +35,7 @@ def serve_address(gateway: str, folder: Path) -> None:
     key = _write_certificate(folder)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "ca.pem", key)
-    server = ThreadingHTTPServer((gateway, 443), _Handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    serve(gateway, 443, _Handler, context)
 
 
 def _write_certificate(folder: Path) -> Path:

@@ -11,9 +11,9 @@ from typing import Any
 
 import boto3
 import yaml
-from ec2box.rig import Rig
 
 import jupyter_cluster as jc
+from ec2box.rig import Rig
 from jupyter_cluster.client import launch
 from jupyter_cluster.client.registry import Entry, entry
 from jupyter_cluster.config import ClusterConfig, load

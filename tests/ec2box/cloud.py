@@ -28,6 +28,8 @@ from ec2box.network import Firewall, Opening
 ACCOUNT, REGION = "123456789012", "us-west-1"
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48}
 CODES |= {"stopping": 64, "stopped": 80}
+# Calls that may not know a new instance yet; moto asks itself for its own needs too.
+_MAY_HIDE = ("DescribeInstances", "DescribeInstanceStatus", "CreateTags", "TerminateInstances")
 # Symbolic names of images are public parameters of Systems Manager.
 AMIS = {
     "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id": (
@@ -62,6 +64,7 @@ class Cloud:
         self.hosts: dict[str, Host] = {}
         self.by_address: dict[str, Instance] = {}
         self.firewall = Firewall()
+        self.asked = threading.local()  # `action`: what this thread answers
         self._born: dict[str, float] = {}
         self._tokens: dict[str, Any] = {}
         self._lock = threading.RLock()
@@ -182,7 +185,7 @@ class Cloud:
 
     def _all_reservations(self, original: Any, backend: Any, filters: Any = None) -> Any:
         found = original(backend, filters)
-        if self.hidden_seconds:
+        if self.hidden_seconds and getattr(self.asked, "action", "") in _MAY_HIDE:
             for reservation in found:
                 reservation.instances = [i for i in reservation.instances if self._is_seen(i)]
             found = [reservation for reservation in found if reservation.instances]
@@ -194,6 +197,7 @@ class Cloud:
     def _boot(self, instance: Any) -> None:
         try:
             host = self.hosts.get(instance.id) or self._new_host(instance)
+            host.cable = host.cable.readdressed(instance.public_ip)
             time.sleep(self.boot_seconds)
             with self._lock:
                 if instance._state.name != "pending":

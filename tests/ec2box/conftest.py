@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ec2box.bench import Bench
-from ec2box.rig import Rig
 
 import jupyter_cluster as jc
+from ec2box.bench import Bench
+from ec2box.rig import Rig
 from jupyter_cluster.client import launch, registry
 
 

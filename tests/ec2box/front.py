@@ -90,6 +90,7 @@ class Front:
             query["MinCount"] = query["MaxCount"]  # moto makes the minimum, EC2 what it has
             body = urllib.parse.urlencode(query).encode()
         environ["CONTENT_LENGTH"], environ["wsgi.input"] = str(len(body)), io.BytesIO(body)
+        self._cloud.asked.action = action
         answer = b"".join(self._moto(environ, start))
         if "SecurityGroup" in action:
             self._cloud.apply_rules()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+
+from ec2box.web import serve
 
 PORT = 3141
 
@@ -17,8 +18,7 @@ PORT = 3141
 def serve_index(folder: Path, address: str, port: int = PORT) -> None:
     """Listen; the index is at ``/simple/``."""
     handler = type("Handler", (_Handler,), {"folder": folder})
-    server = ThreadingHTTPServer((address, port), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    serve(address, port, handler)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from moto.sts.models import sts_backends
 
 from ec2box.cloud import ACCOUNT, Cloud
 from ec2box.network import METADATA
+from ec2box.web import serve
 
 _ROOT = "/latest/"
 
@@ -20,8 +20,7 @@ _ROOT = "/latest/"
 def serve_metadata(cloud: Cloud) -> None:
     """Listen at the address that every instance asks."""
     handler = type("Handler", (_Handler,), {"cloud": cloud, "tokens": set()})
-    server = ThreadingHTTPServer((METADATA, 80), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    serve(METADATA, 80, handler)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 BRIDGE, PREFIX = "ec2box", 16
 GATEWAY, METADATA = "172.31.0.1", "169.254.169.254"
@@ -61,6 +61,18 @@ class Cable:
         if self.public:
             ip(f"addr add {self.public}/32 dev lo", namespace=self.namespace)
             ip(f"route replace {self.public}/32 via {self.address}")
+
+    def readdressed(self, public: str | None) -> Cable:
+        """The same cable with another public address: a host gets a new one at each start."""
+        if self.public == public:
+            return self
+        if self.public:
+            ip(f"addr del {self.public}/32 dev lo", namespace=self.namespace)
+            ip(f"route del {self.public}/32 via {self.address}")
+        if public:
+            ip(f"addr add {public}/32 dev lo", namespace=self.namespace)
+            ip(f"route replace {public}/32 via {self.address}")
+        return replace(self, public=public)
 
     def plug(self, is_in: bool) -> None:
         """Pull it out, or in: nothing that is sent meanwhile arrives, and nobody is told."""

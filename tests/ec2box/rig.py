@@ -128,7 +128,7 @@ class Rig:
         self._call("reclaim", instance=instance, seconds=seconds)
 
     def clear(self) -> None:
-        """Terminate what is there still and delete what was made: the next test has nothing of it."""
+        """Terminate and delete what a test has left."""
         self._call("clear")
 
     # -- looking ------------------------------------------------------------------------------

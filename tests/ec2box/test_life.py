@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ec2box.bench import Bench, tags_of
 from helpers import eventually
 
+from ec2box.bench import Bench, tags_of
 from jupyter_cluster.demo.posters import make_posters
 
 pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
@@ -48,7 +48,7 @@ def test_palettes_from_up_to_down(bench: Bench, posters: Path):
     assert all(len(colours) >= 3 for _name, colours in results)
     rows = [tags_of(row) for row in bench.instances(kind="worker")]
     assert rows
-    assert {row["status"] for row in rows} <= {"ready", "terminating"}
+    assert "ready" in {row["status"] for row in rows}
     assert {row["cluster"] for row in rows} == {"posters"}
     assert len({row["id"] for row in rows} | {head["id"]}) == 1
 

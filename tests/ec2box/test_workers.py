@@ -1,0 +1,118 @@
+"""Workers that are not to be had, that fail, hang, die and are cut off."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+from helpers import eventually
+
+import jupyter_cluster as jc
+from ec2box.bench import Bench, tags_of
+
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+
+# Fails on every second host of those that boot one after the other.
+ODD = "test $(( $(hostname -I | cut -d. -f4 | tr -d ' ') % 2 )) = 0"
+
+
+def slow_square(x: int) -> int:
+    time.sleep(0.3)
+    return x * x
+
+
+def squares(cluster: jc.Cluster, count: int = 40) -> None:
+    """Run a job; every result comes once, and is right."""
+    seen = Counter(cluster.map(slow_square, range(count)))
+    assert seen == Counter(x * x for x in range(count))
+
+
+def diary(cluster: jc.Cluster) -> str:
+    """What the autoscaler has said."""
+    return "\n".join(event["text"] for event in cluster.events())
+
+
+def test_the_next_zone_is_taken_where_the_first_has_no_capacity(bench: Bench):
+    subnets = bench.client().describe_subnets()["Subnets"]
+    zones = sorted((row["AvailabilityZone"], row["SubnetId"]) for row in subnets)
+    cluster = bench.up(max_workers=2, provider={"availability_zone": ",".join(z for z, _ in zones)})
+    bench.rig.no_capacity(**{"NetworkInterface.1.SubnetId": zones[0][1]})
+    squares(cluster)
+    rows = bench.instances(kind="worker")
+    assert {row["Placement"]["AvailabilityZone"] for row in rows} == {zones[1][0]}
+    assert f"{zones[0][0]} has no m5.large now" in diary(cluster)
+
+
+def test_everything_works_while_a_third_of_the_calls_is_throttled(bench: Bench):
+    bench.rig.throttle(0.3)
+    squares(bench.up(max_workers=2))
+    bench.end()
+    bench.rig.no_faults()
+    assert not bench.left_over()
+
+
+def test_a_worker_that_loses_power_is_replaced_and_its_tasks_go_elsewhere(bench: Bench):
+    cluster = bench.up(max_workers=2)
+    job = cluster.map(slow_square, range(80))
+    eventually(lambda: job.done >= 5, 60)
+    name, machine = next(iter(bench.workers().items()))
+    bench.rig.power_cut(machine, "terminated")
+    assert job.results() == [x * x for x in range(80)]
+    assert f"{name} has failed: its machine is gone" in diary(cluster)
+
+
+def test_a_partition_of_thirty_seconds_loses_and_doubles_nothing(bench: Bench):
+    cluster = bench.up(max_workers=2)
+    job = cluster.map(slow_square, range(150))
+    eventually(lambda: job.done >= 5, 60)
+    head = bench.instances(kind="head")[0]["PrivateIpAddress"]
+    worker = bench.instances(kind="worker")[0]["PrivateIpAddress"]
+    bench.rig.part((head, worker))
+    time.sleep(30)
+    bench.rig.part()
+    assert job.results() == [x * x for x in range(150)]
+
+
+def test_workers_whose_setup_fails_are_replaced_and_their_log_is_kept(bench: Bench):
+    cluster = bench.up(max_workers=2, worker_setup_commands=["echo here we go", ODD])
+    squares(cluster)
+    said = diary(cluster)
+    assert "hostname -I" in said
+    assert "ended with code 1" in said
+    failed = next(e["text"] for e in cluster.events() if "has failed" in e["text"]).split()[0]
+    assert "here we go" in cluster.setup_log(failed)
+
+
+def test_no_more_are_launched_when_setup_fails_again_and_again(bench: Bench):
+    cluster = bench.up(max_workers=1, worker_setup_commands=["echo no >&2; exit 3"])
+    cluster.map(slow_square, range(3))
+    eventually(lambda: "no more of it are launched" in diary(cluster), 120)
+    eventually(lambda: not bench.workers(), 30)
+
+
+def test_a_setup_command_that_hangs_is_named_and_its_node_replaced(bench: Bench):
+    cluster = bench.up(
+        max_workers=1, setup_timeout_minutes=0.4, worker_setup_commands=[f"{ODD} || sleep 1000"]
+    )
+    squares(cluster, 10)
+    said = diary(cluster)
+    assert "sleep 1000" not in said or "not ready after 24 s" in said
+
+
+def test_a_used_up_quota_is_named_at_once(bench: Bench):
+    cluster = bench.up(max_workers=2)
+    bench.rig.fault("RunInstances", "VcpuLimitExceeded", times=-1)
+    cluster.map(slow_square, range(3))
+    eventually(lambda: "quota of vCPUs" in diary(cluster), 20)
+    assert not bench.workers()
+
+
+def test_slow_machines_that_are_shown_late_are_launched_once(bench: Bench):
+    bench.rig.behave(boot_seconds=2, ssh_seconds=3, hidden_seconds=4)
+    cluster = bench.up(max_workers=2)
+    squares(cluster)
+    ever = bench.instances("running", "shutting-down", "terminated", id=cluster.status()["id"])
+    kinds = Counter(tags_of(row)["kind"] for row in ever)
+    assert kinds["head"] == 1
+    assert kinds["worker"] <= 2
