@@ -6,11 +6,16 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from jupyter_cluster.client import launch_local
 from jupyter_cluster.client.registry import Entry, entry
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import RegistryError
+from jupyter_cluster.model import NodeType
+
+if TYPE_CHECKING:
+    from jupyter_cluster.providers.aws.leavings import Leavings
 
 Progress = Callable[[str], None]
 
@@ -63,6 +68,43 @@ def start(
 
             launch_hosted.start(place, config, progress, on_line, restart, setup)
     return place
+
+
+def survey(config: ClusterConfig) -> tuple[dict[str, NodeType], list[str]]:
+    """What a cluster would be made of, before anything is made: its node types, what is scarce.
+
+    Raises
+    ------
+    ProviderError
+        It cannot be launched as configured.
+    """
+    if config.provider.type == "local":
+        return config.node_types(), []
+    from jupyter_cluster.client import launch_hosted
+
+    return launch_hosted.survey(config)
+
+
+def leavings(region: str | None) -> list[Leavings]:
+    """What clusters have left in the AWS account of this environment.
+
+    Raises
+    ------
+    ProviderError
+        It cannot be asked.
+    """
+    from jupyter_cluster.providers.aws import leavings as aws
+    from jupyter_cluster.providers.aws.service import Service
+
+    return aws.find(Service(region))
+
+
+def end_leavings(one: Leavings, region: str | None, progress: Progress = _silent) -> None:
+    """End what a cluster has left, verified."""
+    from jupyter_cluster.providers.aws import leavings as aws
+    from jupyter_cluster.providers.aws.service import Service
+
+    aws.provider_of(one, Service(region).region).release(progress)
 
 
 def _check_place(place: Entry, config: ClusterConfig) -> None:

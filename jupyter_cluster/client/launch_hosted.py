@@ -22,7 +22,7 @@ from jupyter_cluster.client.registry import HOST_FILE, Entry
 from jupyter_cluster.client.tunnel import close_tunnel, login_of
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import ClusterError, ConnectionLostError, ProviderError
-from jupyter_cluster.model import NodeState
+from jupyter_cluster.model import NodeState, NodeType
 from jupyter_cluster.nodes import files
 from jupyter_cluster.nodes.bring_up import Recipe, bring_up, send_tree
 from jupyter_cluster.nodes.container import container_of
@@ -37,11 +37,9 @@ from jupyter_cluster.trust import Role, write_private
 Progress = Callable[[str], None]
 
 _POLL_SECONDS = 0.5
-# What the head needs of the certificates: its own, and the agents', which it gives to workers.
-_CREDENTIALS = (
-    "ca.pem",
-    *(f"{r}.{kind}" for r in (Role.HEAD, Role.AGENT) for kind in ("pem", "key")),
-)
+# What the head needs of the certificates: its own, the agents', which it gives to workers, and a
+# client's, for scripts that run on it.
+_CREDENTIALS = ("ca.pem", *(f"{r}.{kind}" for r in Role for kind in ("pem", "key")))
 
 
 def start(
@@ -61,6 +59,11 @@ def start(
     _bring_up_head(place, config, hosts, head, progress, on_line, deadline, restart, setup)
     write_private(place.folder / "config.json", config.model_dump_json(indent=1).encode())
     _await_answer(place, deadline)
+
+
+def survey(config: ClusterConfig) -> tuple[dict[str, NodeType], list[str]]:
+    """What the provider says about a cluster that is not there yet."""
+    return host_provider(config, {"name": config.cluster_name, "id": ""}).survey()
 
 
 def reach(place: Entry, progress: Progress) -> None:
@@ -134,6 +137,7 @@ def _bring_up_head(
             on_line(f"== {state.value}: {text}")
 
         bring_up(node, recipe, report)
+        node.host(_own_registry(place, folder), quiet=True)
         hosts.note("up-to-date", [HEAD_NODE])
         place.write("head.json", node.read_json("head.json"))
     finally:
@@ -254,6 +258,15 @@ def _note_host(place: Entry, config: ClusterConfig, head: Instance) -> dict[str,
     }
     place.write(HOST_FILE, host)
     return host
+
+
+def _own_registry(place: Entry, folder: str) -> str:
+    """The head's folder is a registry's entry too: scripts on the head find their cluster in it."""
+    clusters = f"{folder}/registry/clusters"
+    return (
+        f"mkdir -p {clusters} && ln -sfn ../.. {clusters}/{place.name} &&"
+        f" ln -sfn keeper.lock {folder}/lock"
+    )
 
 
 # -- what it is to become -------------------------------------------------------------------------

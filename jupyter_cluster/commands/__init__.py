@@ -24,7 +24,8 @@ def run(options: argparse.Namespace, console: Console) -> Any:
     Returns
     -------
     Entry, int or None
-        ``up`` and ``connect`` return the cluster's registry entry, ``demo`` its exit code.
+        ``up`` and ``connect`` return the cluster's registry entry, ``demo``, ``exec`` and
+        ``submit`` an exit code.
 
     Raises
     ------
@@ -32,4 +33,4 @@ def run(options: argparse.Namespace, console: Console) -> Any:
         What went wrong, as a sentence for a person.
     """
     home = import_module(f"jupyter_cluster.commands.{verb(options.verb).module}")
-    return getattr(home, options.verb)(options, console)
+    return getattr(home, options.verb.replace("-", "_"))(options, console)

@@ -15,7 +15,7 @@ from jupyter_cluster.commands.simulate import forecast_line
 from jupyter_cluster.commands.views import counted, headline, status_parts
 from jupyter_cluster.config import ClusterConfig, load, local_config
 from jupyter_cluster.errors import ConnectionLostError, UsageError
-from jupyter_cluster.model import JobState, NodeState
+from jupyter_cluster.model import JobState, NodeState, NodeType
 
 # How long the head lets one request wait for news before we look again.
 _NEWS_SECONDS = 5.0
@@ -34,7 +34,14 @@ def up(options: argparse.Namespace, console: Console) -> Entry | None:
     if options.tasks and not is_new:
         console.notice("It is running already: --tasks is for a cluster that is to be started.")
     with console.step(f"cluster {config.cluster_name!r}") as step:
-        launch.start(config, step.update)
+        restart = True if options.restart_only else False if options.no_restart else None
+        launch.start(
+            config,
+            step.update,
+            lambda line: None if line.startswith("== ") else console.notice(f"  {line}"),
+            restart=restart,
+            setup=not options.restart_only,
+        )
         problem = _await_nodes(Endpoint(place), config, step) if is_new else ""
         status = Endpoint(place).get("status")
         step.update(problem or ("it is up" if is_new else "it was running already"))
@@ -57,11 +64,23 @@ def _configuration(options: argparse.Namespace) -> ClusterConfig:
 
 
 def _agreed(config: ClusterConfig, options: argparse.Namespace, console: Console) -> bool:
-    console.show(*plan_parts(config))
+    types, notices = _surveyed(config, console)
+    console.show(*plan_parts(config, types))
+    for notice in notices:
+        console.notice(notice)
     if options.tasks:
         console.show(forecast_line(config, options.tasks))
     is_free = config.provider.type == "local"
     return is_free or options.yes or console.ask(f"Start cluster {config.cluster_name!r}?")
+
+
+def _surveyed(config: ClusterConfig, console: Console) -> tuple[dict[str, NodeType], list[str]]:
+    if config.provider.type == "local":
+        return launch.survey(config)
+    with console.step(f"asking {config.provider.type}") as step:
+        found = launch.survey(config)
+        step.update("it can be launched")
+    return found
 
 
 def _await_nodes(endpoint: Endpoint, config: ClusterConfig, step: Step) -> str:
@@ -93,6 +112,9 @@ def _next_lines(place: Entry, console: Console) -> list[str]:
 def down(options: argparse.Namespace, console: Console) -> None:
     """End a cluster, running or stopped, with all it has kept."""
     place = known(options)
+    if options.workers_only or options.keep_min_workers:
+        _end_workers(place, options, console)
+        return
     lost = "" if options.yes else _would_be_lost(place)
     if lost and not console.ask(f"{lost} End it all the same?"):
         console.show("Nothing was ended.")
@@ -100,6 +122,13 @@ def down(options: argparse.Namespace, console: Console) -> None:
     with console.step(f"cluster {place.name!r}") as step:
         launch.end(place, step.update)
         step.update("it has ended, nothing of it is left")
+
+
+def _end_workers(place: Entry, options: argparse.Namespace, console: Console) -> None:
+    if not options.workers_only:
+        raise UsageError("--keep-min-workers goes with --workers-only: a head needs no workers")
+    ended = Endpoint(place).post("end-workers", {"keep_min": options.keep_min_workers})["ended"]
+    console.show(f"{counted(len(ended), 'worker')} of cluster {place.name!r} drain and end.")
 
 
 def _would_be_lost(place: Entry) -> str:

@@ -93,7 +93,7 @@ def _main_parser(program: str) -> Parser:
 
 def overview(program: str) -> str:
     """The verbs, a line each, and where to go on."""
-    lines = [f"  {verb.name:<9} {verb.summary}" for verb in VERBS]
+    lines = [f"  {verb.name:<10} {verb.summary}" for verb in VERBS]
     return "\n".join(["verbs:", *lines, "", f"`{program} VERB --help` shows a verb's options."])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from jupyter_cluster.commands.tables import Table
 from jupyter_cluster.commands.views import counted, money, place_text, resources_text
@@ -11,9 +11,12 @@ from jupyter_cluster.formats import format_seconds
 from jupyter_cluster.model import NodeType
 
 
-def plan_parts(config: ClusterConfig) -> list[str | Table]:
-    """What `up` is about to do."""
-    rows = [_type_row(node_type) for node_type in config.node_types().values()]
+def plan_parts(
+    config: ClusterConfig, types: Mapping[str, NodeType] | None = None
+) -> list[str | Table]:
+    """What `up` is about to do, with the node types as their provider knows them."""
+    types = types or config.node_types()
+    rows = [_type_row(node_type) for node_type in types.values()]
     headings = ("node type", "resources of each", "at least", "at most", "USD per hour")
     table = Table("plan", headings, rows, headings[2:])
     minutes = config.cluster_idle_timeout_minutes
@@ -25,7 +28,7 @@ def plan_parts(config: ClusterConfig) -> list[str | Table]:
     return [
         f"Cluster {config.cluster_name!r} on {place_text(config.provider.type)}: at most"
         f" {counted(config.max_workers, 'worker node')}",
-        f"It costs {price_text(config)}. {ends}.",
+        f"It costs {price_text(config, types)}. {ends}.",
         table,
     ]
 
@@ -40,11 +43,11 @@ def _type_row(node_type: NodeType) -> tuple[str, ...]:
     )
 
 
-def price_text(config: ClusterConfig) -> str:
+def price_text(config: ClusterConfig, types: Mapping[str, NodeType] | None = None) -> str:
     """What the cluster costs per hour, at its smallest and its largest."""
     if config.provider.type == "local":
         return "nothing"
-    types = config.node_types()
+    types = types or config.node_types()
     head = types[config.head_node_type].price
     if head is None or any(one.price is None for one in types.values()):
         return "an unknown price per hour"

@@ -81,11 +81,29 @@ def _up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cpus", type=int, metavar="N", help="without FILE: cores to share")
     parser.add_argument("--max-workers", type=int, metavar="N", help="without FILE: nodes at most")
     _tasks(parser, "say first what such tasks would take and cost")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument(
+        "--restart-only", action="store_true", help="start its head anew, and set nothing up"
+    )
+    again.add_argument(
+        "--no-restart", action="store_true", help="set up what has changed, and restart nothing"
+    )
+    parser.add_argument(
+        "--no-config-cache",
+        action="store_true",
+        help="taken for scripts that were written for Ray; nothing is cached here",
+    )
 
 
 def _down(parser: argparse.ArgumentParser) -> None:
     _cluster(parser)
     _yes(parser)
+    parser.add_argument(
+        "--workers-only", action="store_true", help="end its workers and keep its head"
+    )
+    parser.add_argument(
+        "--keep-min-workers", action="store_true", help="keep as many workers as min_workers says"
+    )
 
 
 def _report(parser: argparse.ArgumentParser) -> None:
@@ -143,6 +161,40 @@ def _connect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cluster", metavar="CLUSTER", help="name of the cluster, or its YAML file")
 
 
+def _node(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--node", default="head", help="name of a node; by default the head")
+
+
+def _attach(parser: argparse.ArgumentParser) -> None:
+    _cluster(parser)
+    _node(parser)
+
+
+def _exec(parser: argparse.ArgumentParser) -> None:
+    _cluster(parser)
+    parser.add_argument("command", metavar="COMMAND", help="for a shell, as one word")
+    _node(parser)
+
+
+def _submit(parser: argparse.ArgumentParser) -> None:
+    _connect(parser)
+    parser.add_argument("script", metavar="SCRIPT", help="a Python program")
+    parser.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="for the program")
+
+
+def _copy(parser: argparse.ArgumentParser) -> None:
+    _connect(parser)
+    parser.add_argument("source", metavar="SOURCE")
+    parser.add_argument("target", metavar="TARGET")
+    _node(parser)
+
+
+def _gc(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--region", metavar="REGION", help="by default that of the AWS settings")
+    _yes(parser)
+    _json(parser)
+
+
 def _config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=("check", "explain", "schema"))
     parser.add_argument("file", nargs="?", metavar="FILE", help="cluster YAML")
@@ -197,7 +249,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb: the function of that name in a module of this package."""
+    """A verb: the function of that name in a module of this package, ``_`` for ``-``."""
 
     name: str
     module: str
@@ -255,6 +307,18 @@ VERBS = (
     Verb("cost", "reports", "what it costs", _report),
     Verb("list", "reports", "all clusters", _json),
     Verb("connect", "lifecycle", "take a cluster that runs", _connect, ("connect demo",)),
+    Verb(
+        "attach",
+        "hosts",
+        "a shell on its head or on a node",
+        _attach,
+        ("attach demo", "attach demo --node worker-1"),
+    ),
+    Verb("exec", "hosts", "run a command on a node", _exec, ("exec demo 'df -h'",)),
+    Verb("submit", "hosts", "run a program on its head", _submit, ("submit demo train.py 10",)),
+    Verb("rsync-up", "hosts", "copy files to a node", _copy, ("rsync-up demo data '~/data'",)),
+    Verb("rsync-down", "hosts", "copy files from a node", _copy, ("rsync-down demo '~/out' .",)),
+    Verb("gc", "orphans", "find and end what lost clusters have left", _gc, ("gc", "gc -y")),
     Verb(
         "config",
         "configuration",

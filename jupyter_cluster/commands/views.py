@@ -120,6 +120,8 @@ def cost_line(cost: Row) -> str:
 def cost_parts(cost: Row) -> list[str | Table]:
     """What the nodes cost, and the hours of each type."""
     rows = [(name, f"{hours:.2f}") for name, hours in sorted(cost["node_hours"].items())]
+    if (head := cost.get("head")) and head["price"]:
+        rows.insert(0, ("the head itself", f"{head['hours']:.2f}"))
     table = Table("node hours", ("node type", "hours"), rows, ("hours",))
     return [cost_line(cost), *([table] if rows else [])]
 

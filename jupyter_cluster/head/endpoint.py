@@ -182,6 +182,11 @@ class _Scale(_Handler):
         self.reply(self.head.scale(self.body))
 
 
+class _EndWorkers(_Handler):
+    def post(self) -> None:
+        self.reply({"ended": self.head.end_workers(bool(self.body.get("keep_min")))})
+
+
 class _Down(_Handler):
     def post(self) -> None:
         self.head.end("a client has ended the cluster")
@@ -207,6 +212,7 @@ _ROUTES = (
     (r"/v1/logs", _Logs),
     (r"/v1/cost", _Cost),
     (r"/v1/scale", _Scale),
+    (r"/v1/end-workers", _EndWorkers),
     (r"/v1/down", _Down),
 )
 

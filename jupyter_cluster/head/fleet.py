@@ -18,6 +18,10 @@ _ONE_CPU = Resources.of(CPU=1)
 _NOTHING = NodeType("", Resources())
 
 
+# How often the life of the head's own machine is noted; so much of its cost may be missed.
+HEAD_NOTE_SECONDS = 30.0
+
+
 @dataclass(slots=True)
 class Member:
     """One node of the fleet.
@@ -32,6 +36,8 @@ class Member:
         What it was launched for.
     unneeded_since : float or None
         Since when the autoscaler has had no use for it, while it is on its way.
+    address, machine : str
+        Where other nodes reach it, and the provider's name for it; empty while unknown.
     """
 
     id: str
@@ -43,10 +49,20 @@ class Member:
     why: str = ""
     meant_for: Load = ()
     unneeded_since: float | None = None
+    address: str = ""
+    machine: str = ""
 
 
 class Fleet:
-    """All nodes that this cluster ever had, those that are gone for their cost."""
+    """All nodes that this cluster ever had, those that are gone for their cost.
+
+    Attributes
+    ----------
+    head_type : str
+        The node type of the head's own machine; empty where it has none and costs nothing.
+    """
+
+    head_type = ""
 
     def __init__(
         self,
@@ -61,6 +77,8 @@ class Fleet:
         self._stages: dict[str, list[tuple[str, float]]] = {}
         for node, stage, moment in journal.read("SELECT node, state, time FROM stages"):
             self._stages.setdefault(node, []).append((stage, moment))
+        self._head_spans: dict[float, float] = dict(journal.read("SELECT * FROM head_spans"))
+        self._head_started = time.time()
         self._count = 0
         self.boots = BootTimes()
         for id_, type_, state, since, ended in journal.read("SELECT * FROM nodes ORDER BY since"):
@@ -174,15 +192,34 @@ class Fleet:
             unneeded_since=member.unneeded_since,
         )
 
+    def note_head(self) -> None:
+        """The head's machine runs: it costs until now. While it stands still, it costs nothing."""
+        now = time.time()
+        if now - self._head_spans.get(self._head_started, 0.0) > HEAD_NOTE_SECONDS:
+            self._head_spans[self._head_started] = now
+            self._journal.execute(
+                "INSERT OR REPLACE INTO head_spans VALUES (?, ?)", self._head_started, now
+            )
+
+    def _head_hours(self) -> float:
+        spans = {**self._head_spans, self._head_started: time.time()}
+        return sum(last - first for first, last in spans.items()) / 3600
+
     def cost(self) -> dict[str, Any]:
-        """What the nodes cost so far and per hour, USD, with the hours of each type."""
+        """What head and nodes cost so far and per hour, USD, with the hours of each type.
+
+        Prices are with disks and public addresses, as the provider tells them.
+        """
         now, hours = time.time(), dict[str, float]()
         for member in self.members.values():
             spent = ((member.ended or now) - member.since) / 3600
             hours[member.type] = hours.get(member.type, 0.0) + spent
+        head = self._price(self.head_type) if self.head_type else 0.0
+        head_hours = self._head_hours() if self.head_type else 0.0
         return {
-            "so_far": sum(h * self._price(name) for name, h in hours.items()),
-            "per_hour": sum(self._price(member.type) for member in self.alive),
+            "so_far": sum(h * self._price(name) for name, h in hours.items()) + head * head_hours,
+            "per_hour": sum(self._price(member.type) for member in self.alive) + head,
+            "head": {"hours": head_hours, "price": head},
             "node_hours": hours,
             "price_known": all(self._known(name).price is not None for name in self.node_types),
         }
@@ -202,6 +239,8 @@ class Fleet:
             yield {
                 "id": member.id,
                 "type": member.type,
+                "address": member.address,
+                "machine": member.machine,
                 "state": "lost contact" if lost else member.state.value,
                 "age": now - member.since,
                 "seconds_to_ready": member.seconds_up or None,

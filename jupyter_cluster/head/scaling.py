@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from jupyter_cluster.autoscaler import decide
@@ -200,6 +200,11 @@ class Scaling:
 
     # -- ending -------------------------------------------------------------------------------
 
+    def end(self, nodes: Sequence[str], reason: str) -> None:
+        """Drain and end these nodes."""
+        if nodes:
+            self._end(End(tuple(nodes), reason))
+
     def _end(self, end: End) -> None:
         # Since the snapshot some may have been ended for another reason.
         members = [self.fleet.members[name] for name in end.nodes]
@@ -336,6 +341,7 @@ class Scaling:
 
     def _follow(self, member: Member, instance: Instance) -> None:
         """A node on its way up is as far as its provider says."""
+        member.address, member.machine = instance.address, instance.machine
         if member.state.is_pending and instance.state.is_pending:
             if instance.state is not member.state:
                 self.fleet.move(member, instance.state)

@@ -74,6 +74,8 @@ class Head:
         self.lines = Lines(folder / "logs" / "tasks.log")
         self.cell_sessions = CellSessions(journal, self.diary.add)
         self.fleet = Fleet(journal, config.node_types(), self.cell_sessions.kept_because)
+        if config.provider.type != "local":
+            self.fleet.head_type = config.head_node_type
         self.metrics = Metrics(journal)
         self.cluster_metrics = ClusterMetrics(journal)
         self.dispatcher = Dispatcher(
@@ -292,6 +294,7 @@ class Head:
     async def _sample(self) -> None:
         while True:
             self.metrics.take(self.jobs, self.dispatcher)
+            self.fleet.note_head()
             up = [link for link in self.dispatcher.nodes.values() if link.lost_since is None]
             busy = sum(link.busy_slots for link in up)
             cpus = sum(link.capacity.get(CPU) for link in up)
@@ -316,6 +319,19 @@ class Head:
                 text = f"no task and no active client for {format_seconds(allowed)}"
                 self.end(text, by_itself=True)
                 return
+
+    def end_workers(self, keep_min: bool) -> list[str]:
+        """Drain and end all workers, or all but those that are always kept; returns their names."""
+        assert self._scaling is not None
+        kept: dict[str, int] = {}
+        ending = []
+        for member in self.fleet.alive:
+            known = self.fleet.node_types.get(member.type)
+            kept[member.type] = kept.get(member.type, 0) + 1
+            if not keep_min or known is None or kept[member.type] > known.min_workers:
+                ending.append(member.id)
+        self._scaling.end(ending, "a client has ended the workers")
+        return ending
 
     def end_session(self, name: str, why: str, is_known: bool = True) -> None:
         """End a session of cells; unless its user knows, the next cell in it says so.

@@ -93,10 +93,10 @@ class Container:
         words.append("-c 'while :; do sleep 86400 & wait; done'")
         return f"{self._engine(f'rm -f {name}')} >/dev/null 2>&1; {self._engine(' '.join(words))}"
 
-    def inside(self, command: str, is_detached: bool = False) -> str:
+    def inside(self, command: str, is_detached: bool = False, is_interactive: bool = False) -> str:
         """A shell command as it is run in the container."""
-        detach = "-d " if is_detached else ""
-        return self._engine(f"exec {detach}{shlex.quote(self.name)} sh -c {shlex.quote(command)}")
+        how = "-d " if is_detached else "-it " if is_interactive else "-i "
+        return self._engine(f"exec {how}{shlex.quote(self.name)} sh -c {shlex.quote(command)}")
 
 
 def _install(engine: str, apt: str, dnf: str) -> str:

@@ -7,7 +7,7 @@ import json
 import shlex
 import tarfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -51,6 +51,33 @@ class Node:
         """Run a command where tasks run: in the container, if there is one."""
         return self.ssh.run(self._inside(command), self.on_line, timeout=timeout)
 
+    def quiet_inside(self, command: str) -> str:
+        """As `inside`; nobody is shown what it prints."""
+        return self.ssh.run(self._inside(command))
+
+    def inside_from(self, command: str, source: Iterable[bytes]) -> str:
+        """As `quiet_inside`, with something for the command's input."""
+        return self.ssh.run(self._inside(command), source=source)
+
+    def read_inside(self, command: str) -> Iterator[bytes]:
+        """What a command writes, piece by piece."""
+        return self.ssh.stream(self._inside(command))
+
+    def try_inside(self, command: str) -> int:
+        """Run a command where tasks run; returns its exit code."""
+        return self.ssh.try_to_run(self._inside(command), self.on_line)[0]
+
+    def inside_home(self) -> str:
+        """The home folder where tasks run."""
+        return self.quiet_inside("pwd").strip().splitlines()[-1]
+
+    def shell(self) -> str:
+        """The command of an interactive shell where tasks run."""
+        script = f"{self._setting()}exec bash -i"
+        if self.container is not None:
+            return self.container.inside(script, is_interactive=True)
+        return f"bash -c {shlex.quote(script)}"
+
     def _inside(self, command: str) -> str:
         script = f"{self._setting()}{command}"
         if self.container is not None:
@@ -60,7 +87,8 @@ class Node:
     def _setting(self) -> str:
         """The node's Python comes first on the path, so that `pip install` lands in it."""
         path = f"{self.folder}/python/bin:{self.folder}/bin"
-        return f'{_PROFILE}export PATH="{path}:$PATH"; cd ~ && '
+        registry = f"{self.folder}/registry"
+        return f'{_PROFILE}export PATH="{path}:$PATH" JUPYTER_CLUSTER_HOME={registry}; cd ~ && '
 
     def user_command(self, command: str, timeout: float | None = None) -> None:
         """A command from the YAML: an error names it.

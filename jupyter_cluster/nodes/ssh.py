@@ -11,7 +11,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,6 +175,30 @@ class Ssh:
             raise SetupError(f"the SSH connection to {self.address} was lost")
         return code, output
 
+    def stream(self, command: str) -> Iterator[bytes]:
+        """What a command writes, piece by piece.
+
+        Raises
+        ------
+        CommandError
+            It ended with another code than 0.
+        SetupError
+            The connection was lost.
+        """
+        try:
+            with self._transport.open_session(_WINDOW, _PACKET, timeout=CONNECT_SECONDS) as channel:
+                channel.exec_command(command)
+                channel.shutdown_write()
+                while piece := channel.recv(2**18):
+                    yield piece
+                errors = b"".join(iter(lambda: channel.recv_stderr(2**16), b""))
+                code = channel.recv_exit_status()
+        except (OSError, EOFError, SSHException) as error:
+            raise SetupError(f"the SSH connection to {self.address} was lost: {error}") from error
+        if code:
+            text = errors.decode(errors="replace").strip()
+            raise CommandError(f"{_short(command)!r} ended with code {code}: {text}", code, text)
+
     def _collect(
         self, channel: paramiko.Channel, lines: _Lines, deadline: float | None, command: str
     ) -> str:
@@ -276,13 +300,17 @@ def _short(command: str) -> str:
     return command if len(command) <= 200 else command[:197] + "..."
 
 
-def connect(address: str, login: Login, machine: str, host_keys: HostKeys) -> Ssh:
+def connect(
+    address: str, login: Login, machine: str, host_keys: HostKeys, through: Any = None
+) -> Ssh:
     """Connect once.
 
     Parameters
     ----------
     machine
         What the host key is pinned under: addresses change, a machine's name does not.
+    through
+        A channel of another connection that leads to the host's SSH port.
 
     Raises
     ------
@@ -293,7 +321,9 @@ def connect(address: str, login: Login, machine: str, host_keys: HostKeys) -> Ss
     """
     try:
         transport = paramiko.Transport(
-            _socket(address, login), default_window_size=_WINDOW, default_max_packet_size=_PACKET
+            through or _socket(address, login),
+            default_window_size=_WINDOW,
+            default_max_packet_size=_PACKET,
         )
         transport.set_log_channel(_LOG)
         transport.get_security_options().ciphers = _CIPHERS

@@ -154,6 +154,16 @@ class HostProvider(Provider):
             Shell scripts that a ``head`` and a ``worker`` run at their first boot.
         """
 
+    def survey(self) -> tuple[dict[str, NodeType], list[str]]:
+        """Before anything is made: the node types with their prices, and what is scarce.
+
+        Raises
+        ------
+        ProviderError
+            The cluster could not be launched here.
+        """
+        return {}, []
+
     def owner(self) -> str:
         """Who acts here, as the provider knows them; empty where it knows nobody."""
         return ""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ec2box.cloud import Cloud
-from ec2box.prices import answer_prices
+from ec2box.prices import answer_prices, answer_quota
 
 Start = Callable[[str, list[tuple[str, str]]], Any]
 _ERROR = (
@@ -67,6 +67,7 @@ class Front:
         self._faults: list[Fault] = []
         self._calls: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self.vcpu_quota = 64.0
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -76,6 +77,9 @@ class Front:
             return self._control(path[5:], json.loads(body or b"{}"), start)
         if target.startswith("AWSPriceListService."):
             content = json.dumps(answer_prices(json.loads(body or b"{}"))).encode()
+            return _reply(start, "200 OK", "application/x-amz-json-1.1", content)
+        if target == "ServiceQuotasV20190624.GetServiceQuota":
+            content = json.dumps(answer_quota(json.loads(body), self.vcpu_quota)).encode()
             return _reply(start, "200 OK", "application/x-amz-json-1.1", content)
         query = dict(urllib.parse.parse_qsl(body.decode())) if _is_form(environ) else {}
         action = query.get("Action") or target.rpartition(".")[2]
@@ -123,9 +127,13 @@ class Front:
         self._cloud.boot_seconds = self._cloud.ssh_seconds = self._cloud.hidden_seconds = 0.0
         self._cloud.firewall.parted = frozenset()
         self._cloud.apply_rules()
+        self.vcpu_quota = 64.0
 
     def do_clear(self) -> None:
         self._cloud.clear()
+
+    def do_quota(self, vcpus: float) -> None:
+        self.vcpu_quota = vcpus
 
     def do_calls(self) -> dict[str, int]:
         with self._lock:

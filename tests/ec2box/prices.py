@@ -1,4 +1,4 @@
-"""The pricing service: the answer of `GetProducts`, in its own form."""
+"""The pricing service and Service Quotas: what they answer, in their own form."""
 
 from __future__ import annotations
 
@@ -22,3 +22,10 @@ def answer_prices(request: dict[str, Any]) -> dict[str, Any]:
         "terms": {"OnDemand": {"term": {"priceDimensions": {"dimension": dimension}}}},
     }
     return {"FormatVersion": "aws_v1", "PriceList": [json.dumps(product)]}
+
+
+def answer_quota(request: dict[str, Any], vcpus: float) -> dict[str, Any]:
+    """What Service Quotas answers about a quota of vCPUs."""
+    code = request.get("QuotaCode", "")
+    quota = {"ServiceCode": "ec2", "QuotaCode": code, "Value": vcpus, "Unit": "None"}
+    return {"Quota": quota}

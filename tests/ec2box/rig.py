@@ -127,6 +127,10 @@ class Rig:
         """Take a spot instance back: the notice now, the end so many seconds later."""
         self._call("reclaim", instance=instance, seconds=seconds)
 
+    def quota(self, vcpus: float) -> None:
+        """How many vCPUs the account may run."""
+        self._call("quota", vcpus=vcpus)
+
     def clear(self) -> None:
         """Terminate and delete what a test has left."""
         self._call("clear")

@@ -89,6 +89,7 @@ class Price:
 
     usd: float
     source: str
+    is_estimate: bool = False
 
 
 def on_demand(service: Service, kind: str) -> Price | None:
@@ -136,7 +137,7 @@ def estimated(region: str, kind: str) -> Price | None:
     if base is None:
         return None
     factor = _M5_LARGE.get(region, 0.12) / _M5_LARGE["us-east-1"]
-    return Price(round(base * factor, 6), f"estimated from prices of {TABLE_DATE}")
+    return Price(round(base * factor, 6), f"estimated from prices of {TABLE_DATE}", True)
 
 
 def spot(service: Service, kind: str) -> Price | None:

@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import CapacityError, ProviderError
 from jupyter_cluster.model import NodeState, NodeType
-from jupyter_cluster.providers.aws import images, prices, tags
+from jupyter_cluster.providers.aws import images, preflight, prices, tags
 from jupyter_cluster.providers.aws.foundation import Foundation, Subnet
 from jupyter_cluster.providers.aws.identity import HeadRole
 from jupyter_cluster.providers.aws.kinds import Kind, kinds
@@ -64,6 +64,7 @@ class AwsProvider(HostProvider):
         self.role = HeadRole(self.service, owner)
         self._user_data = user_data or {}
         self._kinds: dict[str, Kind] = {}
+        self._estimated: set[str] = set()
         self._plans: dict[tuple[str, bool], Plan] = {}
         self._cooling: dict[tuple[str, str, bool], float] = {}
         # What this process has launched, which EC2 may not show yet.
@@ -109,6 +110,8 @@ class AwsProvider(HostProvider):
         kind = self._kind(known.name)
         price = prices.spot(self.service, kind.name) if known.spot else None
         price = price or prices.on_demand(self.service, kind.name)
+        if price is not None and price.is_estimate:
+            self._estimated.add(kind.name)
         extras = prices.extras(self._root_gb(known.name), not self._provider.use_internal_ips)
         return replace(
             known,
@@ -364,6 +367,28 @@ class AwsProvider(HostProvider):
         ]
 
     # -- before the first instance ------------------------------------------------------------
+
+    def survey(self) -> tuple[dict[str, NodeType], list[str]]:
+        """See `HostProvider.survey`."""
+        self.owner()  # credentials that do not serve say so here
+        types = self.node_types(self._config.node_types())
+        wanted = [
+            preflight.Wanted(
+                one.name,
+                self._kind(one.name),
+                one.spot,
+                max(one.max_workers, one.name == self._config.head_node_type),
+                [subnet.zone for subnet in self._subnets(one.name)],
+            )
+            for one in types.values()
+        ]
+        notices = preflight.check(self.service, wanted, max(1, self._config.max_workers))
+        if estimates := sorted(self._estimated):
+            notices.append(
+                f"prices of {', '.join(estimates)} are estimated from those of {prices.TABLE_DATE}:"
+                " these credentials may not ask the pricing service"
+            )
+        return types, notices
 
     def owner(self) -> str:
         """The identity of the credentials."""

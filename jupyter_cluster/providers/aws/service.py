@@ -67,12 +67,14 @@ class Service:
     Clients are made once and are safe to share between threads.
     """
 
-    def __init__(self, region: str, credentials: dict[str, str] | None = None) -> None:
-        self.region = region
+    def __init__(self, region: str | None, credentials: dict[str, str] | None = None) -> None:
         self._session = call(
             "the AWS settings",
             lambda: boto3.Session(region_name=region, **(credentials or {})),
         )
+        if not self._session.region_name:
+            raise CredentialsError("the AWS settings name no region: give one by --region")
+        self.region = str(self._session.region_name)
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 

@@ -1,0 +1,54 @@
+"""The verbs that go to the hosts of a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from jupyter_cluster.client import hosts
+from jupyter_cluster.commands.console import Console
+from jupyter_cluster.commands.naming import running
+from jupyter_cluster.commands.views import counted
+from jupyter_cluster.errors import UsageError
+
+
+def attach(options: argparse.Namespace, console: Console) -> int:
+    """An interactive shell where tasks run."""
+    from jupyter_cluster.commands.shell import interact, require_terminal
+
+    require_terminal(console)
+    with hosts.node_of(running(options), options.node) as node:
+        return interact(node.ssh, node.shell())
+
+
+def exec(options: argparse.Namespace, console: Console) -> int:
+    """Run a command; its output comes as it is written, its exit code is ours."""
+    with hosts.node_of(running(options), options.node, console.show) as node:
+        return node.try_inside(options.command)
+
+
+def submit(options: argparse.Namespace, console: Console) -> int:
+    """Bring a script to the head and run it there."""
+    script = Path(options.script)
+    if not script.is_file():
+        raise UsageError(f"there is no script {script} here")
+    with hosts.node_of(running(options), on_line=console.show) as node:
+        name = f"scripts/{script.name}"
+        node.put({name: script.read_bytes()})
+        words = ["python", "-u", f"{node.folder}/{name}", *options.arguments]
+        return node.try_inside(" ".join(map(shlex.quote, words)))
+
+
+def rsync_up(options: argparse.Namespace, console: Console) -> None:
+    """Copy files from here to a node."""
+    with hosts.node_of(running(options), options.node) as node:
+        count = hosts.send(node, Path(options.source).expanduser(), options.target)
+    console.notice(f"{counted(count, 'file')} copied to {options.node}:{options.target}")
+
+
+def rsync_down(options: argparse.Namespace, console: Console) -> None:
+    """Copy files from a node to here."""
+    with hosts.node_of(running(options), options.node) as node:
+        count = hosts.receive(node, options.source, Path(options.target).expanduser())
+    console.notice(f"{counted(count, 'file')} copied to {options.target}")

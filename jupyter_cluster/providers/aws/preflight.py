@@ -1,0 +1,86 @@
+"""What would go wrong later is said before anything is launched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from jupyter_cluster.errors import ProviderError, QuotaError
+from jupyter_cluster.providers.aws.kinds import Kind, quota, zones_of
+from jupyter_cluster.providers.aws.service import Service
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a cluster may launch of a node type: so many at most, in these zones."""
+
+    node_type: str
+    kind: Kind
+    spot: bool
+    most: int
+    zones: Sequence[str]
+
+
+def check(service: Service, wanted: Sequence[Wanted], max_workers: int) -> list[str]:
+    """Ask AWS whether this can be had; returns sentences for the user about what is scarce.
+
+    Raises
+    ------
+    ProviderError
+        A type is offered in none of its zones.
+    QuotaError
+        The account may not even run one of a type.
+    """
+    offered = zones_of(service, {one.kind.name for one in wanted})
+    notices = [text for one in wanted for text in zone_notices(one, offered[one.kind.name])]
+    codes = {(one.kind.quota_code(one.spot), one.spot): one.kind for one in wanted}
+    quotas = {code: quota(service, kind, spot) for (code, spot), kind in codes.items()}
+    return notices + [text for one in wanted for text in quota_notices(one, quotas, max_workers)]
+
+
+def zone_notices(wanted: Wanted, offered: Iterable[str]) -> list[str]:
+    """About zones that do not offer a type.
+
+    Raises
+    ------
+    ProviderError
+        None of them does.
+    """
+    missing = sorted(set(wanted.zones) - set(offered))
+    if not missing:
+        return []
+    if set(missing) == set(wanted.zones):
+        there = ", ".join(sorted(offered)) or "none of this region"
+        raise ProviderError(
+            f"{wanted.node_type}: {wanted.kind.name} is not offered in {', '.join(missing)}; the"
+            f" zones that have it: {there}"
+        )
+    zones = ", ".join(missing)
+    return [f"{wanted.node_type}: {wanted.kind.name} is not offered in {zones}, other zones serve"]
+
+
+def quota_notices(
+    wanted: Wanted, quotas: Mapping[str, float | None], max_workers: int
+) -> list[str]:
+    """About quotas that end before the cluster's own limits do.
+
+    Raises
+    ------
+    QuotaError
+        Not even one instance of the type is allowed.
+    """
+    code = wanted.kind.quota_code(wanted.spot)
+    allowed = quotas.get(code)
+    if allowed is None:
+        return []
+    kind, what = wanted.kind, "spot" if wanted.spot else "on-demand"
+    where = f"quota {code} of Service Quotas: {allowed:.0f} vCPUs of {what} instances"
+    if allowed < kind.vcpus:
+        raise QuotaError(
+            f"{wanted.node_type}: the account may not run a single {kind.name}"
+            f" ({kind.vcpus} vCPUs; {where}); ask for more there"
+        )
+    count, most = int(allowed // kind.vcpus), min(wanted.most, max_workers)
+    if count >= most:
+        return []
+    return [f"{wanted.node_type}: enough for {count} of {most} {kind.name} ({where})"]

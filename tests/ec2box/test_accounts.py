@@ -1,0 +1,102 @@
+"""Several clusters and several owners in one account; who may log in; what is left by the lost."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+import jupyter_cluster as jc
+from ec2box.bench import Bench, tags_of
+from jupyter_cluster.client import launch
+from jupyter_cluster.client.registry import entry
+from jupyter_cluster.errors import ClusterError
+
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+
+
+def test_two_clusters_at_once_know_nothing_of_each_other(bench: Bench):
+    one = bench.up(cluster_name="one", max_workers=1)
+    two = bench.up(cluster_name="two", max_workers=1)
+    assert one.map(abs, [-1]).results() == [1]
+    assert two.map(abs, [-2]).results() == [2]
+    jc.shutdown()
+    launch.end(entry("one"))
+    assert {tags_of(row)["cluster"] for row in bench.instances()} == {"two"}
+    assert jc.connect("two").map(abs, [-3]).results() == [3]
+
+
+def test_two_owners_may_use_one_name_in_one_account(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path
+):
+    path = bench.file()
+    first, second = tmp_path / "registry", tmp_path / "of somebody else"
+    bench.start(path)
+    monkeypatch.setenv("JUPYTER_CLUSTER_HOME", str(second))
+    bench.start(path)
+    assert len({tags_of(row)["id"] for row in bench.instances(kind="head")}) == 2
+    launch.end(entry("posters"))
+    monkeypatch.setenv("JUPYTER_CLUSTER_HOME", str(first))
+    assert len(bench.instances(kind="head")) == 1
+    assert jc.connect("posters").map(abs, [-3]).results() == [3]
+
+
+def test_a_user_that_the_image_does_not_have_is_named(bench: Bench):
+    with pytest.raises(ClusterError, match=r"does not let user 'nobody-here' in.*auth\.ssh_user"):
+        bench.start(bench.file(auth={"ssh_user": "nobody-here"}, setup_timeout_minutes=0.2))
+
+
+def test_a_key_that_the_hosts_do_not_take_is_named(bench: Bench, tmp_path):
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    def pair() -> tuple[bytes, bytes]:
+        made = Ed25519PrivateKey.generate()
+        private = made.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.OpenSSH,
+            serialization.NoEncryption(),
+        )
+        public = made.public_key().public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        )
+        return private, public
+
+    ec2 = bench.client()
+    ec2.import_key_pair(KeyName="mine", PublicKeyMaterial=pair()[1])
+    (tmp_path / "other.pem").write_bytes(pair()[0])
+    changes = {
+        "auth": {"ssh_private_key": str(tmp_path / "other.pem")},
+        "provider": {"key_pair": {"key_name": "mine"}},
+        "setup_timeout_minutes": 0.2,
+    }
+    with pytest.raises(ClusterError, match=r"does not let user 'ubuntu' in.*ssh_private_key"):
+        bench.start(bench.file(**changes))
+    ec2.delete_key_pair(KeyName="mine")
+
+
+def test_a_host_key_that_has_changed_stops_everything(bench: Bench):
+    bench.start(bench.file())
+    place = entry("posters")
+    known = place.folder / "known_hosts"
+    name, _key = known.read_text().split(" ", 1)
+    known.write_text(f"{name} ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH\n")
+    jc.shutdown()
+    with pytest.raises(ClusterError, match="shows another SSH host key than before"):
+        jc.connect("posters")
+    known.unlink()
+
+
+def test_what_a_lost_registry_has_left_is_found_and_ended_by_gc(bench: Bench):
+    bench.start(bench.file())
+    shutil.rmtree(entry("posters").folder)
+    done = bench.command("gc", "--region", "us-west-1", "-y")
+    assert "0 of nobody" in done.stderr, done.stderr
+    head = bench.head()
+    bench.client().create_tags(
+        Resources=[head], Tags=[{"Key": "jupyter-cluster:expires", "Value": "2026-01-01T00:00:00Z"}]
+    )
+    done = bench.command("gc", "--region", "us-west-1", "-y")
+    assert head in done.stdout
+    assert "nothing of it is left" in done.stderr
+    assert not bench.left_over()
