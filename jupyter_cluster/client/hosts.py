@@ -89,8 +89,7 @@ def send(node: Node, source: Path, target: str) -> int:
     if not source.exists():
         raise UsageError(f"there is no {source} here")
     members = list(_members(source, target))
-    script = f"mkdir -p / && tar -x -P -f - && echo {len(members)}"
-    node.inside_from(script, _packed(members, _absolute(node, target)))
+    node.inside_from("tar -x -C / --no-same-owner -f -", _packed(members, _absolute(node, target)))
     return len(members)
 
 
@@ -132,13 +131,16 @@ def receive(node: Node, source: str, target: Path) -> int:
 
     Raises
     ------
-    CommandError
+    UsageError
         There is no such file there.
     """
     path = _absolute(node, source.rstrip("/") or "/")
     quoted = shlex.quote(path)
-    names = node.quiet_inside(f"cd {quoted} 2>/dev/null && find . -type f || ls -d {quoted}")
-    is_folder = names.startswith("./") or not names.strip()
+    ask = f"test -d {quoted} && echo folder || {{ test -e {quoted} && echo file || echo none; }}"
+    kind = node.quiet_inside(ask).split()[-1]
+    if kind == "none":
+        raise UsageError(f"there is no {source} on {node.ssh.address}")
+    is_folder = kind == "folder"
     if is_folder:
         command = f"tar -c -C {quoted} -f - ."
     else:

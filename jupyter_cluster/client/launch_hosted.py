@@ -37,6 +37,8 @@ from jupyter_cluster.trust import Role, write_private
 Progress = Callable[[str], None]
 
 _POLL_SECONDS = 0.5
+# After so long every instance is in every answer of EC2.
+_SHOWN_SECONDS = 30.0
 # What the head needs of the certificates: its own, the agents', which it gives to workers, and a
 # client's, for scripts that run on it.
 _CREDENTIALS = ("ca.pem", *(f"{r}.{kind}" for r in Role for kind in ("pem", "key")))
@@ -338,4 +340,15 @@ def end(place: Entry, progress: Progress) -> None:
         with contextlib.suppress(ClusterError):
             Endpoint(place, timeout=10).post("down")
     close_tunnel(place)
+    _await_launched(place, hosts, progress)
     hosts.release(progress)
+
+
+def _await_launched(place: Entry, hosts: HostProvider, progress: Progress) -> None:
+    """A head that was asked for a moment ago may not be shown yet; it must not be overlooked."""
+    host = place.read(HOST_FILE)
+    while time.time() - host.get("noted", 0.0) < _SHOWN_SECONDS:
+        if find_head(hosts) is not None:
+            return
+        progress("its head was asked for a moment ago: waiting until it is shown")
+        time.sleep(_POLL_SECONDS)

@@ -10,6 +10,7 @@ import jupyter_cluster as jc
 from ec2box.bench import Bench, tags_of
 from jupyter_cluster.client import launch
 from jupyter_cluster.client.registry import entry
+from jupyter_cluster.client.tunnel import close_tunnel
 from jupyter_cluster.errors import ClusterError
 
 pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
@@ -81,7 +82,7 @@ def test_a_host_key_that_has_changed_stops_everything(bench: Bench):
     known = place.folder / "known_hosts"
     name, _key = known.read_text().split(" ", 1)
     known.write_text(f"{name} ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH\n")
-    jc.shutdown()
+    close_tunnel(place)
     with pytest.raises(ClusterError, match="shows another SSH host key than before"):
         jc.connect("posters")
     known.unlink()

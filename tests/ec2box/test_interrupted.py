@@ -80,7 +80,7 @@ def test_down_after_an_up_that_was_cut_off_leaves_nothing(bench: Bench, stage: s
 def test_credentials_that_expire_in_the_middle_say_so_and_up_goes_on_later(bench: Bench):
     path = bench.file()
     bench.rig.fault("RunInstances", "RequestExpired")
-    with pytest.raises(Exception, match="credentials have expired.*sso login"):
+    with pytest.raises(Exception, match=r"credentials have expired.*sso login"):
         bench.start(path)
     bench.start(path)
     assert len(bench.instances()) == 1
