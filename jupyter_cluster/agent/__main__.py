@@ -43,6 +43,7 @@ def main(argv: Sequence[str]) -> None:
         grace=options.get("grace", AgentOptions.grace),
         alive=Path(options["alive"]) if options.get("alive") else None,
         lifeline=arguments.lifeline,
+        spot=options.get("spot", False),
     )
 
     async def run() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from distributed.comm import connect
 
 from jupyter_cluster.agent.bundle import Bundle
+from jupyter_cluster.agent.notice import reclaim_notice
 from jupyter_cluster.agent.pool import Pool
 from jupyter_cluster.agent.spool import Spool
 from jupyter_cluster.agent.worker import AgentPlugin, AgentWorker
@@ -32,6 +33,8 @@ logger = logging.getLogger("jupyter_cluster.agent")
 LOG_SECONDS = 0.2
 LOG_LINES = 500  # at most this many lines in LOG_SECONDS; the rest is counted
 RECONNECT_SECONDS = 0.2
+# As often as AWS recommends to look.
+NOTICE_SECONDS = 5.0
 SIGN_SECONDS = 1.0
 # A recall takes back what waits in a slot behind a task that has run this long.
 LONG_SECONDS = 1.0
@@ -49,6 +52,8 @@ class AgentOptions:
         Where the certificates of the cluster lie.
     grace : float
         Seconds without a head after which the agent ends itself and with it the node.
+    spot : bool
+        Whether the host may be taken back: its notice is looked for.
     alive : Path or None
         Is touched while there is contact with the head, for the watch on the host.
     lifeline : int or None
@@ -64,6 +69,7 @@ class AgentOptions:
     grace: float = 120.0
     alive: Path | None = None
     lifeline: int | None = None
+    spot: bool = False
 
 
 class Agent:
@@ -106,11 +112,13 @@ class Agent:
             loop.add_reader(self._options.lifeline, self._on_lifeline)
         membership = asyncio.create_task(self._keep_connected())
         signs = asyncio.create_task(self._give_signs_of_life())
+        notice = asyncio.create_task(self._watch_for_notice())
         try:
             await self._ended.wait()
         finally:
             membership.cancel()
             signs.cancel()
+            notice.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await membership
             self._pool.close()
@@ -123,6 +131,14 @@ class Agent:
                 with contextlib.suppress(OSError):
                     self._options.alive.touch()
             await asyncio.sleep(SIGN_SECONDS)
+
+    async def _watch_for_notice(self) -> None:
+        """A spot instance that is to be taken back says so, and goes on saying so."""
+        while self._options.spot:
+            with contextlib.suppress(OSError, ValueError):
+                if when := await asyncio.to_thread(reclaim_notice):
+                    self._send({"op": "jc-notice", "when": when})
+            await asyncio.sleep(NOTICE_SECONDS)
 
     def _on_lifeline(self) -> None:
         asyncio.get_running_loop().remove_reader(self._options.lifeline or 0)

@@ -21,8 +21,10 @@ def demands(jobs: Iterable[Job], links: Iterable[NodeLink], now: float) -> tuple
         Monotonic clock, as `Outstanding.sent`.
     """
     rows: dict[Resources, _Row] = {}
+    links = tuple(links)
     for job in jobs:
         rows.setdefault(job.shape, _Row()).add(job)
+    _requeue_reclaimed(rows, links)
     _add_running({shape: row for shape, row in rows.items() if not row.finished}, links, now)
     return tuple(row.demand(shape) for shape, row in rows.items() if row.queued or row.running)
 
@@ -58,6 +60,16 @@ class _Row:
             self.finished,
             self.running_seconds,
         )
+
+
+def _requeue_reclaimed(rows: dict[Resources, _Row], links: Iterable[NodeLink]) -> None:
+    """What runs on nodes that will be taken back needs others, from now on."""
+    for link in links:
+        for bundle in link.bundles.values() if link.reclaimed else ():
+            row = rows.get(bundle.shape)
+            if row is not None:
+                count = min(row.running, bundle.key[2] - bundle.key[1])
+                row.running, row.queued = row.running - count, row.queued + count
 
 
 def _add_running(rows: dict[Resources, _Row], links: Iterable[NodeLink], now: float) -> None:

@@ -59,6 +59,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         self.cell_sessions = cell_sessions
         self.nodes: dict[str, NodeLink] = {}
         self.paused = False
+        self.on_reclaim: Callable[[str, str], None] = lambda _node, _why: None
         self._by_address: dict[str, NodeLink] = {}
         self._intake = Intake(self._by_address, self.plan)
         self._sender = Sender(value_of, self._on_unsent)
@@ -88,6 +89,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             "jc-output": self._intake.on_output,
             "jc-values": self._intake.on_values,
             "jc-session-end": self.on_session_end,
+            "jc-notice": self.on_notice,
         }
         scheduler.stream_handlers.update(
             {operation: _guarded(handler) for operation, handler in handlers.items()}
@@ -190,7 +192,9 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
     def _give_back(self, link: NodeLink, key: Key) -> None:
         link.let_go(key)
         job = self.jobs.by_id.get(key[0])
-        if job is not None:
+        if job is not None and link.reclaimed and not job.is_cell:
+            self.jobs.give_back(job, key[1], key[2], key[3])
+        elif job is not None:
             self.jobs.requeue(job, key[1], key[2], key[3])
 
     # -- what agents say ----------------------------------------------------------------------
@@ -199,6 +203,13 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         """What a node's slots use."""
         if link := self._by_address.get(worker):
             link.cpu, link.memory = cpu, memory
+
+    def on_notice(self, worker: str, when: str) -> None:
+        """A node will be taken back by whom it is rented from."""
+        link = self._by_address.get(worker)
+        if link is not None and not link.reclaimed:
+            link.reclaimed = True
+            self.on_reclaim(link.id, f"it will be taken back at {when}")
 
     def on_session_end(self, worker: str, seq: int, session: str, why: str, was_busy: bool) -> None:
         """The process of a session has ended."""

@@ -65,6 +65,8 @@ class NodeLink:
         Digests of functions and modules that the node has.
     values : set
         Refs whose values the node has.
+    reclaimed : bool
+        It will be taken back; what it does not finish is no failure.
     lost_since : float or None
         Since when there is no connection (monotonic clock).
     idle_since : float
@@ -86,6 +88,7 @@ class NodeLink:
     values: set[str] = field(default_factory=set)
     acks: list[int] = field(default_factory=list)
     draining: bool = False
+    reclaimed: bool = False
     settled: bool = False
     lost_since: float | None = None
     idle_since: float = field(default_factory=time.time)

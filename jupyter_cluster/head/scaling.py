@@ -205,6 +205,16 @@ class Scaling:
         if nodes:
             self._end(End(tuple(nodes), reason))
 
+    def on_reclaim(self, node: str, why: str) -> None:
+        """A node will be gone soon: nothing new goes there, and another one is had at once."""
+        member = self.fleet.members.get(node)
+        if member is None or member.state is not NodeState.READY:
+            return
+        self.log("warning", f"{node}: {why}; what it does not finish goes elsewhere")
+        self.fleet.move(member, NodeState.DRAINING, why)
+        self._start(self._drain(member))
+        self.wake()
+
     def _end(self, end: End) -> None:
         # Since the snapshot some may have been ended for another reason.
         members = [self.fleet.members[name] for name in end.nodes]
@@ -309,7 +319,9 @@ class Scaling:
                 instance = running.get(member.id)
                 if member.id in self._ending:
                     continue
-                if instance is None:
+                if instance is None and member.state is NodeState.DRAINING:
+                    self._gone(member, NodeState.TERMINATED, member.why)
+                elif instance is None:
                     self._gone(member, NodeState.FAILED, "its machine is gone")
                 elif instance.state.is_gone:
                     why = instance.detail or "its machine has ended"

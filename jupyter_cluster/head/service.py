@@ -171,7 +171,7 @@ class Head:
     def _make_scaling(self, provider: Provider) -> Scaling:
         targets = Targets(self.config.limits(), budget=self.config.budget)
         provider.on_notice = lambda text: self._tell("warning", text)
-        return Scaling(
+        scaling = Scaling(
             self.fleet,
             self.dispatcher,
             self.jobs,
@@ -180,6 +180,8 @@ class Head:
             self.diary.add,
             self.config.setup_timeout_minutes * 60,
         )
+        self.dispatcher.on_reclaim = scaling.on_reclaim
+        return scaling
 
     def _tell(self, kind: str, text: str) -> None:
         """A line for the diary, from another thread."""

@@ -210,6 +210,7 @@ class Workers(Provider):
             "credentials": f"{node.folder}/credentials",
             "grace": self._config.worker_grace_minutes * 60,
             "alive": ALIVE,
+            "spot": facts.spot,
         }
         credentials = self._folder / "credentials"
         kit = {f"credentials/{name}": (credentials / name).read_bytes() for name in _CREDENTIALS}

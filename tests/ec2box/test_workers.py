@@ -116,3 +116,25 @@ def test_slow_machines_that_are_shown_late_are_launched_once(bench: Bench):
     kinds = Counter(tags_of(row)["kind"] for row in ever)
     assert kinds["head"] == 1
     assert kinds["worker"] <= 2
+
+
+def test_a_spot_node_that_is_taken_back_drains_and_is_replaced_at_once(bench: Bench):
+    types = {"worker": {"spot": True}}
+    cluster = bench.up(max_workers=1, available_node_types=types)
+    job = cluster.map(slow_square, range(60), max_retries=0)
+    eventually(lambda: job.done >= 3, 60)
+    first, machine = next(iter(bench.workers().items()))
+    assert bench.instances(kind="worker")[0]["InstanceLifecycle"] == "spot"
+    cluster.scale(max_workers=2)
+    bench.rig.reclaim(machine, 12)
+    eventually(lambda: any(name != first for name in bench.workers()), 11)
+    assert job.results() == [x * x for x in range(60)]
+    assert f"{first}: it will be taken back" in diary(cluster)
+    assert f"{first} has failed" not in diary(cluster)
+
+
+def test_on_demand_nodes_are_taken_where_there_are_no_spot_ones(bench: Bench):
+    bench.rig.no_capacity(**{"InstanceMarketOptions.MarketType": "spot"})
+    cluster = bench.up(max_workers=1, available_node_types={"worker": {"spot": True}})
+    squares(cluster, 5)
+    assert "no spot instances to be had, taking on-demand ones" in diary(cluster)
