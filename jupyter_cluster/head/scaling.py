@@ -16,6 +16,7 @@ from jupyter_cluster.autoscaler import decide
 from jupyter_cluster.errors import CapacityError, ProviderError, QuotaError
 from jupyter_cluster.head.demand import demands
 from jupyter_cluster.head.dispatcher import Dispatcher
+from jupyter_cluster.head.ender import Ender
 from jupyter_cluster.head.fleet import Fleet, Member
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.link import NodeLink
@@ -70,6 +71,9 @@ class Scaling:
     _budget_warned: bool = False
     _ending: set[str] = field(default_factory=set)
     _setup_failures: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._ender = Ender(self.provider, self.log)
 
     def wake(self) -> None:
         """Demand has changed: decide soon."""
@@ -262,20 +266,12 @@ class Scaling:
 
     async def _terminate(self, member: Member, state: NodeState, why: str = "") -> None:
         """End it with its provider, however often that takes."""
-        pause = 0.5
         if member.state.is_gone:  # it died meanwhile
             return
         self._ending.add(member.id)
         if member.state is not NodeState.DRAINING:
             self.fleet.move(member, NodeState.DRAINING, why)
-        while True:
-            try:
-                await asyncio.to_thread(self.provider.terminate, [member.id])
-                break
-            except ProviderError as error:
-                self.log("error", f"{member.id} could not be ended, trying again: {error}")
-                await asyncio.sleep(pause)
-                pause = min(30.0, pause * 2)
+        await self._ender.end(member.id)
         self._gone(member, state, why)
 
     def _gone(self, member: Member, state: NodeState, why: str = "") -> None:

@@ -27,6 +27,8 @@ ZONE_COOLDOWN = 600.0
 _SETTLE_SECONDS = 60.0
 _END_SECONDS = 300.0
 _POLL_SECONDS = 1.0
+# EC2 advises against larger requests (its "Troubleshoot API requests").
+_TERMINATE_BATCH = 100
 
 _STATES = {
     "pending": NodeState.BOOTING,
@@ -34,6 +36,10 @@ _STATES = {
     "stopping": NodeState.STOPPED,
     "stopped": NodeState.STOPPED,
 }
+
+
+def _batches(rows: list[str], size: int) -> Iterable[list[str]]:
+    return (rows[at : at + size] for at in range(0, len(rows), size))
 
 
 class AwsProvider(HostProvider):
@@ -295,15 +301,20 @@ class AwsProvider(HostProvider):
         self._terminate([i.machine for i in self.instances() if i.node_id in node_ids])
 
     def _terminate(self, machines: Iterable[str]) -> None:
-        for machine in list(machines):
+        """All in one call; where EC2 does not know one of them, each in its own."""
+        for batch in _batches(list(machines), _TERMINATE_BATCH):
             try:
-                self.service.ask("terminate_instances", InstanceIds=[machine])
+                self.service.ask("terminate_instances", InstanceIds=batch)
             except ProviderError as error:
                 if code_of(error.__cause__ or error) != "InvalidInstanceID.NotFound":
                     raise
-                if machine in self._launched:  # it exists and is not known everywhere yet
+                if len(batch) > 1:
+                    for machine in batch:
+                        self._terminate([machine])
+                elif batch[0] in self._launched:  # it exists and is not known everywhere yet
                     raise
-            self._launched.pop(machine, None)
+            for machine in batch:
+                self._launched.pop(machine, None)
 
     def start_head(self) -> None:
         """Start a head that has stopped; what its disk holds is there again."""
