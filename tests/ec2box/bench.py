@@ -11,6 +11,8 @@ from typing import Any
 
 import boto3
 import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import jupyter_cluster as jc
 from ec2box.rig import Rig
@@ -134,6 +136,20 @@ class Bench:
         profiles = iam.list_instance_profiles()["InstanceProfiles"]
         left += [f"instance profile {row['InstanceProfileName']}" for row in profiles]
         return left
+
+
+def ssh_key() -> tuple[bytes, bytes]:
+    """A new key for SSH: its private half in OpenSSH's format, its public half as a line."""
+    made = Ed25519PrivateKey.generate()
+    private = made.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    public = made.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    return private, public
 
 
 def tags_of(row: dict[str, Any]) -> dict[str, str]:

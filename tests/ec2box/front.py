@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from moto import settings
+
 from ec2box.cloud import Cloud
 from ec2box.prices import answer_prices, answer_quota
 
@@ -131,6 +133,9 @@ class Front:
 
     def do_clear(self) -> None:
         self._cloud.clear()
+
+    def do_authorise(self, is_on: bool) -> None:
+        settings.INITIAL_NO_AUTH_ACTION_COUNT = 0.0 if is_on else float("inf")
 
     def do_quota(self, vcpus: float) -> None:
         self.vcpu_quota = vcpus

@@ -131,6 +131,10 @@ class Rig:
         """How many vCPUs the account may run."""
         self._call("quota", vcpus=vcpus)
 
+    def authorise(self, is_on: bool) -> None:
+        """Let everybody do only what their policies allow, or all do all again."""
+        self._call("authorise", is_on=is_on)
+
     def clear(self) -> None:
         """Terminate and delete what a test has left."""
         self._call("clear")

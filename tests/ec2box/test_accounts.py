@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import jupyter_cluster as jc
-from ec2box.bench import Bench, tags_of
+from ec2box.bench import Bench, ssh_key, tags_of
 from jupyter_cluster.client import launch
 from jupyter_cluster.client.registry import entry
 from jupyter_cluster.client.tunnel import close_tunnel
@@ -48,24 +48,9 @@ def test_a_user_that_the_image_does_not_have_is_named(bench: Bench):
 
 
 def test_a_key_that_the_hosts_do_not_take_is_named(bench: Bench, tmp_path):
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    def pair() -> tuple[bytes, bytes]:
-        made = Ed25519PrivateKey.generate()
-        private = made.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.OpenSSH,
-            serialization.NoEncryption(),
-        )
-        public = made.public_key().public_bytes(
-            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-        )
-        return private, public
-
     ec2 = bench.client()
-    ec2.import_key_pair(KeyName="mine", PublicKeyMaterial=pair()[1])
-    (tmp_path / "other.pem").write_bytes(pair()[0])
+    ec2.import_key_pair(KeyName="mine", PublicKeyMaterial=ssh_key()[1])
+    (tmp_path / "other.pem").write_bytes(ssh_key()[0])
     changes = {
         "auth": {"ssh_private_key": str(tmp_path / "other.pem")},
         "provider": {"key_pair": {"key_name": "mine"}},

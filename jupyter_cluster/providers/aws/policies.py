@@ -38,7 +38,6 @@ def head_policy(owner: Owner, passed_roles: Iterable[str] = ()) -> dict[str, Any
             "Action": [
                 "ec2:DescribeInstances",
                 "ec2:DescribeInstanceTypes",
-                "ec2:DescribeInstanceTypeOfferings",
                 "ec2:DescribeImages",
                 "ec2:DescribeSubnets",
                 "ec2:DescribeSecurityGroups",

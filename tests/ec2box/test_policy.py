@@ -1,0 +1,114 @@
+"""The head's permissions: enough for all it does, and each of them needed.
+
+Moto knows actions and neither resources nor conditions, so the policy is tried by its actions; its
+conditions are looked at in tests/providers/aws. The pricing service is not moto's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from ec2box.bench import REGION, Bench, ssh_key
+from jupyter_cluster.errors import ProviderError
+from jupyter_cluster.providers.aws import AwsProvider
+from jupyter_cluster.providers.aws.policies import head_policy
+from jupyter_cluster.providers.aws.service import Service
+from jupyter_cluster.providers.aws.tags import Owner
+
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+
+OWNER = Owner("posters", "0123456789ab", "arn:aws:iam::123456789012:user/somebody")
+NOT_OF_MOTO = {"pricing:GetProducts"}
+
+
+def actions_of(policy: dict) -> list[str]:
+    """All actions of a policy."""
+    listed = [one["Action"] for one in policy["Statement"]]
+    return sorted({a for one in listed for a in ([one] if isinstance(one, str) else one)})
+
+
+class Users:
+    """Users of the account with policies of ours."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._iam = bench.client("iam")
+        self._names: list[tuple[str, str]] = []
+
+    def make(self, name: str, actions: Iterable[str]) -> dict[str, str]:
+        """A user who may do this; returns the credentials."""
+        self._iam.create_user(UserName=name)
+        key = self._iam.create_access_key(UserName=name)["AccessKey"]
+        self._names.append((name, key["AccessKeyId"]))
+        self.allow(name, actions)
+        return {
+            "aws_access_key_id": key["AccessKeyId"],
+            "aws_secret_access_key": key["SecretAccessKey"],
+        }
+
+    def allow(self, name: str, actions: Iterable[str]) -> None:
+        """Let a user do this and nothing else."""
+        statement = {"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}
+        text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self._iam.put_user_policy(UserName=name, PolicyName="it", PolicyDocument=text)
+
+    def delete(self) -> None:
+        """All of them."""
+        for name, key in self._names:
+            self._iam.delete_access_key(UserName=name, AccessKeyId=key)
+            self._iam.delete_user_policy(UserName=name, PolicyName="it")
+            self._iam.delete_user(UserName=name)
+
+
+@contextmanager
+def authorised(bench: Bench) -> Iterator[None]:
+    """While it lasts, everybody may do what their policies say."""
+    bench.rig.authorise(True)
+    try:
+        yield
+    finally:
+        bench.rig.authorise(False)
+
+
+def exercise(provider: AwsProvider, config) -> None:
+    """All that a head asks of EC2 in its life."""
+    types = provider.node_types(config.node_types())
+    assert types["worker"].price is not None
+    assert types["worker"].price < 0.1, "the price is not that of the spot market"
+    provider.create("worker", ["worker-1"])
+    provider.note("ready", ["worker-1"])
+    provider.renew()
+    provider.terminate(["worker-1"])
+    provider.stop_head()
+
+
+def test_the_heads_policy_is_enough_and_none_of_it_is_too_much(bench: Bench):
+    config = bench.config(bench.file(available_node_types={"worker": {"spot": True}}))
+    owners = AwsProvider(config, OWNER)
+    owners.prepare(ssh_key()[1].decode(), lambda _text: None)
+    owners.create_head(1.0)
+    actions = actions_of(head_policy(OWNER))
+    users = Users(bench)
+    head, admin = users.make("head", actions), users.make("admin", ["*"])
+    lesser = {
+        action: users.make(f"no-{i}", {*actions} - {action}) for i, action in enumerate(actions)
+    }
+
+    def heads(credentials: dict[str, str]) -> AwsProvider:
+        return AwsProvider(config, OWNER, service=Service(REGION, credentials))
+
+    unneeded = []
+    with authorised(bench):
+        exercise(heads(head), config)
+        for action, credentials in lesser.items():
+            with contextlib.suppress(ProviderError, AssertionError):
+                exercise(heads(credentials), config)
+                unneeded.append(action)
+            heads(admin).terminate(["worker-1"])
+    users.delete()
+    owners.release(lambda _text: None)
+    assert set(unneeded) == NOT_OF_MOTO
