@@ -1,11 +1,15 @@
-"""The permissions of a cluster's head, as an IAM policy. Pure.
+"""What a cluster's head and its owner must be allowed, as IAM policies. Pure.
 
-The head may launch instances that carry its cluster's id, and touch instances that do. Source of
-the condition keys: AWS's "Actions, resources, and condition keys for Amazon EC2".
+The head may launch instances that carry its cluster's id, and touch instances that do; the owner
+may do so with what carries the tag of any cluster. Sources of the condition keys: AWS's "Actions,
+resources, and condition keys for Amazon EC2" and "... for AWS Identity and Access Management".
+
+    python -m jupyter_cluster.providers.aws.policies        prints the owner's
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +17,7 @@ from jupyter_cluster.providers.aws import tags
 from jupyter_cluster.providers.aws.tags import Owner
 
 VERSION = "2012-10-17"
+_LAUNCHED_WITH = ("network-interface", "security-group", "subnet", "key-pair", "launch-template")
 
 
 def trust_policy() -> dict[str, Any]:
@@ -56,11 +61,8 @@ def head_policy(owner: Owner, passed_roles: Iterable[str] = ()) -> dict[str, Any
         {
             "Sid": "LaunchWith",
             "Action": "ec2:RunInstances",
-            "Resource": [
-                f"arn:aws:ec2:*:*:{kind}/*"
-                for kind in ("network-interface", "security-group", "subnet", "key-pair")
-            ]
-            + ["arn:aws:ec2:*::image/*", "arn:aws:ec2:*:*:launch-template/*"],
+            "Resource": [f"arn:aws:ec2:*:*:{kind}/*" for kind in _LAUNCHED_WITH]
+            + ["arn:aws:ec2:*::image/*"],
         },
         {
             "Sid": "TagAtLaunch",
@@ -78,3 +80,97 @@ def head_policy(owner: Owner, passed_roles: Iterable[str] = ()) -> dict[str, Any
     if roles := sorted(passed_roles):
         statements.append({"Sid": "PassWorkersRoles", "Action": "iam:PassRole", "Resource": roles})
     return {"Version": VERSION, "Statement": [{"Effect": "Allow", **s} for s in statements]}
+
+
+def owner_policy() -> dict[str, Any]:
+    """What somebody needs to start, use and end clusters; this is the one to paste."""
+    named = "arn:aws:iam::*:{}/jupyter-cluster-*"
+    ours = {"Null": {f"aws:ResourceTag/{tags.ID}": "false"}}
+    to_be_ours = {"Null": {f"aws:RequestTag/{tags.ID}": "false"}}
+    made = ["instance", "volume", "security-group", "key-pair"]
+    statements: list[dict[str, Any]] = [
+        {
+            "Sid": "Look",
+            "Action": [
+                "ec2:DescribeImages",
+                "ec2:DescribeInstanceTypeOfferings",
+                "ec2:DescribeInstanceTypes",
+                "ec2:DescribeInstances",
+                "ec2:DescribeKeyPairs",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSpotPriceHistory",
+                "ec2:DescribeSubnets",
+                "ec2:DescribeVolumes",
+                "pricing:GetProducts",
+                "servicequotas:GetServiceQuota",
+                "ssm:GetParameters",
+            ],
+            "Resource": "*",
+        },
+        {
+            "Sid": "MakeWhatIsTagged",
+            "Action": ["ec2:RunInstances", "ec2:CreateSecurityGroup", "ec2:ImportKeyPair"],
+            "Resource": [f"arn:aws:ec2:*:*:{kind}/*" for kind in made],
+            "Condition": to_be_ours,
+        },
+        {
+            "Sid": "MakeItWith",
+            "Action": ["ec2:RunInstances", "ec2:CreateSecurityGroup"],
+            "Resource": [f"arn:aws:ec2:*:*:{kind}/*" for kind in (*_LAUNCHED_WITH, "vpc")]
+            + ["arn:aws:ec2:*::image/*"],
+        },
+        {
+            "Sid": "TagWhatIsMade",
+            "Action": "ec2:CreateTags",
+            "Resource": [f"arn:aws:ec2:*:*:{kind}/*" for kind in made],
+            "Condition": {
+                "StringEquals": {
+                    "ec2:CreateAction": ["RunInstances", "CreateSecurityGroup", "ImportKeyPair"]
+                }
+            },
+        },
+        {
+            "Sid": "TouchWhatIsOurs",
+            "Action": [
+                "ec2:AuthorizeSecurityGroupIngress",
+                "ec2:CreateTags",
+                "ec2:DeleteKeyPair",
+                "ec2:DeleteSecurityGroup",
+                "ec2:RevokeSecurityGroupIngress",
+                "ec2:StartInstances",
+                "ec2:TerminateInstances",
+            ],
+            "Resource": [f"arn:aws:ec2:*:*:{kind}/*" for kind in made],
+            "Condition": ours,
+        },
+        {
+            "Sid": "RoleOfTheHead",
+            "Action": [
+                "iam:AddRoleToInstanceProfile",
+                "iam:CreateInstanceProfile",
+                "iam:CreateRole",
+                "iam:DeleteInstanceProfile",
+                "iam:DeleteRole",
+                "iam:DeleteRolePolicy",
+                "iam:GetInstanceProfile",
+                "iam:GetRole",
+                "iam:PassRole",
+                "iam:PutRolePolicy",
+                "iam:RemoveRoleFromInstanceProfile",
+                "iam:TagInstanceProfile",
+                "iam:TagRole",
+            ],
+            "Resource": [named.format("role"), named.format("instance-profile")],
+        },
+    ]
+    return {"Version": VERSION, "Statement": [{"Effect": "Allow", **s} for s in statements]}
+
+
+def actions(policy: dict[str, Any]) -> list[str]:
+    """All actions that a policy allows, each once."""
+    listed = [one["Action"] for one in policy["Statement"]]
+    return sorted({a for one in listed for a in ([one] if isinstance(one, str) else one)})
+
+
+if __name__ == "__main__":
+    print(json.dumps(owner_policy(), indent=2))

@@ -351,7 +351,8 @@ class AwsProvider(HostProvider):
             time.sleep(_POLL_SECONDS)
         progress("deleting its key pair, security group and role")
         self.foundation.delete()
-        self.role.delete()
+        if self._provider.head_instance_profile is None:
+            self.role.delete()
         if left := self.left():
             raise ProviderError(f"of cluster {self._owner.name!r} there is left: {', '.join(left)}")
 
@@ -374,7 +375,7 @@ class AwsProvider(HostProvider):
             *(f"instance {row['InstanceId']}" for row in self._not_terminated()),
             *(f"volume {row['VolumeId']}" for row in volumes if row["State"] != "deleting"),
             *self.foundation.left(),
-            *self.role.left(),
+            *(self.role.left() if self._provider.head_instance_profile is None else ()),
         ]
 
     # -- before the first instance ------------------------------------------------------------

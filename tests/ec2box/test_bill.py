@@ -1,0 +1,75 @@
+"""No surprise on the bill: what ends by itself, with the laptop off."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from helpers import eventually
+
+import jupyter_cluster as jc
+from ec2box.bench import Bench
+
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+
+
+def square(x: int) -> int:
+    time.sleep(0.1)
+    return x * x
+
+
+def test_an_unused_cluster_stops_with_its_results_and_connect_has_them(bench: Bench):
+    cluster = bench.up(max_workers=1, cluster_idle_timeout_minutes=0.1)
+    cluster.map(square, range(5), name="squares").results()
+    head = bench.head()
+    jc.shutdown()
+    eventually(lambda: bench.instances("stopped"), 60)
+    assert [row["InstanceId"] for row in bench.instances()] == [head]
+    assert jc.connect("posters").job("squares").results() == [0, 1, 4, 9, 16]
+
+
+def test_an_unused_cluster_without_results_ends_with_its_head(bench: Bench):
+    bench.start(bench.file(cluster_idle_timeout_minutes=0.05))
+    jc.shutdown()
+    eventually(lambda: not bench.instances(), 60)
+
+
+def test_a_budget_ends_the_cluster_and_keeps_what_is_done(bench: Bench):
+    cluster = bench.up(max_workers=1, budget=0.002)
+    job = cluster.map(square, range(100_000), name="squares")
+    eventually(lambda: job.done > 3, 60)
+    eventually(lambda: bench.instances("stopped"), 120)
+    assert len(bench.instances()) == 1
+    jc.shutdown()
+
+
+def test_a_worker_whose_setup_never_ends_is_ended_by_its_own_host(bench: Bench):
+    cluster = bench.up(
+        max_workers=1, setup_timeout_minutes=0.4, worker_setup_commands=["sleep 1000"]
+    )
+    cluster.map(square, range(3))
+    eventually(lambda: any(row["state"] == "setting-up" for row in cluster.nodes()), 60)
+    bench.rig.power_cut(bench.head(), "terminated")
+    jc.shutdown()
+    eventually(lambda: not bench.workers(), 60)
+
+
+def test_a_worker_that_hangs_is_given_up_and_its_tasks_go_elsewhere(bench: Bench):
+    cluster = bench.up(max_workers=2)
+    job = cluster.map(square, range(600))
+    eventually(lambda: job.done > 5, 60)
+    bench.rig.freeze(next(iter(bench.workers().values())))
+    assert job.results() == [x * x for x in range(600)]
+
+
+def test_the_cost_has_head_disks_and_addresses(bench: Bench):
+    cluster = bench.up(max_workers=1)
+    cluster.map(square, range(2)).results()
+    cost = cluster.cost()
+    # m5.large 0.112, 100 GB of gp3 for an hour, a public address
+    each = 0.112 + 100 * 0.08 / 730 + 0.005
+    assert cost["per_hour"] == pytest.approx(2 * each, rel=1e-3)
+    assert cost["head"]["price"] == pytest.approx(each, rel=1e-3)
+    assert 0 < cost["so_far"] < 0.01
+    (node,) = cluster.nodes()
+    assert 0 < node["cost"] < 0.01
