@@ -110,8 +110,7 @@ def bring_up(node: Node, recipe: Recipe, report: Report) -> None:
 
 def _set_up(node: Node, recipe: Recipe, report: Report, done: dict[str, Any]) -> None:
     with _stage("syncing-files", NodeState.SYNCING_FILES, "file mounts", report):
-        outside = _outside(node, recipe)
-        recipe.bring_files(node, outside)
+        recipe.bring_files(node, outside(node, recipe))
     if recipe.initialization and done.get("initialization") != recipe.mark("initialization"):
         for command in recipe.initialization:
             with _stage("initialization", NodeState.SETTING_UP, command, report):
@@ -150,7 +149,7 @@ def _stage(name: str, state: NodeState, text: str, report: Report) -> Any:
 # -- files and container --------------------------------------------------------------------------
 
 
-def _outside(node: Node, recipe: Recipe) -> list[str]:
+def outside(node: Node, recipe: Recipe) -> list[str]:
     """Where the targets of file mounts lie on the host; with a container they are bound into it."""
     if recipe.container is None:
         return [_expanded(target, node.home) for target in recipe.targets]
@@ -175,9 +174,9 @@ def _start_container(node: Node, recipe: Recipe, report: Report, done: dict[str,
             node.host(container.install)
             node.host(container.get_image)
             home = node.host(container.inspect, quiet=True).strip().splitlines()[-1]
-            outside = _outside(node, recipe)
+            hosts = outside(node, recipe)
             inside = [_expanded(target, home) for target in recipe.targets]
-            node.host(container.start(node.folder, dict(zip(inside, outside, strict=True))))
+            node.host(container.start(node.folder, dict(zip(inside, hosts, strict=True))))
             _note(node, recipe, done, "container")
             done.pop("setup", None)
 
@@ -229,7 +228,7 @@ def _wait_for(node: Node, name: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not node.read(name):
         if time.monotonic() > deadline:
-            log = node.host(f"tail -n 20 {node.folder}/logs/*.log", quiet=True)
+            log = node.look(f"tail -n 20 {node.folder}/logs/*.log")
             raise SetupError(f"it did not start within {_START_SECONDS:.0f} s:\n{log}", "starting")
         time.sleep(_POLL_SECONDS)
 

@@ -11,6 +11,12 @@ from jupyter_cluster.nodes.guard import ALIVE_FOLDER
 
 # Of a host's memory, for /dev/shm in the container; as Ray does.
 _SHM_SHARE = 0.3
+_QUIET = " >/dev/null 2>&1"
+# What a host says to all its programs about indexes, proxies and AWS holds in the container too.
+_SETTINGS = (
+    r"sed -nE 's/^((PIP|UV|AWS)_[A-Z_]+|(https?|no)_proxy|(HTTPS?|NO)_PROXY)="
+    r"\"?([^\"]*)\"?$/\1=\5/p' /etc/environment"
+)
 _INSTALL = (
     "if command -v apt-get >/dev/null; then sudo -n apt-get update -qq &&"
     " sudo -n env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y {apt};"
@@ -49,8 +55,9 @@ class Container:
         lines = f"command -v {self.engine} >/dev/null || {{ {_install(self.engine, apt, dnf)}; }}"
         if self.engine == "docker":
             lines += (
-                " && { sudo -n docker info >/dev/null 2>&1 || sudo -n systemctl start docker"
-                " || sudo -n service docker start; }"
+                " && { sudo -n docker info >/dev/null 2>&1 ||"
+                " { command -v systemctl >/dev/null && sudo -n systemctl start docker; } ||"
+                " sudo -n service docker start; }"
             )
         return lines
 
@@ -83,7 +90,8 @@ class Container:
         name = shlex.quote(self.name)
         binds = {folder: folder, ALIVE_FOLDER: ALIVE_FOLDER}
         binds |= mounts
-        words = ["run", "-d", "--name", name, "--network host", "--init"]
+        settings = shlex.quote(f"{folder}/container.env")
+        words = ["run", "-d", "--name", name, "--network host", "--init", f"--env-file {settings}"]
         words += [f"-v {shlex.quote(f'{host}:{inside}')}" for inside, host in binds.items()]
         if self.shm:
             words.append(f"--shm-size={self.shm}b")
@@ -91,7 +99,8 @@ class Container:
             words.append("--gpus all" if self.engine == "docker" else "--device nvidia.com/gpu=all")
         words += [*self.options, "--entrypoint sh", shlex.quote(self.image)]
         words.append("-c 'while :; do sleep 86400 & wait; done'")
-        return f"{self._engine(f'rm -f {name}')} >/dev/null 2>&1; {self._engine(' '.join(words))}"
+        lines = [f"{_SETTINGS} >{settings} 2>/dev/null", self._engine(f"rm -f {name}") + _QUIET]
+        return "; ".join([*lines, self._engine(" ".join(words))])
 
     def inside(self, command: str, is_detached: bool = False, is_interactive: bool = False) -> str:
         """A shell command as it is run in the container."""

@@ -16,7 +16,7 @@ from jupyter_cluster.errors import SetupError
 from jupyter_cluster.nodes.container import Container
 from jupyter_cluster.nodes.ssh import CommandError, OnLine, Ssh
 
-_SCRIPTS = ("files.py", "get_uv.py", "install.py")
+_SCRIPTS = ("files.py", "get_uv.py", "install.py", "share.py")
 # Every login finds what the image's own profile sets; cloud images set the proxy or index there.
 _PROFILE = "set -a; [ ! -r /etc/environment ] || . /etc/environment; set +a; "
 
@@ -146,8 +146,16 @@ class Node:
 
     def read(self, name: str) -> str:
         """A file of the cluster's folder; empty where there is none."""
-        path = shlex.quote(f"{self.folder}/{name}")
-        return self.host(f"cat {path} 2>/dev/null || true", quiet=True)
+        return self.look(f"cat {shlex.quote(f'{self.folder}/{name}')}")
+
+    def look(self, command: str) -> str:
+        """What a command on the host tells; nothing where it fails.
+
+        What was started in a container may belong to root.
+        """
+        asked = shlex.quote(command)
+        tries = [f"{who}sh -c {asked} 2>/dev/null" for who in ("", "sudo -n ")]
+        return self.host(" || ".join([*tries, "true"]), quiet=True)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the cluster's folder; empty where there is none."""

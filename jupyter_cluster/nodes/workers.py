@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,14 @@ from typing import Any
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import ProviderError, SetupError
 from jupyter_cluster.model import NodeState, NodeType
-from jupyter_cluster.nodes.bring_up import Recipe, bring_up
+from jupyter_cluster.nodes.bring_up import Recipe, bring_up, outside
 from jupyter_cluster.nodes.container import container_of
 from jupyter_cluster.nodes.guard import ALIVE
 from jupyter_cluster.nodes.node import Node, folder_of
 from jupyter_cluster.nodes.packs import send_packs
 from jupyter_cluster.nodes.python import PythonEnvironment
-from jupyter_cluster.nodes.ssh import HostKeys, Login, Ssh, wait_for
+from jupyter_cluster.nodes.ssh import HostKeys, Login, OnLine, Ssh, wait_for
+from jupyter_cluster.nodes.swarm import Swarm
 from jupyter_cluster.providers.base import HEAD_NODE, HostProvider, Instance, Provider
 from jupyter_cluster.resources import GPU, MEMORY
 from jupyter_cluster.trust import Role
@@ -66,6 +68,8 @@ class Workers(Provider):
         self._listed: list[Instance] = []
         self._listed_at = 0.0
         self._renewed = time.monotonic()
+        self._swarm = Swarm()
+        self._synced = self._files_mark()
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(32, "setting up")
 
@@ -129,9 +133,37 @@ class Workers(Provider):
             if instance.state is NodeState.CONNECTING and instance.node_id not in self._progress:
                 self._progress[instance.node_id] = SettingUp(NodeState.CONNECTING, "")
                 self._threads.submit(self._set_up, instance)
+        if (mark := self._files_mark()) != self._synced:
+            self._synced = mark
+            self._threads.submit(self._sync_again, [i for i in self._listed if self._is_up(i)])
         if now - self._renewed > _RENEW_SECONDS:
             self._renewed = now
             self._threads.submit(self._hosts.renew)
+
+    def _files_mark(self) -> float:
+        """Changes when the head was sent other files."""
+        try:
+            return (self._folder / "mounts" / "index.json").stat().st_mtime
+        except OSError:
+            return 0.0
+
+    def _is_up(self, instance: Instance) -> bool:
+        return self._progress.get(instance.node_id, _UNKNOWN).is_done
+
+    def _sync_again(self, instances: Sequence[Instance]) -> None:
+        """Nodes that are up get what has changed; a new set of sources has it."""
+        self._swarm = Swarm()
+        for future in [self._threads.submit(self._sync, one) for one in instances]:
+            try:
+                future.result()
+            except SetupError as error:
+                self.on_notice(f"files that have changed did not reach a node: {error}")
+
+    def _sync(self, instance: Instance) -> None:
+        deadline = time.monotonic() + self._config.setup_timeout_minutes * 60
+        with self._node_of(instance, deadline, lambda _line: None) as node:
+            recipe = self._recipe(instance, node, deadline)
+            recipe.bring_files(node, outside(node, recipe))
 
     def _has_pending(self) -> bool:
         if not self._listed:
@@ -183,13 +215,17 @@ class Workers(Provider):
     def _bring_up(self, instance: Instance, report: Any, on_line: Any) -> None:
         # How long a node may take is the head's to say: it ends those that take too long.
         deadline = time.monotonic() + self._config.setup_timeout_minutes * 60
+        with self._node_of(instance, deadline, on_line) as node:
+            bring_up(node, self._recipe(instance, node, deadline), report)
+
+    @contextmanager
+    def _node_of(self, instance: Instance, deadline: float, on_line: OnLine) -> Iterator[Node]:
         ssh = wait_for(instance.address, self._login(), instance.machine, self._host_keys, deadline)
         self._connections[instance.node_id] = ssh
         try:
             identity = json.loads((self._folder / "cluster.json").read_text())
             home, folder = folder_of(ssh, identity["id"])
-            node = Node(ssh, folder, home, on_line)
-            bring_up(node, self._recipe(instance, node, deadline), report)
+            yield Node(ssh, folder, home, on_line)
         finally:
             self._connections.pop(instance.node_id, None)
             ssh.close()
@@ -219,7 +255,7 @@ class Workers(Provider):
         return Recipe(
             kit=kit,
             targets=recipe["targets"],
-            bring_files=send_packs(self._folder / "mounts"),
+            bring_files=send_packs(self._folder / "mounts", self._swarm),
             initialization=self._config.initialization(instance.node_type),
             container=container_of(
                 self._config, instance.node_type, False, amounts.get(GPU), amounts.get(MEMORY)

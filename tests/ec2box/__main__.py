@@ -20,6 +20,7 @@ from ec2box.index import PORT as INDEX_PORT
 from ec2box.index import serve_index
 from ec2box.metadata import serve_metadata
 from ec2box.network import GATEWAY, make_bridge
+from ec2box.registry import container_layer, serve_registry
 
 API_PORT = 5000
 ENDPOINT = f"http://{GATEWAY}:{API_PORT}"
@@ -39,6 +40,7 @@ def main(wheels: Path, folder: Path) -> None:
     cloud = Cloud(host_image(), folder / "hosts", ENVIRONMENT)
     serve_metadata(cloud)
     serve_index(wheels, GATEWAY)
+    serve_registry(GATEWAY, container_layer())
     serve_address(GATEWAY, folder)
     front = Front(DomainDispatcherApplication(create_backend_app), cloud)
     server = werkzeug.serving.make_server(GATEWAY, API_PORT, front, threaded=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 SUITE = "bookworm"
 PACKAGES = (
     "ca-certificates",
+    "docker.io",
     "iproute2",
     "openssh-server",
     "procps",
@@ -21,8 +22,26 @@ PACKAGES = (
 )
 # A host ends as a machine does: when its first process does.
 _POWER_OFF = "#!/bin/sh\nkill -TERM 1\n"
+# Docker Hub is the registry of the box; containers share the host's network.
+_DOCKER = """{
+  "registry-mirrors": ["http://172.31.0.1:5001"],
+  "iptables": false,
+  "bridge": "none",
+  "exec-opts": ["native.cgroupdriver=cgroupfs"]
+}
+"""
+# Debian's own asks for limits and control groups that a host of the box cannot have.
+_DOCKER_SERVICE = """#!/bin/sh
+[ "$1" = start ] || exit 0
+setsid dockerd >/var/log/dockerd.log 2>&1 </dev/null &
+for _ in $(seq 100); do
+    docker info >/dev/null 2>&1 && exit 0
+    sleep 0.1
+done
+exit 1
+"""
 _COMMANDS = ("shutdown", "poweroff", "halt")
-_VERSION = 2
+_VERSION = 4
 
 
 def cache() -> Path:
@@ -59,6 +78,11 @@ def _make(folder: Path, packages: tuple[str, ...]) -> None:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    (folder / "etc/docker").mkdir(parents=True, exist_ok=True)
+    (folder / "etc/docker/daemon.json").write_text(_DOCKER)
+    service = folder / "etc/init.d/docker"
+    service.write_text(_DOCKER_SERVICE)
+    service.chmod(0o755)
     for name in _COMMANDS:
         path = folder / "usr/sbin" / name
         path.write_text(_POWER_OFF)
@@ -66,4 +90,6 @@ def _make(folder: Path, packages: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    print(host_image())
+    from ec2box.registry import container_layer
+
+    print(host_image(), container_layer())

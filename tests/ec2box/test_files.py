@@ -1,0 +1,69 @@
+"""File mounts: the same bytes on every node, each sent as seldom as can be."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+from helpers import eventually
+
+import jupyter_cluster as jc
+from ec2box.bench import Bench
+
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+
+
+def digest(name: str) -> tuple[str, str]:
+    """The node's name and the digest of a file on it."""
+    time.sleep(0.3)
+    path = Path("~/data").expanduser() / name
+    return os.uname().nodename, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_all_nodes_have_the_same_bytes_and_gave_them_to_each_other(bench: Bench):
+    data = bench.folder / "data"
+    data.mkdir()
+    (data / "large").write_bytes(os.urandom(20_000_000))
+    (data / "no").write_text("stays here")
+    (data / ".gitignore").write_text("no\n")
+    types = {"worker": {"min_workers": 4}}
+    cluster = bench.up(
+        file_mounts={"~/data": str(data)},
+        rsync_filter=[".gitignore"],
+        available_node_types=types,
+        worker_setup_commands=["test ! -e ~/data/no"],
+    )
+    wait_ready(cluster, 4)
+    expected = hashlib.sha256((data / "large").read_bytes()).hexdigest()
+    found = dict(cluster.map(digest, ["large"] * 40))
+    assert set(found.values()) == {expected}
+    assert len(found) == 4
+    head = bench.head()
+    sent = bench.rig.run(head, "cat /sys/class/net/eth0/statistics/tx_bytes")
+    received = bench.rig.run(head, "cat /sys/class/net/eth0/statistics/rx_bytes")
+    assert int(sent) - int(received) < 3 * 20_000_000, "the head sent it to all by itself"
+
+
+def test_up_again_brings_changes_to_nodes_that_are_up(bench: Bench):
+    data = bench.folder / "data"
+    data.mkdir()
+    (data / "a").write_text("one")
+    changes = {"file_mounts": {"~/data": str(data)}, "max_workers": 1}
+    types = {"worker": {"min_workers": 1}}
+    path = bench.file(**changes, available_node_types=types)
+    bench.start(path)
+    cluster = jc.connect("posters")
+    wait_ready(cluster, 1)
+    first = list(cluster.map(digest, ["a"]))
+    (data / "a").write_text("two")
+    bench.start(path)
+    expected = hashlib.sha256(b"two").hexdigest()
+    eventually(lambda: list(cluster.map(digest, ["a"])) == [(first[0][0], expected)], 60)
+
+
+def wait_ready(cluster: jc.Cluster, count: int) -> None:
+    """Until so many nodes are ready."""
+    eventually(lambda: sum(row["state"] == "ready" for row in cluster.nodes()) >= count, 90)
