@@ -150,12 +150,12 @@ class Scaling:
             return
         if spent >= budget and not self.targets.closing:
             self.targets.closing = True
-            self.log(
-                "error", f"the budget of {budget:.2f} USD is used up: nothing more is launched"
-            )
+            why = f"the budget of {budget:.4g} USD is used up"
+            self.log("error", f"{why}: nothing more is launched, all nodes drain and end")
+            self.end([member.id for member in self.fleet.alive], why)
         elif spent >= 0.8 * budget and not self._budget_warned:
             self._budget_warned = True
-            self.log("warning", f"{spent:.2f} of the budget of {budget:.2f} USD are used")
+            self.log("warning", f"{spent:.4g} of the budget of {budget:.4g} USD are used")
 
     # -- launching ----------------------------------------------------------------------------
 

@@ -90,7 +90,7 @@ Rules = Any  # pathspec's own type takes parameters that differ between its vers
 
 
 def _rules(lines: Iterable[str]) -> Rules:
-    return pathspec.PathSpec.from_lines("gitwildmatch", lines)
+    return pathspec.GitIgnoreSpec.from_lines(lines)
 
 
 def _scan_folder(

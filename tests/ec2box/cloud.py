@@ -20,6 +20,8 @@ from moto.ec2 import ec2_backends
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState, StateReason
 from moto.iam import iam_backends
+from moto.iam.exceptions import NotFoundException as NoSuchEntity
+from moto.iam.models import IAMBackend
 from moto.ssm.models import Parameter, ssm_backends
 
 from ec2box.host import Host
@@ -151,6 +153,7 @@ class Cloud:
             (Instance, "terminate"),
             (Instance, "stop"),
             (Instance, "start"),
+            (IAMBackend, "remove_role_from_instance_profile"),
         ):
             setattr(owner, name, self._wrapped(getattr(owner, name), getattr(self, f"_{name}")))
 
@@ -182,6 +185,14 @@ class Cloud:
         for instance in made.instances:
             self._workers.submit(self._boot, instance)
         return made
+
+    def _remove_role_from_instance_profile(
+        self, original: Any, backend: Any, profile: str, role: str
+    ) -> None:
+        try:
+            original(backend, profile, role)
+        except ValueError:  # AWS's answer for a role that is not in the profile
+            raise NoSuchEntity(f"Role {role} is not in {profile}") from None
 
     def _all_reservations(self, original: Any, backend: Any, filters: Any = None) -> Any:
         found = original(backend, filters)

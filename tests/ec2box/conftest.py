@@ -31,7 +31,11 @@ def bench(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     for name, value in rig.environment.items():
         monkeypatch.setenv(name, value)
     made = Bench(rig, tmp_path)
+    log = rig.log.stat().st_size
     yield made
+    with rig.log.open() as file:
+        file.seek(log)
+        print("the box:", file.read()[-8000:])  # shown where the test has failed
     rig.no_faults()
     jc.shutdown()
     for entry in registry.entries():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -129,7 +130,8 @@ def life(provider: AwsProvider, public_key: str) -> None:
     provider.foundation.open_ssh("", "198.51.100.7")  # from a former address
     assert group
     provider.open_ssh()
-    provider.create_head(1.0)
+    provider.create_head(time.time())
+    assert provider.instances()
     provider.note("up-to-date", ["head"])
     provider.start_head()
     provider.release(lambda _text: None)

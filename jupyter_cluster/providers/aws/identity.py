@@ -74,7 +74,7 @@ class HeadRole:
                 self._iam(operation, **{key: self.name})
                 found.append(f"{kind} {self.name}")
             except ProviderError as error:
-                if code_of(error.__cause__ or error) not in ("NoSuchEntity", "AccessDenied"):
+                if code_of(error.__cause__ or error) != "NoSuchEntity":
                     raise
         return found
 
