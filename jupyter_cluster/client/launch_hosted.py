@@ -154,13 +154,17 @@ def open_place(place: Entry, config: ClusterConfig) -> HostProvider:
     if not (place.folder / "config.json").exists():
         write_private(place.folder / "config.json", config.model_dump_json(indent=1).encode())
     identity = place.identity()
-    hosts = host_provider(config, identity)
+    hosts = host_provider(config, _identity(place))
     if "owner" not in identity:
         place.write("cluster.json", {**identity, "owner": hosts.owner() or getpass.getuser()})
-        hosts = host_provider(config, place.identity())
+        hosts = host_provider(config, _identity(place))
     if not place.is_hosted:
         place.write(HOST_FILE, {})
     return hosts
+
+
+def _identity(place: Entry) -> dict[str, Any]:
+    return {**place.identity(), "folder": str(place.folder)}
 
 
 def _public_key(place: Entry, config: ClusterConfig) -> str:
@@ -332,7 +336,7 @@ def _kit(
 def end(place: Entry, progress: Progress) -> None:
     """End all hosts and delete what was made for the cluster; verified."""
     config = ClusterConfig.model_validate_json((place.folder / "config.json").read_text())
-    hosts = host_provider(config, place.identity())
+    hosts = host_provider(config, _identity(place))
     hosts.on_notice = progress
     if place.is_alive:
         progress("telling its head")

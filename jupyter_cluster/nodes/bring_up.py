@@ -29,7 +29,10 @@ Bring = Callable[[Node, Sequence[str]], None]
 _STATE = "state.json"
 _START_SECONDS = 60.0
 # For the watch on the host, which until now has counted from its boot.
-_SIGN_OF_LIFE = f"sudo -n mkdir -p -m 1777 {ALIVE_FOLDER} && touch {ALIVE}"
+# Hosts that were there before us have no watch, and maybe no sudo.
+_SIGN_OF_LIFE = (
+    f"{{ sudo -n mkdir -p -m 1777 {ALIVE_FOLDER} && touch {ALIVE}; }} 2>/dev/null || true"
+)
 _POLL_SECONDS = 0.1
 
 

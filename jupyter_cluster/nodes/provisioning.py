@@ -88,6 +88,7 @@ def main(folder: Path, head: str) -> None:
     os.dup2(2, 1)  # what anything else prints is for the log
     config = ClusterConfig.model_validate_json((folder / "config.json").read_text())
     identity = json.loads((folder / "cluster.json").read_text())
+    identity["folder"] = str(folder)
     provider = Workers(host_provider(config, identity), config, folder, head)
     server = Server(provider, config.node_types(), lambda text: _write(output, text))
     for line in sys.stdin:

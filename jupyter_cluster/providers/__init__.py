@@ -19,8 +19,8 @@ BUILT_IN = {
     "aws": "jupyter_cluster.providers.aws:AwsProvider",
     "local": "jupyter_cluster.providers.local:LocalProvider",
     "memory": "jupyter_cluster.providers.memory:MemoryProvider",
+    "ssh": "jupyter_cluster.nodes.existing:SshProvider",
 }
-NOT_YET = ("ssh",)
 
 
 def provider_names() -> tuple[str, ...]:
@@ -64,8 +64,6 @@ def _found() -> dict[str, EntryPoint]:
 
 def _unknown(name: str) -> str:
     known = ", ".join(provider_names())
-    if name in NOT_YET:
-        return f"provider.type {name}: this version does not have it yet; it has {known}"
     return (
         f"provider.type {name}: there is no such provider; there are {known}; another one comes "
         f"with a package that registers it under the entry point {GROUP}"

@@ -58,12 +58,6 @@ def test_a_registered_provider_does_not_replace_a_built_in_one(installed):
     assert provider_class("memory") is MemoryProvider
 
 
-@pytest.mark.parametrize("name", ["ssh"])
-def test_providers_that_are_still_to_come_say_so(name):
-    with pytest.raises(UsageError, match=f"{name}: this version does not have it yet; it has "):
-        provider_class(name)
-
-
 def test_an_unknown_name_lists_the_known_ones_and_the_entry_point():
     with pytest.raises(
         UsageError, match=r"azure: there is no such provider; .*local, memory.*entry"
