@@ -59,7 +59,7 @@ def start(
     hosts.prepare(_public_key(place, config), progress)
     head = _head(place, hosts, progress, deadline)
     _bring_up_head(place, config, hosts, head, progress, on_line, deadline, restart, setup)
-    write_private(place.folder / "config.json", config.model_dump_json(indent=1).encode())
+    write_private(place.folder / "config.json", config.as_json(with_secrets=True).encode())
     _await_answer(place, deadline)
 
 
@@ -152,7 +152,7 @@ def open_place(place: Entry, config: ClusterConfig) -> HostProvider:
     for path in (place.folder, place.folder / "logs"):
         path.mkdir(mode=0o700, exist_ok=True)
     if not (place.folder / "config.json").exists():
-        write_private(place.folder / "config.json", config.model_dump_json(indent=1).encode())
+        write_private(place.folder / "config.json", config.as_json(with_secrets=True).encode())
     identity = place.identity()
     hosts = host_provider(config, _identity(place))
     if "owner" not in identity:
@@ -281,7 +281,7 @@ def _own_registry(place: Entry, folder: str) -> str:
 def _is_changed(place: Entry, config: ClusterConfig) -> bool:
     """Whether a head that runs was started with another configuration."""
     before = (place.folder / "config.json").read_text()
-    return place.is_alive and before != config.model_dump_json(indent=1)
+    return place.is_alive and before != config.as_json(with_secrets=True)
 
 
 def _recipe(
@@ -325,7 +325,7 @@ def _kit(
         **kit,
         "ssh.key": key_path(place, config).read_bytes(),
         "cluster.json": json.dumps(place.identity()).encode(),
-        "config.json": config.model_dump_json(indent=1).encode(),
+        "config.json": config.as_json(with_secrets=False).encode(),
         "recipe.json": json.dumps(recipe).encode(),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
@@ -13,6 +14,7 @@ from jupyter_cluster.config._problems import KeyPath
 from jupyter_cluster.config._sections import (
     Amount,
     Auth,
+    AwsProvider,
     Count,
     Docker,
     Flag,
@@ -189,6 +191,22 @@ class ClusterConfig(Section):
         if isinstance(self.provider, LocalProvider):
             return replace(known, price=0.0, boot_seconds=LOCAL_BOOT_SECONDS)
         return known
+
+    def as_json(self, with_secrets: bool) -> str:
+        """To be read again by `model_validate_json`.
+
+        Parameters
+        ----------
+        with_secrets
+            With the credentials that the file names; then it is for its owner's eyes alone. A
+            cluster's head has a role of its own and gets none.
+        """
+        data = self.model_dump(mode="json")
+        if isinstance(self.provider, AwsProvider):
+            secrets = self.provider.aws_credentials.items()
+            kept = {name: value.get_secret_value() for name, value in secrets if with_secrets}
+            data["provider"]["aws_credentials"] = kept
+        return json.dumps(data, indent=1)
 
     def initialization(self, node_type: str) -> tuple[str, ...]:
         """Commands on a host of this type before its container is started."""

@@ -339,3 +339,18 @@ def test_a_registered_provider_is_known_and_checks_its_own_keys(
     assert isinstance(config, ClusterConfig)
     assert config.provider.model_extra == {"flavour": "big", "cloudwatch": 1}
     assert config.notices == ()
+
+
+def test_secrets_are_in_the_json_only_where_they_are_asked_for():
+    config = parse(
+        "cluster_name: a\n"
+        "provider:\n  type: aws\n"
+        "  aws_credentials: {aws_access_key_id: AKIA, aws_secret_access_key: SE}\n"
+        "available_node_types: {any: {node_config: {InstanceType: m5.large}}}\n"
+        "head_node_type: any\n"
+    )
+    again = ClusterConfig.model_validate_json(config.as_json(with_secrets=True))
+    assert again.as_json(with_secrets=True) == config.as_json(with_secrets=True)
+    assert again.provider.aws_credentials["aws_access_key_id"].get_secret_value() == "AKIA"
+    assert "AKIA" not in config.as_json(with_secrets=False)
+    assert "AKIA" not in repr(config)
