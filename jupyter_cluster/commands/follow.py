@@ -33,6 +33,11 @@ def panel(options: argparse.Namespace, console: Console) -> None:
     console.panel(running(options))
 
 
+def dashboard(options: argparse.Namespace, console: Console) -> None:
+    """The panel: Dask's own dashboard would be empty, since its scheduler runs no Dask tasks."""
+    panel(options, console)
+
+
 def logs(options: argparse.Namespace, console: Console) -> None:
     """What tasks have printed; of a single node also what setting it up has written."""
     if options.node and not options.json:

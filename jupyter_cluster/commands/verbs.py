@@ -304,6 +304,7 @@ VERBS = (
         _cluster,
         ("panel", "panel demo"),
     ),
+    Verb("dashboard", "follow", "the panel, by Ray's word for it", _cluster),
     Verb("cost", "reports", "what it costs", _report),
     Verb("list", "reports", "all clusters", _json),
     Verb("connect", "lifecycle", "take a cluster that runs", _connect, ("connect demo",)),

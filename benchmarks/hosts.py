@@ -1,0 +1,225 @@
+"""Launching and file mounts on hosts, beside plain ssh and rsync, on EC2 in a box.
+
+    bash scripts/test bench-hosts [ROUNDS]
+
+Everything runs on one machine, so figures are of software and not of networks; what counts is the
+ratio to the peer of the same run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ec2box.bench import Bench, ssh_key
+from ec2box.rig import Rig
+
+import jupyter_cluster as jc
+from jupyter_cluster.nodes import files
+from jupyter_cluster.nodes.bring_up import send_tree
+from jupyter_cluster.nodes.node import Node, folder_of
+from jupyter_cluster.nodes.packs import send_packs
+from jupyter_cluster.nodes.remote import files as remote_files
+from jupyter_cluster.nodes.ssh import HostKeys, Login, Ssh, wait_for
+from jupyter_cluster.nodes.swarm import Swarm
+from jupyter_cluster.trust import make_certificates
+
+SMALL_FILES, LARGE_BYTES, NODES = 5000, 200_000_000, 8
+_SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -q"
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long something takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+# -- up -------------------------------------------------------------------------------------------
+
+
+def measure_up(bench: Bench) -> dict[str, float]:
+    """From `up` to the first result, and the same SSH commands by themselves with `ssh`."""
+    commands: list[tuple[str, bytes, float]] = []
+    real = Ssh.try_to_run
+
+    def recorded(
+        self: Ssh, command: str, on_line: Any = None, source: Any = (), timeout: Any = None
+    ):
+        data = b"".join(source)
+        began = time.perf_counter()
+        result = real(self, command, on_line, [data] if data else (), timeout)
+        commands.append((command, data, time.perf_counter() - began))
+        return result
+
+    Ssh.try_to_run = recorded  # type: ignore[method-assign]
+    try:
+        up = seconds(lambda: bench.start(bench.file(max_workers=1)))
+    finally:
+        Ssh.try_to_run = real  # type: ignore[method-assign]
+    cluster = jc.connect("posters")
+    first = seconds(lambda: cluster.map(abs, [-1]).results())
+    again = seconds(lambda: cluster.map(abs, [-1]).results())
+    bench.end()
+    replayed = [row for row in commands if "setsid" not in row[0] and "head.json" not in row[0]]
+    with hosts(bench, 1) as ((address,), key):
+        words = [*_SSH.split(), "-i", str(key), f"ubuntu@{address}"]
+        subprocess.run([*words, "true"], check=True)
+        bare = sum(
+            seconds(
+                lambda c=command, d=data: subprocess.run([*words, c], input=d, capture_output=True)
+            )
+            for command, data, _took in replayed
+        )
+    return {
+        "up, s": up,
+        "of it in SSH commands, s": sum(took for *_, took in replayed),
+        "the same commands by ssh, s": bare,
+        "demand to first result on a new node, s": first,
+        "the next result, s": again,
+    }
+
+
+@contextmanager
+def hosts(bench: Bench, count: int) -> Iterator[tuple[list[str], Path]]:
+    """Bare hosts, and the key that they take."""
+    ec2 = bench.client()
+    private, public = ssh_key()
+    key = bench.folder / "bare.pem"
+    key.write_bytes(private)
+    key.chmod(0o600)
+    ec2.import_key_pair(KeyName="bare", PublicKeyMaterial=public)
+    group = ec2.create_security_group(GroupName="bare", Description="all inside")["GroupId"]
+    everything = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "172.31.0.0/16"}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[everything])
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    options = {"ImageId": image, "InstanceType": "m5.large", "SecurityGroupIds": [group]}
+    rows = ec2.run_instances(MinCount=count, MaxCount=count, KeyName="bare", **options)["Instances"]
+    addresses = [row["PrivateIpAddress"] for row in rows]
+    for address in addresses:
+        while subprocess.run(
+            [*_SSH.split(), "-i", str(key), f"ubuntu@{address}", "true"]
+        ).returncode:
+            time.sleep(0.1)
+    yield addresses, key
+    ec2.terminate_instances(InstanceIds=[row["InstanceId"] for row in rows])
+    ec2.delete_key_pair(KeyName="bare")
+    while bench.instances():
+        time.sleep(0.1)
+    ec2.delete_security_group(GroupId=group)
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+def write_data(folder: Path) -> dict[str, Path]:
+    """The two kinds of data."""
+    small, large = folder / "small", folder / "large"
+    for number in range(SMALL_FILES):
+        path = small / f"{number // 100}" / f"{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(1000))
+    large.mkdir()
+    (large / "one").write_bytes(os.urandom(LARGE_BYTES))
+    return {f"{SMALL_FILES} small files": small, f"{LARGE_BYTES // 10**6} MB": large}
+
+
+def measure_files(bench: Bench, name: str, data: Path) -> dict[str, float]:
+    """To one node and to eight; then again with nothing changed."""
+    with hosts(bench, NODES + 1) as (addresses, key):
+        nodes = [_node(address, key) for address in addresses]
+        tree = files.scan({"~/data": str(data)}, (), ())
+        bring = send_tree(tree)
+        paths = [f"{nodes[0].home}/data"]
+        one = seconds(lambda: bring(nodes[0], paths))
+        again = seconds(
+            lambda: send_tree(files.scan({"~/data": str(data)}, (), ()))(nodes[0], paths)
+        )
+        eight = _to_eight(nodes[1:], tree, paths)
+        rsync_one = seconds(lambda: _rsync(data, addresses[0], key))
+        rsync_again = seconds(lambda: _rsync(data, addresses[0], key))
+        with ThreadPoolExecutor(NODES) as threads:
+            rsync_eight = seconds(
+                lambda: list(threads.map(lambda a: _rsync(data, a, key), addresses[1:]))
+            )
+        for node in nodes:
+            node.ssh.close()
+    return {
+        f"{name} to one, s": one,
+        f"{name} to one by rsync, s": rsync_one,
+        f"{name} to eight, s": eight,
+        f"{name} to eight by rsync, s": rsync_eight,
+        f"{name}, nothing changed, s": again,
+        f"{name}, nothing changed, by rsync, s": rsync_again,
+    }
+
+
+def _node(address: str, key: Path) -> Node:
+    keys = HostKeys(key.parent / f"known-{time.time_ns()}")
+    ssh = wait_for(address, Login("ubuntu", key), address, keys, time.monotonic() + 30)
+    home, folder = folder_of(ssh, "bench")
+    node = Node(ssh, folder, home)
+    credentials = key.parent / "credentials"
+    if not credentials.exists():
+        make_certificates(credentials, "bench")
+    node.put({f"credentials/{p.name}": p.read_bytes() for p in credentials.iterdir()})
+    node.put_scripts()
+    return node
+
+
+def _to_eight(nodes: list[Node], tree: files.Tree, paths: list[str]) -> float:
+    """As a head does it, from the pack that it was sent."""
+    with tempfile.TemporaryDirectory() as name, open(Path(name) / "pack", "w+b") as pack:
+        for piece in files.pack(
+            tree, files.lacking(tree, {"packs": [], "files": {}, "applied": []})
+        ):
+            pack.write(piece)
+        pack.seek(0)
+        store = Path(name) / "store"
+        remote_files.take(str(store), pack)
+        bring = send_packs(store, Swarm())
+        with ThreadPoolExecutor(NODES) as threads:
+            return seconds(lambda: list(threads.map(lambda node: bring(node, paths), nodes)))
+
+
+def _rsync(data: Path, address: str, key: Path) -> None:
+    words = ["rsync", "-a", "-e", f"{_SSH} -i {key}", f"{data}/", f"ubuntu@{address}:rsync/"]
+    subprocess.run(words, check=True)
+
+
+def main(rounds: int) -> None:
+    """Measure and print medians."""
+    rig = Rig(Path(os.environ["EC2BOX_WHEELS"]))
+    os.environ.update(rig.environment)
+    found: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        data = write_data(Path(name) / "data")
+        for number in range(rounds):
+            folder = Path(name) / f"round-{number}"
+            folder.mkdir()
+            os.environ["JUPYTER_CLUSTER_HOME"] = str(folder / "registry")
+            bench = Bench(rig, folder)
+            rows = measure_up(bench)
+            for kind, path in data.items():
+                rows |= measure_files(bench, kind, path)
+            for what, took in rows.items():
+                found.setdefault(what, []).append(took)
+    rig.close()
+    for what, all_ in found.items():
+        low, high = min(all_), max(all_)
+        print(f"{what:<50} {statistics.median(all_):7.2f}  ({low:.2f} to {high:.2f})")
+    print(json.dumps({what: statistics.median(all_) for what, all_ in found.items()}))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
