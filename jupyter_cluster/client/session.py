@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -21,7 +22,11 @@ _current: Cluster | None = None
 
 
 def up(
-    config: str | Path | ClusterConfig | None = None, *, name: str | None = None, **options: Any
+    config: str | Path | ClusterConfig | None = None,
+    *,
+    name: str | None = None,
+    progress: Callable[[str], None] | None = None,
+    **options: Any,
 ) -> Cluster:
     """Start a cluster, or take the one that runs already; it becomes the cluster at hand.
 
@@ -31,6 +36,8 @@ def up(
         Path of a cluster YAML, or a `ClusterConfig`; None for a cluster on this machine.
     name
         Name of the cluster on this machine; ``local`` where none is given.
+    progress
+        Takes what is done next. Left out: on other hosts it is written to stderr.
     **options
         For a cluster on this machine: cpus, cpus_per_node, memory_bytes, max_workers,
         idle_timeout_minutes (see `jupyter_cluster.config.local_config`).
@@ -44,7 +51,23 @@ def up(
     ClusterError
         It did not start.
     """
-    return use(Cluster(launch.start(_configuration(config, name, options))))
+    chosen = _configuration(config, name, options)
+    return use(Cluster(launch.start(chosen, progress or _teller(chosen))))
+
+
+def _teller(config: ClusterConfig) -> Callable[[str], None]:
+    """On other hosts it takes a minute or more: say what is done, each thing once."""
+    if config.provider.type == "local":
+        return lambda _step: None
+    last = ""
+
+    def tell(step: str) -> None:
+        nonlocal last
+        if step != last:
+            print(f"{config.cluster_name}: {step}", file=sys.stderr, flush=True)
+            last = step
+
+    return tell
 
 
 def _configuration(

@@ -19,7 +19,9 @@ _SETTINGS = (
 )
 _INSTALL = (
     "if command -v apt-get >/dev/null; then sudo -n apt-get update -qq &&"
-    " sudo -n env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y {apt};"
+    # A host that has just booted may be at its own upgrades, which hold the lock.
+    " sudo -n env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y"
+    " -o DPkg::Lock::Timeout=300 {apt};"
     " elif command -v dnf >/dev/null; then sudo -n dnf install -q -y {dnf};"
     " else echo 'this image has neither apt-get nor dnf to install {engine} with' >&2; exit 1; fi"
 )

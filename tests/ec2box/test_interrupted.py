@@ -69,10 +69,10 @@ def test_the_next_up_goes_on_wherever_it_was_cut_off(bench: Bench, how: signal.S
     assert list(jc.connect("posters").map(abs, [-1, -2])) == [1, 2]
 
 
-@pytest.mark.parametrize("stage", ["key pair", "launching", "its head is booting", "Python 3"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_down_after_an_up_that_was_cut_off_leaves_nothing(bench: Bench, stage: str):
-    bench.rig.behave(hidden_seconds=3)
-    cut_off(bench.file(), stage, signal.SIGKILL)
+    bench.rig.behave(hidden_seconds=2)
+    cut_off(bench.file(head_setup_commands=["sleep 0.1"]), stage, signal.SIGKILL)
     bench.end()
     assert not bench.left_over()
 

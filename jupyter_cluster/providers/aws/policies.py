@@ -17,7 +17,14 @@ from jupyter_cluster.providers.aws import tags
 from jupyter_cluster.providers.aws.tags import Owner
 
 VERSION = "2012-10-17"
-_LAUNCHED_WITH = ("network-interface", "security-group", "subnet", "key-pair", "launch-template")
+_LAUNCHED_WITH = (
+    "network-interface",
+    "security-group",
+    "subnet",
+    "key-pair",
+    "launch-template",
+    "spot-instances-request",
+)
 
 
 def trust_policy() -> dict[str, Any]:

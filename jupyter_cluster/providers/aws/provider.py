@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,21 +14,17 @@ from jupyter_cluster.model import NodeState, NodeType
 from jupyter_cluster.providers.aws import images, preflight, prices, tags
 from jupyter_cluster.providers.aws.foundation import Foundation, Subnet
 from jupyter_cluster.providers.aws.identity import HeadRole
+from jupyter_cluster.providers.aws.instances import ALIVE, SETTLE_SECONDS, Instances
 from jupyter_cluster.providers.aws.kinds import Kind, kinds
 from jupyter_cluster.providers.aws.launching import ROOT_GB, Plan, client_token, run_arguments
-from jupyter_cluster.providers.aws.service import Service, code_of, service_of
+from jupyter_cluster.providers.aws.service import Service, service_of
 from jupyter_cluster.providers.aws.tags import HEAD, Owner
 from jupyter_cluster.providers.base import HEAD_NODE, HostProvider, Instance
 
-ALIVE = ("pending", "running", "stopping", "stopped")
 # How long a type that a zone had none of is left alone there, as AWS ParallelCluster does.
 ZONE_COOLDOWN = 600.0
-# New instances and profiles are not known everywhere at once.
-_SETTLE_SECONDS = 60.0
 _END_SECONDS = 300.0
 _POLL_SECONDS = 1.0
-# EC2 advises against larger requests (its "Troubleshoot API requests").
-_TERMINATE_BATCH = 100
 
 _STATES = {
     "pending": NodeState.BOOTING,
@@ -36,10 +32,6 @@ _STATES = {
     "stopping": NodeState.STOPPED,
     "stopped": NodeState.STOPPED,
 }
-
-
-def _batches(rows: list[str], size: int) -> Iterable[list[str]]:
-    return (rows[at : at + size] for at in range(0, len(rows), size))
 
 
 class AwsProvider(HostProvider):
@@ -73,8 +65,7 @@ class AwsProvider(HostProvider):
         self._estimated: set[str] = set()
         self._plans: dict[tuple[str, bool], Plan] = {}
         self._cooling: dict[tuple[str, str, bool], float] = {}
-        # What this process has launched, which EC2 may not show yet.
-        self._launched: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._ec2 = Instances(self.service, owner)
         self._lock = threading.Lock()
 
     @classmethod
@@ -229,7 +220,7 @@ class AwsProvider(HostProvider):
         labels[tags.EXPIRES] = tags.moment(noted + tags.EXPIRY_SECONDS)
         token = client_token(self._owner.id, str(noted), subnet.id, str(spot), *nodes)
         arguments = run_arguments(plan, subnet, nodes, labels, spot, token)
-        deadline = time.monotonic() + _SETTLE_SECONDS
+        deadline = time.monotonic() + SETTLE_SECONDS
         while True:
             try:
                 rows = self.service.ask("run_instances", **arguments)["Instances"]
@@ -239,31 +230,14 @@ class AwsProvider(HostProvider):
                 if "Instance Profile" not in str(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(_POLL_SECONDS)
-        for row in rows:
-            self._launched[row["InstanceId"]] = (time.monotonic(), row)
+        self._ec2.note_launched(rows)
         return len(rows)
 
     # -- looking ------------------------------------------------------------------------------
 
-    def rows(self) -> list[dict[str, Any]]:
-        """All instances of the cluster that are not terminated, as EC2 describes them."""
-        found = {
-            row["InstanceId"]: row
-            for reservation in self.service.pages(
-                "describe_instances", "Reservations", Filters=self._owner.filters()
-            )
-            for row in reservation["Instances"]
-        }
-        for name, (at, row) in list(self._launched.items()):
-            if name in found or time.monotonic() - at > _SETTLE_SECONDS:
-                del self._launched[name]
-            else:
-                found[name] = row
-        return [row for row in found.values() if row["State"]["Name"] in ALIVE]
-
     def instances(self) -> Sequence[Instance]:
         """See `Provider.instances`; the head is among them."""
-        return [self._instance(row) for row in self.rows()]
+        return [self._instance(row) for row in self._ec2.rows()]
 
     def _instance(self, row: Mapping[str, Any]) -> Instance:
         private = row.get("PrivateIpAddress", "")
@@ -298,23 +272,7 @@ class AwsProvider(HostProvider):
 
     def terminate(self, node_ids: Collection[str]) -> None:
         """See `Provider.terminate`."""
-        self._terminate([i.machine for i in self.instances() if i.node_id in node_ids])
-
-    def _terminate(self, machines: Iterable[str]) -> None:
-        """All in one call; where EC2 does not know one of them, each in its own."""
-        for batch in _batches(list(machines), _TERMINATE_BATCH):
-            try:
-                self.service.ask("terminate_instances", InstanceIds=batch)
-            except ProviderError as error:
-                if code_of(error.__cause__ or error) != "InvalidInstanceID.NotFound":
-                    raise
-                if len(batch) > 1:
-                    for machine in batch:
-                        self._terminate([machine])
-                elif batch[0] in self._launched:  # it exists and is not known everywhere yet
-                    raise
-            for machine in batch:
-                self._launched.pop(machine, None)
+        self._ec2.terminate([i.machine for i in self.instances() if i.node_id in node_ids])
 
     def start_head(self) -> None:
         """Start a head that has stopped; what its disk holds is there again."""
@@ -339,10 +297,10 @@ class AwsProvider(HostProvider):
         """
         progress("ending its instances")
         deadline = time.monotonic() + _END_SECONDS
-        while rows := self._not_terminated():
+        while rows := self._ec2.not_terminated():
             alive = [r["InstanceId"] for r in rows if r["State"]["Name"] in ALIVE]
             if alive:
-                self._terminate(alive)
+                self._ec2.terminate(alive)
             if time.monotonic() > deadline:
                 raise ProviderError(
                     f"instances are left: {', '.join(r['InstanceId'] for r in rows)}"
@@ -356,23 +314,11 @@ class AwsProvider(HostProvider):
         if left := self.left():
             raise ProviderError(f"of cluster {self._owner.name!r} there is left: {', '.join(left)}")
 
-    def _not_terminated(self) -> list[dict[str, Any]]:
-        states = (*ALIVE, "shutting-down")
-        found = {
-            row["InstanceId"]: row
-            for reservation in self.service.pages(
-                "describe_instances", "Reservations", Filters=self._owner.filters(*states)
-            )
-            for row in reservation["Instances"]
-        }
-        found |= {row["InstanceId"]: row for row in self.rows()}
-        return list(found.values())
-
     def left(self) -> list[str]:
         """What there is of this cluster in the account, for people."""
         volumes = self.service.ask("describe_volumes", Filters=self._owner.filters())["Volumes"]
         return [
-            *(f"instance {row['InstanceId']}" for row in self._not_terminated()),
+            *(f"instance {row['InstanceId']}" for row in self._ec2.not_terminated()),
             *(f"volume {row['VolumeId']}" for row in volumes if row["State"] != "deleting"),
             *self.foundation.left(),
             *(self.role.left() if self._provider.head_instance_profile is None else ()),

@@ -1,0 +1,76 @@
+"""The instances of a cluster as EC2 has them; what was launched a moment ago is not forgotten."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from jupyter_cluster.errors import ProviderError
+from jupyter_cluster.providers.aws.service import Service, code_of
+from jupyter_cluster.providers.aws.tags import Owner
+
+ALIVE = ("pending", "running", "stopping", "stopped")
+# New instances and profiles are not known everywhere at once.
+SETTLE_SECONDS = 60.0
+# EC2 advises against larger requests (its "Troubleshoot API requests").
+_TERMINATE_BATCH = 100
+
+
+class Instances:
+    """Found by their tags; rows are as boto3 describes them."""
+
+    def __init__(self, service: Service, owner: Owner) -> None:
+        self._service, self._owner = service, owner
+        # What this process has launched, which EC2 may not show yet.
+        self._launched: dict[str, tuple[float, dict[str, Any]]] = {}
+
+    def note_launched(self, rows: Iterable[dict[str, Any]]) -> None:
+        """These are there, whatever EC2 says about it in the next minute."""
+        for row in rows:
+            self._launched[row["InstanceId"]] = (time.monotonic(), row)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All instances of the cluster that are not terminated."""
+        found = self._described()
+        for name, (at, row) in list(self._launched.items()):
+            if name in found or time.monotonic() - at > SETTLE_SECONDS:
+                del self._launched[name]
+            else:
+                found[name] = row
+        return [row for row in found.values() if row["State"]["Name"] in ALIVE]
+
+    def not_terminated(self) -> list[dict[str, Any]]:
+        """The same with those that are shutting down."""
+        found = self._described(*ALIVE, "shutting-down")
+        found |= {row["InstanceId"]: row for row in self.rows()}
+        return list(found.values())
+
+    def _described(self, *states: str) -> dict[str, dict[str, Any]]:
+        pages = self._service.pages(
+            "describe_instances", "Reservations", Filters=self._owner.filters(*states)
+        )
+        return {row["InstanceId"]: row for reservation in pages for row in reservation["Instances"]}
+
+    def terminate(self, machines: list[str]) -> None:
+        """End these; all in one call, or where EC2 does not know one of them, each in its own.
+
+        Raises
+        ------
+        ProviderError
+            One could not be ended.
+        """
+        for at in range(0, len(machines), _TERMINATE_BATCH):
+            batch = machines[at : at + _TERMINATE_BATCH]
+            try:
+                self._service.ask("terminate_instances", InstanceIds=batch)
+            except ProviderError as error:
+                if code_of(error.__cause__ or error) != "InvalidInstanceID.NotFound":
+                    raise
+                if len(batch) > 1:
+                    for machine in batch:
+                        self.terminate([machine])
+                elif batch[0] in self._launched:  # it exists and is not known everywhere yet
+                    raise
+            for machine in batch:
+                self._launched.pop(machine, None)
