@@ -69,7 +69,7 @@ def _agreed(config: ClusterConfig, options: argparse.Namespace, console: Console
     for notice in notices:
         console.notice(notice)
     if options.tasks:
-        console.show(forecast_line(config, options.tasks))
+        console.show(forecast_line(config, options.tasks, types))
     is_free = config.provider.type == "local"
     return is_free or options.yes or console.ask(f"Start cluster {config.cluster_name!r}?")
 

@@ -61,15 +61,18 @@ def simulate(options: argparse.Namespace, console: Console) -> int:
     return UNFINISHED if result.unfinished else 0
 
 
-def forecast_line(config: ClusterConfig, tasks: Sequence[Tasks]) -> str:
-    """What a job would take and cost on a cluster, as one line."""
+def forecast_line(
+    config: ClusterConfig, tasks: Sequence[Tasks], node_types: dict[str, NodeType]
+) -> str:
+    """What a job would take and cost on a cluster of these node types, as one line."""
     work = [Batch(one.at, one.count, one.shape, Fixed(one.seconds)) for one in tasks]
-    result = run_simulation(_node_types(config), config.limits(), work)
+    result = run_simulation(node_types, config.limits(), work)
     what = " and ".join(map(str, tasks))
     if result.unfinished:
         return f"{what}: {result.unfinished:,} would not run: {'; '.join(result.why_unfinished)}"
     nodes = " and ".join(f"{n} × {name}" for name, n in result.most_nodes.items() if n)
-    cost = usd(result.cost) + (" at estimated prices" if _price_notes(config) else "")
+    is_guess = any(one.price is None for one in node_types.values())
+    cost = usd(result.cost) + (" at estimated prices" if is_guess else "")
     return f"{what}: about {precise_seconds(result.makespan)} and {cost}; {nodes}"
 
 

@@ -131,6 +131,7 @@ class Fleet:
     def ready(self, member: Member) -> None:
         """A node is up: learn how long that took."""
         member.seconds_up = time.time() - member.since
+        member.why = ""  # what it was at on its way is of no interest any more
         self.move(member, NodeState.READY)
         known = self.node_types.get(member.type)
         if known is not None:
