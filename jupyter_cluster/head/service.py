@@ -9,7 +9,6 @@ import logging
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from jupyter_cluster.head.inputs import InputStore
 from jupyter_cluster.head.job import Job
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.journal import Journal
+from jupyter_cluster.head.limits import change_limits
 from jupyter_cluster.head.lines import Lines
 from jupyter_cluster.head.metrics import SAMPLE_SECONDS, Metrics
 from jupyter_cluster.head.restore import restore
@@ -37,7 +37,7 @@ from jupyter_cluster.head.sessions import Sessions
 from jupyter_cluster.head.waiting import Place, why_waiting
 from jupyter_cluster.model import NodeType
 from jupyter_cluster.providers.base import Provider
-from jupyter_cluster.resources import CPU, Resources
+from jupyter_cluster.resources import CPU
 from jupyter_cluster.trust import Role, dask_security, server_context
 from jupyter_cluster.wire import Status
 
@@ -445,46 +445,10 @@ class Head:
         return max(named, key=lambda job: job.submitted)
 
     def scale(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Change limits and requested capacity while the cluster runs.
-
-        Parameters
-        ----------
-        wanted
-            Any of ``max_workers``, ``min_workers`` (a map by node type), and ``request`` (a list
-            of pairs of resources and count, which replaces the one before).
-        """
-        targets = self._targets
-        if "max_workers" in wanted:
-            limit = _count("max_workers", wanted["max_workers"])
-            targets.limits = replace(targets.limits, max_workers=limit)
-            self.diary.add("node", f"max_workers is {limit} from now on")
-            for type_ in list(self.fleet.node_types.values()):
-                if type_.max_workers < limit:
-                    self.fleet.node_types[type_.name] = replace(type_, max_workers=limit)
-        for name, count in wanted.get("min_workers", {}).items():
-            known = self.fleet.node_types.get(name)
-            if known is None:
-                types = ", ".join(self.fleet.node_types)
-                raise ClusterError(f"there is no node type {name!r}; there are: {types}")
-            minimum = _count(f"min_workers of {name}", count)
-            if minimum > min(known.max_workers, targets.limits.max_workers):
-                raise ClusterError(f"min_workers of {name} is more than max_workers")
-            self.fleet.node_types[name] = replace(known, min_workers=minimum)
-            self.diary.add("node", f"min_workers of {name} is {minimum} from now on")
-        if "request" in wanted:
-            try:
-                targets.requests = tuple(
-                    (Resources.of(shape), _count("count", count))
-                    for shape, count in wanted["request"]
-                )
-            except ValueError as error:
-                raise ClusterError(str(error)) from None
+        """Change limits and requested capacity while the cluster runs; see `change_limits`."""
+        answer = change_limits(wanted, self.fleet, self._targets, self.diary.add)
         self._on_demand()
-        return {
-            "max_workers": targets.limits.max_workers,
-            "min_workers": {n: t.min_workers for n, t in self.fleet.node_types.items()},
-            "request": [[shape.as_dict(), count] for shape, count in targets.requests],
-        }
+        return answer
 
 
 def _type_row(node_type: NodeType) -> dict[str, Any]:
@@ -496,12 +460,6 @@ def _type_row(node_type: NodeType) -> dict[str, Any]:
         "price": node_type.price,
         "boot_seconds": node_type.boot_seconds,
     }
-
-
-def _count(name: str, value: Any) -> int:
-    if not isinstance(value, int) or value < 0:
-        raise ClusterError(f"{name} must be a whole number from 0 on, not {value!r}")
-    return value
 
 
 def _read_piece(path: Path, offset: int, size: int) -> bytes:

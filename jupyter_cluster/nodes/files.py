@@ -14,6 +14,7 @@ import stat
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -179,8 +180,9 @@ def _members(tree: Tree, names: Iterable[str]) -> Iterator[bytes]:
         if goal.startswith("-> "):
             yield _header(name, 0, mode, 0, goal[3:])
             continue
-        yield _header(name, size, mode, path.stat().st_mtime)
-        yield from _content(path, size)
+        with path.open("rb", buffering=0) as file:
+            yield _header(name, size, mode, os.fstat(file.fileno()).st_mtime)
+            yield from _content(file, path, size)
 
 
 def _header(name: str, size: int, mode: int, mtime: float, link: str = "") -> bytes:
@@ -195,12 +197,11 @@ def _padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % _BLOCK)
 
 
-def _content(path: Path, size: int) -> Iterator[bytes]:
+def _content(file: FileIO, path: Path, size: int) -> Iterator[bytes]:
     left = size
-    with path.open("rb") as file:
-        while left > 0 and (data := file.read(min(left, _PIECE))):
-            left -= len(data)
-            yield data
-        if left or file.read(1):
-            raise SetupError(f"{path} has changed while it was sent; try again", "syncing-files")
+    while left > 0 and (data := file.read(min(left, _PIECE))):
+        left -= len(data)
+        yield data
+    if left or file.read(1):
+        raise SetupError(f"{path} has changed while it was sent; try again", "syncing-files")
     yield bytes(-size % _BLOCK)

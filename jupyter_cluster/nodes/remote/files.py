@@ -17,13 +17,13 @@ import hashlib
 import http.client
 import json
 import os
-import shutil
 import ssl
 import sys
 import tarfile
 from typing import Any, BinaryIO
 
 MANIFEST = ".jupyter-cluster-manifest"
+PIECE = 1 << 20
 
 
 def index_path(store: str) -> str:
@@ -98,24 +98,27 @@ def apply(store: str, roots: list[str]) -> None:
 
 def apply_pack(store: str, name: str, roots: list[str], index: dict[str, Any]) -> None:
     """Put the files of a pack in place, and take those away that are no more."""
-    with tarfile.open(os.path.join(store, name + ".tar")) as pack:
-        manifest = json.load(content(pack, pack.next()))
-        for path in sorted(set(index["files"]) - set(manifest["files"])):
-            remove(place(roots, path))
+    roots = [os.path.expanduser(root) for root in roots]
+    path = os.path.join(store, name + ".tar")
+    with open(path, "rb") as data, tarfile.open(path) as pack:
+        manifest = json.loads(content(data, pack.next()))
+        for gone in sorted(set(index["files"]) - set(manifest["files"])):
+            remove(place(roots, gone))
+        made: set[str] = set()
         for member in pack:
             if member.name != MANIFEST:
-                put(pack, member, place(roots, member.name))
+                put(data, member, place(roots, member.name), made)
         for target in manifest["folders"]:
             os.makedirs(place(roots, target), exist_ok=True)
         index["files"] = manifest["files"]
 
 
-def content(pack: tarfile.TarFile, member: tarfile.TarInfo | None) -> Any:
-    """A member as a file."""
-    file = pack.extractfile(member) if member else None
-    if file is None:
+def content(data: BinaryIO, member: tarfile.TarInfo | None, most: int = -1) -> bytes:
+    """What is in a member, from where it lies in the pack; at most so many bytes."""
+    if member is None or not member.isfile():
         raise ValueError("the pack has a member that is no file")
-    return file
+    data.seek(member.offset_data)
+    return data.read(member.size if most < 0 else min(member.size, most))
 
 
 def place(roots: list[str], name: str) -> str:
@@ -123,24 +126,53 @@ def place(roots: list[str], name: str) -> str:
     number, _, rest = name.partition("/")
     if ".." in rest.split("/"):
         raise ValueError(f"{name} leaves its target")
-    root = os.path.expanduser(roots[int(number)])
+    root = roots[int(number)]
     return os.path.join(root, rest) if rest else root
 
 
-def put(pack: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
-    """Write one file or link; who reads meanwhile sees the old one or the new one."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+def put(data: BinaryIO, member: tarfile.TarInfo, path: str, made: set[str]) -> None:
+    """Write one file or link; who reads a file that was there sees the old one or the new one."""
+    folder = os.path.dirname(path) or "."
+    if folder not in made:
+        os.makedirs(folder, exist_ok=True)
+        made.add(folder)
     if member.issym():
         if os.path.lexists(path):
             os.unlink(path)
         os.symlink(member.linkname, path)
         return
-    partial = path + ".jupyter-cluster-part"
-    with content(pack, member) as source, open(partial, "wb") as file:
-        shutil.copyfileobj(source, file, 1 << 20)
-    os.chmod(partial, member.mode)
-    os.utime(partial, (member.mtime, member.mtime))
-    os.replace(partial, path)
+    try:
+        write(data, member, path, os.O_EXCL)
+    except FileExistsError:
+        partial = path + ".jupyter-cluster-part"
+        write(data, member, partial, os.O_TRUNC)
+        os.replace(partial, path)
+
+
+def write(data: BinaryIO, member: tarfile.TarInfo, path: str, how: int) -> None:
+    """Write a member's content with its mode and time; a piece at a time, since it may be large."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
+    try:
+        piece = content(data, member, PIECE)
+        left = member.size - len(piece)
+        write_all(descriptor, piece)
+        while left:
+            piece = data.read(min(left, PIECE))
+            if not piece:
+                raise ValueError(f"{member.name} is cut off")
+            left -= len(piece)
+            write_all(descriptor, piece)
+        os.fchmod(descriptor, member.mode)
+        os.utime(descriptor, (member.mtime, member.mtime))
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, piece: bytes) -> None:
+    """A full disk takes a part, and refuses the next."""
+    written = os.write(descriptor, piece)
+    while written < len(piece):
+        written += os.write(descriptor, piece[written:])
 
 
 def remove(path: str) -> None:
