@@ -30,14 +30,22 @@ def test_two_clusters_at_once_know_nothing_of_each_other(bench: Bench):
 def test_two_owners_may_use_one_name_in_one_account(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path
 ):
+    iam = bench.client("iam")
+    iam.create_user(UserName="ada")
+    key = iam.create_access_key(UserName="ada")["AccessKey"]
     path = bench.file()
-    first, second = tmp_path / "registry", tmp_path / "of somebody else"
     bench.start(path)
-    monkeypatch.setenv("JUPYTER_CLUSTER_HOME", str(second))
-    bench.start(path)
-    assert len({tags_of(row)["id"] for row in bench.instances(kind="head")}) == 2
-    launch.end(entry("posters"))
-    monkeypatch.setenv("JUPYTER_CLUSTER_HOME", str(first))
+    with monkeypatch.context() as adas:
+        adas.setenv("JUPYTER_CLUSTER_HOME", str(tmp_path / "ada"))
+        adas.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        adas.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        bench.start(path)
+        heads = [tags_of(row) for row in bench.instances(kind="head")]
+        assert len({row["id"] for row in heads}) == 2
+        assert sorted(row["owner"].rpartition("/")[2] == "ada" for row in heads) == [False, True]
+        launch.end(entry("posters"))
+    iam.delete_access_key(UserName="ada", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName="ada")
     assert len(bench.instances(kind="head")) == 1
     assert jc.connect("posters").map(abs, [-3]).results() == [3]
 

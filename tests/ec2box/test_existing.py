@@ -55,6 +55,7 @@ def cluster_file(bench: Bench, hosts: list[str], key: str = "mine.pem"):
         f"""
 cluster_name: laboratory
 idle_timeout_minutes: 0.05
+setup_timeout_minutes: 0.5
 provider: {{type: ssh, head_ip: {hosts[0]}, worker_ips: [{", ".join(hosts[1:])}]}}
 auth: {{ssh_user: ubuntu, ssh_private_key: {bench.folder / key}}}
 max_workers: 2
