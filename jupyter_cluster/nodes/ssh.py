@@ -7,6 +7,7 @@ does not.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import threading
@@ -342,10 +343,22 @@ def connect(
     return Ssh(transport, address)
 
 
+class _Proxy(paramiko.ProxyCommand):
+    """The library's leaves its process unreaped and its pipes open."""
+
+    def close(self) -> None:
+        process: Any = self.process
+        process.terminate()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            with contextlib.suppress(OSError):
+                stream.close()
+        process.wait(CONNECT_SECONDS)
+
+
 def _socket(address: str, login: Login) -> Any:
     if login.proxy_command:
         command = login.proxy_command.replace("%h", address).replace("%p", str(login.port))
-        return paramiko.ProxyCommand(command.replace("%r", login.user))
+        return _Proxy(command.replace("%r", login.user))
     made = socket.create_connection((address, login.port), CONNECT_SECONDS)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
