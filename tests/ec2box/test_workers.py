@@ -89,8 +89,8 @@ def test_workers_whose_setup_fails_are_replaced_and_their_log_is_kept(bench: Ben
 
 @pytest.mark.timeout(300)  # each failure lets the type cool down for longer
 def test_no_more_are_launched_when_setup_fails_again_and_again(bench: Bench):
-    cluster = bench.up(max_workers=1, worker_setup_commands=["echo no >&2; exit 3"])
-    cluster.map(slow_square, range(3))
+    cluster = bench.up(worker_setup_commands=["echo no >&2; exit 3"])
+    cluster.map(slow_square, range(40))
     eventually(lambda: "no more of it are launched" in diary(cluster), 200)
     eventually(lambda: not bench.workers(), 30)
 
