@@ -153,7 +153,8 @@ def end(place: Entry, progress: Progress = _silent) -> None:
     if place.is_hosted:
         from jupyter_cluster.client import launch_hosted
 
-        launch_hosted.end(place, progress)
+        with _alone(place, progress):  # an `up` that goes on would launch what we have just ended
+            launch_hosted.end(place, progress)
     else:
         launch_local.end(place, progress)
     place.remove()

@@ -10,7 +10,7 @@ import contextlib
 import getpass
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from jupyter_cluster.nodes.bring_up import Recipe, bring_up, send_tree
 from jupyter_cluster.nodes.container import container_of
 from jupyter_cluster.nodes.node import Node, folder_of
 from jupyter_cluster.nodes.provisioning import host_provider
-from jupyter_cluster.nodes.python import PythonEnvironment, differences, environment_here
+from jupyter_cluster.nodes.python import differences, environment_here
 from jupyter_cluster.nodes.ssh import HostKeys, wait_for
 from jupyter_cluster.providers.base import HEAD_NODE, HostProvider, Instance
 from jupyter_cluster.resources import GPU, MEMORY
@@ -133,6 +133,8 @@ def _bring_up_head(
         recipe.restart = _is_changed(place, config) if restart is None else restart
         recipe.skip_start = restart is False
         recipe.skip_setup = not setup
+        for text in differences(recipe.environment) if setup and config.python.sync else ():
+            progress(text)
 
         def report(state: NodeState, text: str) -> None:
             progress(text)
@@ -292,18 +294,20 @@ def _recipe(
     deadline: float,
     progress: Progress,
 ) -> Recipe:
-    tree = files.scan(config.file_mounts, config.rsync_exclude, config.rsync_filter)
+    def bring_files(node: Node, paths: Sequence[str]) -> None:
+        # Looked at only now: who only connects has maybe no such files any more.
+        tree = files.scan(config.file_mounts, config.rsync_exclude, config.rsync_filter)
+        send_tree(tree, progress)(node, paths)
+
     environment = environment_here(config.python.sync)
-    for text in differences(environment) if config.python.sync else ():
-        progress(text)
     amounts = hosts.node_types(config.node_types())[config.head_node_type].resources
     container = container_of(
         config, config.head_node_type, True, amounts.get(GPU), amounts.get(MEMORY)
     )
     return Recipe(
-        kit=_kit(place, config, environment, tree.targets),
-        targets=tree.targets,
-        bring_files=send_tree(tree, progress),
+        kit=_kit(place, config),
+        targets=tuple(sorted(config.file_mounts)),
+        bring_files=bring_files,
         initialization=config.initialization(config.head_node_type),
         container=container,
         environment=environment,
@@ -315,18 +319,14 @@ def _recipe(
     )
 
 
-def _kit(
-    place: Entry, config: ClusterConfig, environment: PythonEnvironment, targets: tuple[str, ...]
-) -> dict[str, bytes]:
+def _kit(place: Entry, config: ClusterConfig) -> dict[str, bytes]:
     """The files of the cluster's folder on the head's host."""
     kit = {f"credentials/{name}": (place.credentials / name).read_bytes() for name in _CREDENTIALS}
-    recipe = {"targets": list(targets), "python": environment.version}
     return {
         **kit,
         "ssh.key": key_path(place, config).read_bytes(),
         "cluster.json": json.dumps(place.identity()).encode(),
         "config.json": config.as_json(with_secrets=False).encode(),
-        "recipe.json": json.dumps(recipe).encode(),
     }
 
 

@@ -193,6 +193,7 @@ def _make_environment(node: Node, recipe: Recipe, report: Report) -> None:
     with _stage("environment", NodeState.SETTING_UP, "uv", report):
         node.put(
             {
+                "environment/version": environment.version.encode(),
                 "environment/requirements.txt": "\n".join(environment.requirements).encode(),
                 f"environment/{environment.wheel_name}": environment.wheel,
             }

@@ -251,10 +251,9 @@ class Workers(Provider):
         credentials = self._folder / "credentials"
         kit = {f"credentials/{name}": (credentials / name).read_bytes() for name in _CREDENTIALS}
         kit["agent.json"] = json.dumps(options).encode()
-        recipe = json.loads((self._folder / "recipe.json").read_text())
         return Recipe(
             kit=kit,
-            targets=recipe["targets"],
+            targets=tuple(sorted(self._config.file_mounts)),
             bring_files=send_packs(self._folder / "mounts", self._swarm),
             initialization=self._config.initialization(instance.node_type),
             container=container_of(
@@ -274,14 +273,14 @@ _UNKNOWN = SettingUp(NodeState.CONNECTING, "")
 def read_environment(folder: Path) -> PythonEnvironment:
     """The Python environment as the head keeps it for its workers."""
     place = folder / "environment"
-    recipe = json.loads((folder / "recipe.json").read_text())
     try:
         wheel = next(place.glob("*.whl"))
         requirements = (place / "requirements.txt").read_text().split()
+        version = (place / "version").read_text()
     except (StopIteration, OSError) as error:
         raise SetupError(f"the head lacks the environment for its workers in {place}") from error
     return PythonEnvironment(
-        version=recipe["python"],
+        version=version,
         requirements=tuple(requirements),
         wheel_name=wheel.name,
         wheel=wheel.read_bytes(),

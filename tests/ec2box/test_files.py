@@ -43,8 +43,7 @@ def test_all_nodes_have_the_same_bytes_and_gave_them_to_each_other(bench: Bench)
     assert len(found) == 4
     head = bench.head()
     sent = bench.rig.run(head, "cat /sys/class/net/eth0/statistics/tx_bytes")
-    received = bench.rig.run(head, "cat /sys/class/net/eth0/statistics/rx_bytes")
-    assert int(sent) - int(received) < 3 * 20_000_000, "the head sent it to all by itself"
+    assert 20_000_000 < int(sent) < 3 * 20_000_000, "the head sent it to all by itself"
 
 
 def test_up_again_brings_changes_to_nodes_that_are_up(bench: Bench):
