@@ -24,33 +24,51 @@ def send_packs(store: Path, swarm: Swarm) -> Bring:
         packs = read_index(str(store))["packs"]
         if not packs:
             return
-        there = f"{node.folder}/mounts"
-        has = json.loads(node.script("files.py", "have", there))["packs"]
+        has = json.loads(node.script("files.py", "have", f"{node.folder}/mounts"))["packs"]
+        lacking = [store / f"{name}.tar" for name in packs if name not in has]
         roots = json.dumps(list(paths))
-        for name in packs:
-            if name not in has:
-                _bring_pack(node, store / f"{name}.tar", there, roots, swarm)
-        port = node.script("share.py", there, f"{node.folder}/credentials").strip()
-        swarm.join(f"{node.ssh.address}:{port}")
+        if sum(pack.stat().st_size for pack in lacking) < _SMALL_BYTES:
+            _take(node, lacking, roots)
+            _give_on(node, swarm)
+        else:
+            _bring_from_swarm(node, lacking, roots, swarm)
 
     return bring
 
 
-def _bring_pack(node: Node, pack: Path, there: str, roots: str, swarm: Swarm) -> None:
-    if pack.stat().st_size < _SMALL_BYTES:
-        node.script("files.py", "take", there, roots, source=_pieces(pack))
-        return
+def _bring_from_swarm(node: Node, packs: list[Path], roots: str, swarm: Swarm) -> None:
     while True:
+        # The place is free again only when this node gives on what it got: those who wait for a
+        # place come to it then, and not to the head once more.
         with swarm.source() as source:
-            if source == HEAD:
-                node.script("files.py", "take", there, roots, source=_pieces(pack))
-                return
-            words = (f"{node.folder}/credentials", source, pack.stem)
             try:
-                node.script("files.py", "fetch", there, roots, *words)
-                return
+                if source == HEAD:
+                    _take(node, packs, roots)
+                else:
+                    _fetch(node, packs, roots, source)
             except CommandError:
+                if source == HEAD:
+                    raise
                 swarm.leave(source)  # it has ended, or never had it: somebody else has
+            else:
+                _give_on(node, swarm)
+                return
+
+
+def _take(node: Node, packs: list[Path], roots: str) -> None:
+    for pack in packs:
+        node.script("files.py", "take", f"{node.folder}/mounts", roots, source=_pieces(pack))
+
+
+def _fetch(node: Node, packs: list[Path], roots: str, source: str) -> None:
+    for pack in packs:
+        words = (f"{node.folder}/credentials", source, pack.stem)
+        node.script("files.py", "fetch", f"{node.folder}/mounts", roots, *words)
+
+
+def _give_on(node: Node, swarm: Swarm) -> None:
+    port = node.script("share.py", f"{node.folder}/mounts", f"{node.folder}/credentials").strip()
+    swarm.join(f"{node.ssh.address}:{port}")
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
