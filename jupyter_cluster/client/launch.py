@@ -15,7 +15,7 @@ from jupyter_cluster.errors import RegistryError
 from jupyter_cluster.model import NodeType
 
 if TYPE_CHECKING:
-    from jupyter_cluster.providers.aws.leavings import Leavings
+    from jupyter_cluster.providers.aws.leavings import Leavings as Leavings  # for commands
 
 Progress = Callable[[str], None]
 

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from jupyter_cluster.client import hosts
+from jupyter_cluster.client import copying, hosts
 from jupyter_cluster.commands.console import Console
 from jupyter_cluster.commands.naming import running
 from jupyter_cluster.commands.views import counted
@@ -43,12 +43,13 @@ def submit(options: argparse.Namespace, console: Console) -> int:
 def rsync_up(options: argparse.Namespace, console: Console) -> None:
     """Copy files from here to a node."""
     with hosts.node_of(running(options), options.node) as node:
-        count = hosts.send(node, Path(options.source).expanduser(), options.target)
+        count = copying.send(node, Path(options.source).expanduser(), options.target)
     console.notice(f"{counted(count, 'file')} copied to {options.node}:{options.target}")
 
 
 def rsync_down(options: argparse.Namespace, console: Console) -> None:
     """Copy files from a node to here."""
     with hosts.node_of(running(options), options.node) as node:
-        count = hosts.receive(node, options.source, Path(options.target).expanduser())
+        target = Path(options.target).expanduser()
+        count = copying.receive(node, options.source, target, console.notice)
     console.notice(f"{counted(count, 'file')} copied to {options.target}")

@@ -191,6 +191,12 @@ def _copy(parser: argparse.ArgumentParser) -> None:
 
 def _gc(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--region", metavar="REGION", help="by default that of the AWS settings")
+    parser.add_argument(
+        "--stopped", action="store_true", help="also those whose stopped head may keep results"
+    )
+    parser.add_argument(
+        "--all-owners", action="store_true", help="also those that somebody else has made"
+    )
     _yes(parser)
     _json(parser)
 

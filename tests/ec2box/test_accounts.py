@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from helpers import eventually
 
 import jupyter_cluster as jc
 from ec2box.bench import Bench, ssh_key, tags_of
@@ -27,25 +30,29 @@ def test_two_clusters_at_once_know_nothing_of_each_other(bench: Bench):
     assert jc.connect("two").map(abs, [-3]).results() == [3]
 
 
-def test_two_owners_may_use_one_name_in_one_account(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path
-):
+@contextmanager
+def another_user(bench: Bench, environment: pytest.MonkeyPatch) -> Iterator[None]:
+    """Ada, who has keys of her own and a registry of her own."""
     iam = bench.client("iam")
     iam.create_user(UserName="ada")
     key = iam.create_access_key(UserName="ada")["AccessKey"]
+    environment.setenv("JUPYTER_CLUSTER_HOME", str(bench.folder / "ada"))
+    environment.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    environment.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    yield
+    iam.delete_access_key(UserName="ada", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName="ada")
+
+
+def test_two_owners_may_use_one_name_in_one_account(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     path = bench.file()
     bench.start(path)
-    with monkeypatch.context() as adas:
-        adas.setenv("JUPYTER_CLUSTER_HOME", str(tmp_path / "ada"))
-        adas.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
-        adas.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    with monkeypatch.context() as adas, another_user(bench, adas):
         bench.start(path)
         heads = [tags_of(row) for row in bench.instances(kind="head")]
         assert len({row["id"] for row in heads}) == 2
         assert sorted(row["owner"].rpartition("/")[2] == "ada" for row in heads) == [False, True]
         launch.end(entry("posters"))
-    iam.delete_access_key(UserName="ada", AccessKeyId=key["AccessKeyId"])
-    iam.delete_user(UserName="ada")
     assert len(bench.instances(kind="head")) == 1
     assert jc.connect("posters").map(abs, [-3]).results() == [3]
 
@@ -81,16 +88,44 @@ def test_a_host_key_that_has_changed_stops_everything(bench: Bench):
     known.unlink()
 
 
+def expire(bench: Bench) -> None:
+    """Nobody has looked after the head, nor after what it needs, for long."""
+    ec2 = bench.client()
+    groups = ec2.describe_security_groups()["SecurityGroups"]
+    names = [row["GroupId"] for row in groups if row["GroupName"] != "default"]
+    names += [row["KeyPairId"] for row in ec2.describe_key_pairs()["KeyPairs"]]
+    past = {"Key": "jupyter-cluster:expires", "Value": "2026-01-01T00:00:00Z"}
+    ec2.create_tags(Resources=[bench.head(), *names], Tags=[past])
+
+
 def test_what_a_lost_registry_has_left_is_found_and_ended_by_gc(bench: Bench):
     bench.start(bench.file())
     shutil.rmtree(entry("posters").folder)
     done = bench.command("gc", "--region", "us-west-1", "-y")
     assert "0 of nobody" in done.stderr, done.stderr
     head = bench.head()
-    bench.client().create_tags(
-        Resources=[head], Tags=[{"Key": "jupyter-cluster:expires", "Value": "2026-01-01T00:00:00Z"}]
-    )
+    expire(bench)
     done = bench.command("gc", "--region", "us-west-1", "-y")
     assert head in done.stdout
     assert "nothing of it is left" in done.stderr
+    assert not bench.left_over()
+
+
+def test_gc_leaves_alone_what_is_anothers_and_what_keeps_results(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    bench.start(bench.file())
+    head = bench.head()
+    shutil.rmtree(entry("posters").folder)
+    expire(bench)
+    with monkeypatch.context() as adas, another_user(bench, adas):
+        done = bench.command("gc", "--region", "us-west-1", "-y")
+        assert "1 of nobody" in done.stderr
+        assert "--all-owners" in done.stdout
+    bench.client().stop_instances(InstanceIds=[head])
+    eventually(lambda: bench.instances("stopped"))
+    done = bench.command("gc", "--region", "us-west-1", "-y")
+    assert "--stopped" in done.stdout
+    assert bench.head() == head
+    bench.command("gc", "--region", "us-west-1", "-y", "--stopped")
     assert not bench.left_over()

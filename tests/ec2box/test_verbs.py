@@ -52,10 +52,7 @@ def test_up_refuses_before_anything_is_made_what_cannot_be(bench: Bench):
 def test_commands_files_and_programs_on_the_head_and_on_nodes(bench: Bench):
     cluster = bench.up(max_workers=1)
     done = bench.command("exec", "posters", "echo it is $(hostname); exit 5")
-    assert (done.returncode, done.stdout) == (
-        5,
-        "it is ip-172-31-0-4\n",
-    ) or "it is ip-" in done.stdout
+    assert done.stdout.startswith("it is ip-172-31-")
     assert done.returncode == 5
 
     (bench.folder / "program.py").write_text(PROGRAM)
@@ -72,12 +69,14 @@ def test_commands_files_and_programs_on_the_head_and_on_nodes(bench: Bench):
     (folder / "below").mkdir(parents=True)
     (folder / "below" / "a b.txt").write_text("text")
     (folder / "big").write_bytes(os.urandom(3_000_000))
+    (folder / "link").symlink_to("below/a b.txt")
     done = bench.command("rsync-up", "posters", str(folder), "~/there")
-    assert "2 files copied" in done.stderr, done.stderr
+    assert "3 files copied" in done.stderr, done.stderr
     done = bench.command("rsync-down", "posters", "~/there", str(bench.folder / "back"))
-    assert "2 files copied" in done.stderr, done.stderr
+    assert "3 files copied" in done.stderr, done.stderr
     assert (bench.folder / "back" / "below" / "a b.txt").read_text() == "text"
     assert (bench.folder / "back" / "big").read_bytes() == (folder / "big").read_bytes()
+    assert str((bench.folder / "back" / "link").readlink()) == "below/a b.txt"
     bench.command("rsync-down", "posters", "~/there/below/a b.txt", str(bench.folder / "one.txt"))
     assert (bench.folder / "one.txt").read_text() == "text"
     done = bench.command("rsync-down", "posters", "~/nowhere", str(bench.folder / "x"))

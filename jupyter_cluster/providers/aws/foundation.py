@@ -255,5 +255,7 @@ def _subnet(row: dict[str, Any]) -> Subnet:
 
 
 def _tagged(kind: str, owner: Owner) -> dict[str, Any]:
-    named = {"Name": owner.label, **owner.tags()}
+    # Looked after until its instances, which renew that, are there.
+    expires = tags.moment(time.time() + tags.EXPIRY_SECONDS)
+    named = {"Name": owner.label, **owner.tags(), tags.EXPIRES: expires}
     return {"ResourceType": kind, "Tags": tags.as_list(named)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,7 @@ from jupyter_cluster.providers.aws.tags import Owner
 
 _OURS = [{"Name": "tag-key", "Values": [tags.ID]}]
 _GONE = ("terminated", "shutting-down")
+_STOPPED = ("stopping", "stopped")
 
 
 @dataclass
@@ -28,6 +30,11 @@ class Leavings:
         For people.
     expires : float
         Until when somebody has said to look after it, as a Unix time; 0 where nobody has.
+    is_own : bool
+        Whether the credentials of this environment are its owner's.
+    is_kept : bool
+        Whether its head has stopped: what a cluster does by itself when it is not used and keeps
+        results. It renews nothing then and is no orphan for that.
     """
 
     name: str
@@ -35,6 +42,8 @@ class Leavings:
     owner: str
     things: list[str] = field(default_factory=list)
     expires: float = 0.0
+    is_own: bool = False
+    is_kept: bool = False
 
     def is_expired(self, now: float) -> bool:
         """Whether nobody looks after it any more."""
@@ -48,20 +57,25 @@ class Leavings:
 def find(service: Service) -> list[Leavings]:
     """What clusters have in the region and account of a service."""
     found: dict[str, Leavings] = {}
+    caller = person(service.caller())
 
-    def add(row: Mapping[str, Any], thing: str) -> None:
+    def add(row: Mapping[str, Any], thing: str) -> Leavings:
         labels = tags.of(row)
+        owner = labels.get(tags.OWNER, "")
         one = found.setdefault(
-            labels[tags.ID],
-            Leavings(labels.get(tags.CLUSTER, ""), labels[tags.ID], labels.get(tags.OWNER, "")),
+            labels[tags.ID], Leavings(labels.get(tags.CLUSTER, ""), labels[tags.ID], owner)
         )
+        one.is_own = person(owner) == caller
         one.things.append(thing)
         one.expires = max(one.expires, _moment(labels.get(tags.EXPIRES, "")))
+        return one
 
     for reservation in service.pages("describe_instances", "Reservations", Filters=_OURS):
         for row in reservation["Instances"]:
-            if row["State"]["Name"] not in _GONE:
-                add(row, f"instance {row['InstanceId']} ({row['State']['Name']})")
+            state = row["State"]["Name"]
+            if state not in _GONE:
+                one = add(row, f"instance {row['InstanceId']} ({state})")
+                one.is_kept |= tags.of(row).get(tags.KIND) == tags.HEAD and state in _STOPPED
     for row in service.pages("describe_volumes", "Volumes", Filters=_OURS):
         if not row.get("Attachments"):
             add(row, f"volume {row['VolumeId']}")
@@ -70,6 +84,15 @@ def find(service: Service) -> list[Leavings]:
     for row in service.ask("describe_security_groups", Filters=_OURS)["SecurityGroups"]:
         add(row, f"security group {row['GroupId']}")
     return sorted(found.values(), key=lambda one: (one.name, one.id))
+
+
+def person(arn: str) -> str:
+    """An identity as a tag has it, without what changes from one session to the next. Pure.
+
+    boto3 names the sessions of a profile with a ``role_arn`` after the moment at which they began;
+    other names of sessions, as those of IAM Identity Center, tell people apart.
+    """
+    return re.sub(r"/botocore-session-\d+$", "", arn[: tags.MAX_VALUE])
 
 
 def _moment(text: str) -> float:

@@ -335,7 +335,8 @@ class AwsProvider(HostProvider):
                 one.name,
                 self._kind(one.name),
                 one.spot,
-                max(one.max_workers, one.name == self._config.head_node_type),
+                # The head's type may have no workers; the head itself is one of it.
+                max(one.max_workers, int(one.name == self._config.head_node_type)),
                 [subnet.zone for subnet in self._subnets(one.name)],
             )
             for one in types.values()
@@ -350,7 +351,7 @@ class AwsProvider(HostProvider):
 
     def owner(self) -> str:
         """The identity of the credentials."""
-        return str(self.service.ask("get_caller_identity", "sts")["Arn"])
+        return self.service.caller()
 
     def prepare(self, public_key: str, progress: Callable[[str], None]) -> None:
         """Make what instances need: security group, key pair, the head's role."""

@@ -109,6 +109,10 @@ class Service:
         client = self.client(service)
         return call(operation, lambda: getattr(client, operation)(**parameters))
 
+    def caller(self) -> str:
+        """The ARN of who these credentials are of."""
+        return str(self.ask("get_caller_identity", "sts")["Arn"])
+
     def pages(self, operation: str, key: str, service: str = "ec2", **parameters: Any) -> list[Any]:
         """All rows of an operation that answers in pages."""
         client = self.client(service)
