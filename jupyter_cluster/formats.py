@@ -11,6 +11,11 @@ def format_bytes(amount: float) -> str:
     return f"{amount:.0f} bytes"
 
 
+def as_sentence(text: str) -> str:
+    """A message as a sentence of its own: ``it is up`` becomes ``It is up.``"""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def format_seconds(seconds: float) -> str:
     """A duration for a person: ``0.4 s``, ``90 s``, ``14 min``, ``3.5 h``."""
     if seconds < 10:

@@ -24,6 +24,7 @@ from jupyter_cluster.client import registry
 
 pytestmark = pytest.mark.local
 
+GONE = "has ended: nothing of it runs any more"
 COMMAND = [sys.executable, "-m", "jupyter_cluster.cli"]
 YAML = """
 cluster_name: {name}
@@ -138,8 +139,32 @@ def test_logs_are_those_of_a_job_or_a_node(spoken: jc.Cluster, say: Callable[...
         "task 0 speaks",
         "task 1 speaks",
     }
-    node = spoken.nodes()[0]["id"]
-    assert {line.split("/")[0] for line in say("logs", "--node", node).splitlines()} <= {node}
+    written = {
+        node: say("logs", "--node", node).splitlines()
+        for node in {line["node"] for line in spoken.endpoint.get("logs")}
+    }
+    assert sum(map(len, written.values())) == len(say("logs").splitlines()) > 0
+    assert all(line.startswith(f"{node}/") for node, lines in written.items() for line in lines)
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_logs_of_a_node_that_never_was_are_an_error(
+    spoken: jc.Cluster, fail: Callable[..., tuple[int, str]], more: tuple[str, ...]
+) -> None:
+    code, said = fail("logs", "--node", "worker-99", *more)
+    assert (code, said.strip()) == (
+        1,
+        "jupyter-cluster: this cluster has no node 'worker-99' and never had one",
+    )
+
+
+@pytest.mark.parametrize("option", ["--restart-only", "--no-restart"])
+def test_what_up_could_leave_out_on_a_host_is_refused_here(
+    fail: Callable[..., tuple[int, str]], home: Path, option: str
+) -> None:
+    code, said = fail("up", "--name", "unmade", option)
+    assert code == 2
+    assert "cluster 'unmade' is on this machine" in said
 
 
 def test_monitor_shows_decisions_with_their_reasons(
@@ -366,7 +391,7 @@ def test_following_goes_on_after_the_head_was_killed_and_ends_with_the_cluster(h
         assert next_line(process, "max_workers is 3")
         cluster.down()
         _out, err = process.communicate(timeout=30)
-        assert (process.returncode, err) == (0, "Cluster 'short' has ended.\n")
+        assert (process.returncode, err) == (0, f"Cluster 'short' {GONE}.\n")
     jc.shutdown()
 
 

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from jupyter_cluster.client.absence import Absence
 from jupyter_cluster.client.channel import JobChannel, Part
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.tunnel import address_of
@@ -62,6 +63,7 @@ class Connection:
         self._connected = False
         self.connections = 0
         self._away_since = time.monotonic()
+        self._absence = Absence(entry)
         self._wake: asyncio.Event
         self._loop: asyncio.AbstractEventLoop
         started = threading.Event()
@@ -196,12 +198,12 @@ class Connection:
             if self._connected:
                 self._connected, self._away_since = False, time.monotonic()
             if not self._closed:
-                self._give_up_if_ended()
+                await self._give_up_if_for_good()
                 await asyncio.sleep(RECONNECT_SECONDS)
 
-    def _give_up_if_ended(self) -> None:
-        if not self._entry.is_alive:
-            self._fail(ConnectionLostError(f"cluster {self._entry.name!r} has ended"))
+    async def _give_up_if_for_good(self) -> None:
+        if reason := await asyncio.to_thread(self._absence.why_for_good):
+            self._fail(ConnectionLostError(reason))
 
     def _fail(self, error: ClusterError) -> None:
         with self.changed:
@@ -318,6 +320,7 @@ class Connection:
 
     def _on_welcome(self, cluster: str) -> None:
         self._connected = True
+        self._absence.is_over()
         self.connections += 1
 
     def _on_refused(self, text: str) -> None:

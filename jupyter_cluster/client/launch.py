@@ -9,15 +9,18 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from jupyter_cluster.client import launch_local
+from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry, entry
 from jupyter_cluster.config import ClusterConfig
-from jupyter_cluster.errors import RegistryError
-from jupyter_cluster.model import NodeType
+from jupyter_cluster.errors import ConnectionLostError, RegistryError, UsageError
+from jupyter_cluster.model import NodeState, NodeType
 
 if TYPE_CHECKING:
     from jupyter_cluster.providers.aws.leavings import Leavings as Leavings  # for commands
 
 Progress = Callable[[str], None]
+
+_ANSWER_SECONDS = 10.0
 
 
 def _silent(_text: str) -> None:
@@ -53,6 +56,8 @@ def start(
     ------
     RegistryError
         The name is in use by a cluster of another provider, or with another configuration.
+    UsageError
+        `restart` or `setup` is given for a cluster on this machine.
     ProviderError
         The head's machine could not be had or set up.
     ClusterError
@@ -62,6 +67,11 @@ def start(
     with _alone(place, progress):
         _check_place(place, config)
         if config.provider.type == "local":
+            if restart is not None or not setup:
+                raise UsageError(
+                    f"cluster {place.name!r} is on this machine: there is nothing that --no-restart"
+                    " or --restart-only could leave out; `down` and `up` start it anew"
+                )
             launch_local.start(place, config, progress)
         else:
             from jupyter_cluster.client import launch_hosted  # boto3 and paramiko: 0.3 s
@@ -116,6 +126,25 @@ def _check_place(place: Entry, config: ClusterConfig) -> None:
             f"cluster {place.name!r} is one on {before}, not on {config.provider.type}: take it"
             " down first, or use another cluster_name"
         )
+
+
+def is_up(place: Entry) -> bool:
+    """Whether a cluster runs: its head answers, or its provider says that its machine is on.
+
+    Raises
+    ------
+    ProviderError
+        The head does not answer, and its provider cannot be asked.
+    """
+    if not place.is_alive or not place.is_hosted:
+        return place.is_alive
+    try:
+        Endpoint(place, timeout=_ANSWER_SECONDS).get("status")
+        return True
+    except ConnectionLostError:
+        from jupyter_cluster.client import launch_hosted
+
+        return launch_hosted.head_state(place) not in (None, NodeState.STOPPED)
 
 
 def reach(place: Entry, progress: Progress = _silent) -> Entry:

@@ -68,6 +68,22 @@ def survey(config: ClusterConfig) -> tuple[dict[str, NodeType], list[str]]:
     return host_provider(config, {"name": config.cluster_name, "id": ""}).survey()
 
 
+def head_state(place: Entry) -> NodeState | None:
+    """What the provider says of the head's machine; None where there is none.
+
+    Raises
+    ------
+    ProviderError
+        It cannot be asked.
+    """
+    found = find_head(host_provider(_config_of(place), _identity(place)))
+    return None if found is None else found.state
+
+
+def _config_of(place: Entry) -> ClusterConfig:
+    return ClusterConfig.model_validate_json((place.folder / "config.json").read_text())
+
+
 def reach(place: Entry, progress: Progress) -> None:
     """Find the way to a head again: from another network, or where its machine was stopped.
 
@@ -81,7 +97,7 @@ def reach(place: Entry, progress: Progress) -> None:
         return
     except ConnectionLostError:
         progress("its head does not answer: looking for its machine")
-    config = ClusterConfig.model_validate_json((place.folder / "config.json").read_text())
+    config = _config_of(place)
     deadline = time.monotonic() + config.setup_timeout_minutes * 60
     hosts = open_place(place, config)
     hosts.on_notice = progress
@@ -335,8 +351,7 @@ def _kit(place: Entry, config: ClusterConfig) -> dict[str, bytes]:
 
 def end(place: Entry, progress: Progress) -> None:
     """End all hosts and delete what was made for the cluster; verified."""
-    config = ClusterConfig.model_validate_json((place.folder / "config.json").read_text())
-    hosts = host_provider(config, _identity(place))
+    hosts = host_provider(_config_of(place), _identity(place))
     hosts.on_notice = progress
     if place.is_alive:
         progress("telling its head")

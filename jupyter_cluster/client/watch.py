@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from jupyter_cluster.client.absence import Absence
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.tunnel import address_of
@@ -80,6 +81,7 @@ class Watch:
         self._pause = pause
         self._closed = threading.Event()
         self._heard = time.time()
+        self._absence = Absence(entry)
         self._taking = threading.Lock()
         self._connection: http.client.HTTPSConnection | None = None
         name = f"watch of {entry.name}"
@@ -118,9 +120,9 @@ class Watch:
             retry = min(LAST_RETRY_SECONDS, retry * 1.7)
 
     def _lost(self, error: Exception) -> None:
-        if not self._entry.is_alive:
+        if reason := self._absence.why_for_good():
             self.view.status = without_nodes(self.view.status)
-            self._turn(Contact.ENDED, "the cluster has ended")
+            self._turn(Contact.ENDED, reason)
         else:
             self._turn(Contact.LOST, str(error) or type(error).__name__, self._heard)
 
@@ -198,6 +200,7 @@ class Watch:
             self.view.status = news["status"]
             self.view.events.extend(e for e in news["events"] if e["number"] > event)
             self.view.samples.extend(s for s in news["samples"] if s["time"] > sample)
+        self._absence.is_over()
         self._turn(Contact.CONNECTED)
 
 

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
+from jupyter_cluster.client.absence import Absence
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.commands.console import Console
 from jupyter_cluster.commands.naming import running
 from jupyter_cluster.commands.views import clock
 from jupyter_cluster.errors import ConnectionLostError
+from jupyter_cluster.formats import as_sentence
 
 Row = dict[str, Any]
 
@@ -40,20 +42,17 @@ def dashboard(options: argparse.Namespace, console: Console) -> None:
 
 def logs(options: argparse.Namespace, console: Console) -> None:
     """What tasks have printed; of a single node also what setting it up has written."""
-    if options.node and not options.json:
-        _show_setup(running(options), options.node, console)
-    job = _job_id(running(options), options.job)
+    place = running(options)
+    if options.node:
+        setup = Endpoint(place).get(f"nodes/{quote(options.node, safe='')}/log")["text"]
+        for line in [] if options.json else setup.splitlines():
+            console.show(line)
+    job = _job_id(place, options.job)
 
     def is_wanted(row: Row) -> bool:
         return options.node in (None, row["node"]) and job in (None, row["job"])
 
     _show("logs", options, console, _output_line, is_wanted)
-
-
-def _show_setup(place: Entry, node: str, console: Console) -> None:
-    text = Endpoint(place).get(f"nodes/{quote(node, safe='')}/log")["text"]
-    for line in text.splitlines():
-        console.show(line)
 
 
 def _job_id(place: Entry, name: str | None) -> str | None:
@@ -79,18 +78,16 @@ def _show(
     is_wanted: Callable[[Row], bool],
 ) -> None:
     place = running(options)
-    rows = _following(place, what) if options.follow else iter(Endpoint(place).get(what))
-    for row in rows:
+    news = _following(place, what, console.notice) if options.follow else None
+    for row in news or Endpoint(place).get(what):
         if is_wanted(row):
             console.show(json.dumps(row) if options.json else as_line(row))
-    if options.follow:
-        console.notice(f"Cluster {place.name!r} has ended.")
 
 
-def _following(place: Entry, what: str) -> Iterator[Row]:
+def _following(place: Entry, what: str, notice: Callable[[str], None]) -> Iterator[Row]:
     """Rows as they come, until the cluster ends; a head that is started again is followed too."""
-    head, since, seen = Endpoint(place), 0, None
-    while place.is_alive:
+    head, since, seen, absence = Endpoint(place), 0, None, Absence(place)
+    while True:
         try:
             started = head.get("status")["started"]
             if started != seen and what == "logs":
@@ -99,5 +96,9 @@ def _following(place: Entry, what: str) -> Iterator[Row]:
             for row in head.get(what, since=since, wait=_NEWS_SECONDS):
                 since = row["number"]
                 yield row
+            absence.is_over()
         except ConnectionLostError:
+            if reason := absence.why_for_good():
+                notice(as_sentence(reason))
+                return
             time.sleep(_RETRY_SECONDS)

@@ -27,7 +27,7 @@ def up(options: argparse.Namespace, console: Console) -> Entry | None:
     for notice in config.notices:
         console.notice(notice)
     place = entry(config.cluster_name)
-    is_new = not place.is_alive
+    is_new = not launch.is_up(place)
     if is_new and not _agreed(config, options, console):
         console.show("Nothing was started.")
         return None

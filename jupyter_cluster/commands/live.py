@@ -9,7 +9,7 @@ from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.watch import Contact, View, Watch
 from jupyter_cluster.commands.tables import as_text
 from jupyter_cluster.commands.views import clock, status_parts
-from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.formats import as_sentence, format_seconds
 
 SHOWN_EVENTS = 8
 
@@ -48,7 +48,7 @@ def panel_text(view: View, name: str) -> str:
         ago = format_seconds(time.time() - view.since)
         parts.insert(0, f"Lost contact {ago} ago ({view.problem}); trying again, work goes on")
     elif view.contact is Contact.ENDED:
-        parts.insert(0, f"Cluster {name!r} has ended; this is its last state")
+        parts.insert(0, f"{as_sentence(view.problem)} This is its last state.")
     events = list(view.events)[-SHOWN_EVENTS:]
     lines = [f"{clock(e['time'])}  {e['kind']:<10}  {e['text']}" for e in events]
     return "\n".join([*parts, *lines])

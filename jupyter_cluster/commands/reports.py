@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
+from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry, entries
 from jupyter_cluster.commands.console import Console
 from jupyter_cluster.commands.naming import endpoint
@@ -20,6 +22,10 @@ from jupyter_cluster.commands.views import (
     sessions_table,
     status_parts,
 )
+from jupyter_cluster.errors import ConnectionLostError
+
+# How long `list` waits for a head on another host.
+_LIST_SECONDS = 5.0
 
 
 def _show(value: Any, options: argparse.Namespace, console: Console, *parts: str | Table) -> None:
@@ -87,16 +93,29 @@ def cost(options: argparse.Namespace, console: Console) -> None:
 
 
 def list(options: argparse.Namespace, console: Console) -> None:
-    """All clusters of the registry, from disk alone."""
-    rows = [_row(place) for place in entries()]
+    """All clusters of the registry; those with a head elsewhere are asked, all at once."""
+    places = entries()
+    with ThreadPoolExecutor(16) as threads:
+        rows = [*threads.map(_row, places)]
     nothing = f"There is no cluster; `{console.program} up` starts one."
     _show(rows, options, console, clusters_table(rows) if rows else nothing)
+
+
+def _state(place: Entry) -> str:
+    if not place.is_alive:
+        return "stopped"
+    if place.is_hosted:
+        try:
+            Endpoint(place, timeout=_LIST_SECONDS).get("status")
+        except ConnectionLostError:
+            return "no answer"
+    return "running"
 
 
 def _row(place: Entry) -> dict[str, Any]:
     return {
         "name": place.name,
-        "state": "running" if place.is_alive else "stopped",
+        "state": _state(place),
         "provider": place.read("config.json").get("provider", {}).get("type", ""),
         "created": place.read("cluster.json").get("created", 0.0),
         "folder": str(place.folder),

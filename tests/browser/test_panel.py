@@ -131,7 +131,7 @@ def test_down_ends_the_cluster_and_leaves_a_panel_that_says_so(
     page.get_by_role("button", name="down", exact=True).click()
     page.get_by_role("button", name="yes", exact=True).click()
     page.locator(".jc-static .jc-pill", has_text="ended").wait_for()
-    page.get_by_text("The cluster has ended, and nothing of it is left.").wait_for()
+    page.get_by_text("has ended: nothing of it runs any more.").wait_for()
     eventually(lambda: not registry.entry("doomed").exists)
     notebook.save()
     saved = json.loads(notebook.path.read_text())

@@ -13,7 +13,7 @@ from typing import Any
 
 from jupyter_cluster.client.watch import Contact, View
 from jupyter_cluster.commands.views import amount, counted, money, place_text, resources_text
-from jupyter_cluster.formats import format_bytes, format_seconds
+from jupyter_cluster.formats import as_sentence, format_bytes, format_seconds
 from jupyter_cluster.model import NodeState
 
 Row = Mapping[str, Any]
@@ -176,7 +176,7 @@ def nodes_table(view: View) -> str:
     if not nodes:
         why = "Nodes come when there is work."
         if view.contact is Contact.ENDED:
-            why = "The cluster has ended, and nothing of it is left."
+            why = as_sentence(view.problem)
         elif any(job["queued"] for job in status.get("jobs", [])):
             why = "One is being asked for."
         return _section("nodes", 0, _blank(f"No node is up. {why}"))
