@@ -32,6 +32,8 @@ logger = logging.getLogger("jupyter_cluster.head")
 
 # How long a node may take to hand over a piece of a large result.
 CALL_SECONDS = 10.0
+# A node says what it uses every 2 s; one that has missed five of these is out of contact.
+SILENT_LOOKS = 10
 
 
 class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
@@ -134,7 +136,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         link.address, link.pid, link.send, link.lost_since = worker, pid, send, None
         link.sent.clear()
         link.values.clear()
-        link.settled = False
+        link.settled, link.silent_looks = False, 0
         self._by_address[worker] = link
         self._forget_unknown(link, stored)
         for name in sessions:
@@ -202,7 +204,23 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
     def on_usage(self, worker: str, cpu: float, memory: int) -> None:
         """What a node's slots use."""
         if link := self._by_address.get(worker):
-            link.cpu, link.memory = cpu, memory
+            link.cpu, link.memory, link.silent_looks = cpu, memory, 0
+            if link.lost_since is not None:
+                link.lost_since = None
+                self._on_node(link)
+                self.plan()
+
+    def look_for_silence(self) -> None:
+        """Notice nodes whose connection is up while their machine hangs; called once a second.
+
+        Looks are counted and not seconds: a head that was busy itself has looked as seldom, and
+        must not take all its nodes for silent.
+        """
+        for link in list(self._by_address.values()):
+            link.silent_looks += 1
+            if link.silent_looks >= SILENT_LOOKS and link.lost_since is None:
+                link.lost_since = time.monotonic()
+                self._on_node(link)
 
     def on_notice(self, worker: str, when: str) -> None:
         """A node will be taken back by whom it is rented from."""

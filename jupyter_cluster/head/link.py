@@ -68,7 +68,9 @@ class NodeLink:
     reclaimed : bool
         It will be taken back; what it does not finish is no failure.
     lost_since : float or None
-        Since when there is no connection (monotonic clock).
+        Since when there is no connection, or nothing has come on it (monotonic clock).
+    silent_looks : int
+        How often the head has looked and nothing had come since the look before.
     idle_since : float
         Since when it has had nothing to do (Unix time).
     cpu, memory : float and int, or None
@@ -91,6 +93,7 @@ class NodeLink:
     reclaimed: bool = False
     settled: bool = False
     lost_since: float | None = None
+    silent_looks: int = 0
     idle_since: float = field(default_factory=time.time)
     reserved_for: str = ""
     cpu: float | None = None

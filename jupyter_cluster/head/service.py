@@ -296,6 +296,7 @@ class Head:
     async def _sample(self) -> None:
         while True:
             self.metrics.take(self.jobs, self.dispatcher)
+            self.dispatcher.look_for_silence()
             self.fleet.note_head()
             up = [link for link in self.dispatcher.nodes.values() if link.lost_since is None]
             busy = sum(link.busy_slots for link in up)

@@ -9,6 +9,7 @@ from helpers import eventually
 
 import jupyter_cluster as jc
 from ec2box.bench import Bench
+from jupyter_cluster.errors import ConnectionLostError
 
 pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
 
@@ -28,10 +29,16 @@ def test_an_unused_cluster_stops_with_its_results_and_connect_has_them(bench: Be
     assert jc.connect("posters").job("squares").results() == [0, 1, 4, 9, 16]
 
 
-def test_an_unused_cluster_without_results_ends_with_its_head(bench: Bench):
-    bench.start(bench.file(cluster_idle_timeout_minutes=0.05))
+def test_an_unused_cluster_without_results_ends_and_another_is_not_launched_unasked(bench: Bench):
+    path = bench.file(cluster_idle_timeout_minutes=0.05)
+    bench.start(path)
     jc.shutdown()
     eventually(lambda: not bench.instances(), 60)
+    assert "no answer" in bench.command("list").stdout
+    done = bench.command("up", str(path))
+    assert "USD per hour" in done.stdout
+    assert "Nobody can be asked here" in done.stderr
+    assert not bench.instances()
 
 
 def test_a_budget_ends_the_cluster_and_keeps_what_is_done(bench: Bench):
@@ -40,7 +47,8 @@ def test_a_budget_ends_the_cluster_and_keeps_what_is_done(bench: Bench):
     eventually(lambda: job.done > 3, 60)
     eventually(lambda: bench.instances("stopped"), 120)
     eventually(lambda: len(bench.instances()) == 1)
-    jc.shutdown()
+    with pytest.raises(ConnectionLostError, match="has stopped and keeps its results: `connect`"):
+        job.results()
 
 
 def test_a_worker_whose_setup_never_ends_is_ended_by_its_own_host(bench: Bench):

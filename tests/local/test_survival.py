@@ -156,6 +156,24 @@ def test_an_agent_that_is_killed_loses_nothing(cluster: jc.Cluster) -> None:
     assert any(f"{victim} has failed: its agent was ended by signal 9" in f for f in failures)
 
 
+def test_an_agent_that_hangs_is_out_of_contact_until_it_goes_on(cluster: jc.Cluster) -> None:
+    job = cluster.map(slowly, range(200))
+    eventually(lambda: job.done > 5)
+    [name, *_] = [row["id"] for row in cluster.nodes() if row["state"] == "ready"]
+
+    def state() -> str:
+        return next(row["state"] for row in cluster.nodes() if row["id"] == name)
+
+    agent = psutil.Process(pid_of(cluster, name))
+    agent.suspend()
+    try:
+        eventually(lambda: state() == "lost contact", 30)
+    finally:
+        agent.resume()
+    eventually(lambda: state() == "ready")
+    assert job.results(timeout=60) == [x * x for x in range(200)]
+
+
 def test_the_head_killed_in_a_job_of_500_comes_back_and_finishes_it(
     cluster: jc.Cluster, tmp_path: Path
 ) -> None:
