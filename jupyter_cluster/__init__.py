@@ -70,6 +70,17 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    """The page of clusters in a Jupyter server."""
+    return [{"module": "jupyter_cluster"}]
+
+
+def _load_jupyter_server_extension(app: Any) -> None:
+    from jupyter_cluster.server.extension import load
+
+    load(app)
+
+
 def load_ipython_extension(shell: Any) -> None:
     """``%load_ext jupyter_cluster``: the magic `%cluster`."""
     from jupyter_cluster.notebook.magics import load

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 FAILED, WRONG_USAGE = 1, 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -48,7 +49,7 @@ def _run(words: Sequence[str]) -> int:
     from jupyter_cluster.errors import ClusterError, UsageError
 
     try:
-        answer = run(parse(words), Terminal())
+        answer = run(parse(words), Terminal(serve=_serve))
         return answer if isinstance(answer, int) else 0
     except TextRequested as text:
         print(text)
@@ -56,6 +57,12 @@ def _run(words: Sequence[str]) -> int:
     except ClusterError as error:
         print(f"jupyter-cluster: {error}", file=sys.stderr)
         return WRONG_USAGE if isinstance(error, UsageError) else FAILED
+
+
+def _serve(*arguments: Any) -> None:
+    from jupyter_cluster.server.alone import serve
+
+    serve(*arguments)
 
 
 if __name__ == "__main__":

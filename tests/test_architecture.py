@@ -49,10 +49,12 @@ ALLOWED: dict[str, set[str]] = {
     "head": BASE | {"config", "autoscaler", "providers"},
     "client": BASE | {"config", "charts", "providers", "nodes"},
     "commands": BASE | {"config", "client", "demo", "simulator"},
-    "cli": BASE | {"commands"},
+    "cli": BASE | {"commands", "server"},
     "demo": BASE | {"config", "client", "charts"},
-    "notebook": BASE | {"config", "client", "commands", "charts"},
-    "__init__": {"_version", "client", "notebook"},
+    "panel": BASE | {"client", "commands", "charts"},
+    "notebook": BASE | {"config", "client", "commands", "charts", "panel"},
+    "server": BASE | {"client", "panel"},
+    "__init__": {"_version", "client", "notebook", "server"},
 }
 
 

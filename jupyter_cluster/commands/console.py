@@ -44,6 +44,10 @@ class Console(Protocol):
     def panel(self, place: Entry) -> None:
         """Show a running cluster live: in a notebook below the cell, in a terminal until Ctrl-C."""
 
+    def dashboard(self, place: Entry, port: int, browser: bool) -> None:
+        """A page of a running cluster: in a notebook that of its Jupyter server, where it has one;
+        in a terminal one on this machine until Ctrl-C, at a port (0: any), opened or not."""
+
     def step(self, text: str) -> AbstractContextManager[Step]:
         """Show that something is under way; a line of text is left when it has ended."""
 

@@ -36,8 +36,8 @@ def panel(options: argparse.Namespace, console: Console) -> None:
 
 
 def dashboard(options: argparse.Namespace, console: Console) -> None:
-    """The panel: Dask's own dashboard would be empty, since its scheduler runs no Dask tasks."""
-    panel(options, console)
+    """A page with what the panel shows; Dask's own would be empty: the head runs no Dask tasks."""
+    console.dashboard(running(options), options.port, not options.no_browser)
 
 
 def logs(options: argparse.Namespace, console: Console) -> None:

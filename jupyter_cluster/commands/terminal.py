@@ -19,12 +19,21 @@ if TYPE_CHECKING:
 
     from jupyter_cluster.client.registry import Entry
 
+Serve = Callable[["Entry", int, bool, Callable[[str], None]], None]
+
 
 class Terminal:
-    """Prints; uses rich for tables and live progress."""
+    """Prints; uses rich for tables and live progress.
 
-    def __init__(self, program: str = "jupyter-cluster") -> None:
+    Parameters
+    ----------
+    serve
+        Serves the page of a cluster, see `jupyter_cluster.server.alone`.
+    """
+
+    def __init__(self, program: str = "jupyter-cluster", serve: Serve | None = None) -> None:
         self.program = program
+        self._serve = serve
 
     def show(self, *parts: str | Table) -> None:
         for number, part in enumerate(parts):
@@ -46,6 +55,11 @@ class Terminal:
         from jupyter_cluster.commands.live import follow
 
         follow(place)
+
+    def dashboard(self, place: Entry, port: int, browser: bool) -> None:
+        if self._serve is None:
+            raise UsageError("there is no dashboard here")
+        self._serve(place, port, browser, self.show)
 
     @contextmanager
     def step(self, text: str) -> Iterator[Step]:

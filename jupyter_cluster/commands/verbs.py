@@ -189,6 +189,14 @@ def _copy(parser: argparse.ArgumentParser) -> None:
     _node(parser)
 
 
+def _dashboard(parser: argparse.ArgumentParser) -> None:
+    _cluster(parser)
+    parser.add_argument(
+        "--port", type=int, default=0, help="on this machine; by default any that is free"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="only show the address")
+
+
 def _gc(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--region", metavar="REGION", help="by default that of the AWS settings")
     parser.add_argument(
@@ -310,7 +318,13 @@ VERBS = (
         _cluster,
         ("panel", "panel demo"),
     ),
-    Verb("dashboard", "follow", "the panel, by Ray's word for it", _cluster),
+    Verb(
+        "dashboard",
+        "follow",
+        "a page with what the panel shows",
+        _dashboard,
+        ("dashboard", "dashboard palettes --port 8265 --no-browser"),
+    ),
     Verb("cost", "reports", "what it costs", _report),
     Verb("list", "reports", "all clusters", _json),
     Verb("connect", "lifecycle", "take a cluster that runs", _connect, ("connect demo",)),

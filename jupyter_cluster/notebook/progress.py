@@ -16,7 +16,16 @@ from jupyter_cluster.commands.console import Step, cannot_ask
 from jupyter_cluster.commands.tables import Table
 from jupyter_cluster.errors import UsageError
 from jupyter_cluster.formats import format_seconds
-from jupyter_cluster.notebook.reprs import HTML, TEXT, Bundle, bar_html, bundle, line_html
+from jupyter_cluster.notebook.jupyter_server import page_of
+from jupyter_cluster.notebook.reprs import (
+    HTML,
+    TEXT,
+    Bundle,
+    bar_html,
+    bundle,
+    line_html,
+    page_link,
+)
 
 PROGRAM = "%cluster"
 
@@ -52,6 +61,15 @@ class NotebookConsole:
                 " pip install 'jupyter-cluster[notebook]'"
             ) from error
         display(panel_of(place))
+
+    def dashboard(self, place: Entry, port: int, browser: bool) -> None:
+        if port or not browser:
+            raise UsageError("--port and --no-browser are for a terminal")
+        if path := page_of(place.name):
+            display(page_link(place.name, path), raw=True)
+        else:
+            self.notice("No Jupyter server here has pages of clusters; this is the panel.")
+            self.panel(place)
 
     @contextmanager
     def step(self, text: str) -> Iterator[Step]:

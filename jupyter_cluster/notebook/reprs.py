@@ -24,6 +24,13 @@ def bundle(*parts: str | Table) -> Bundle:
     return {TEXT: "\n".join(texts), HTML: f"<div>{html}</div>"}
 
 
+def page_link(cluster: str, path: str) -> Bundle:
+    """A link to a cluster's page on the Jupyter server."""
+    link = f'<a href="{escape(path)}" target="_blank" rel="noopener">{escape(path)}</a>'
+    said = f"The page of cluster {cluster!r} on this Jupyter server:"
+    return {TEXT: f"{said} {path}", HTML: f"<div>{escape(said)} {link}</div>"}
+
+
 def cluster_bundle(status: Mapping[str, Any]) -> Bundle:
     """A cluster, from the head's status."""
     return bundle(*status_parts(status))

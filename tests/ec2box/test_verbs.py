@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import time
+import urllib.request
 
 import pytest
 from helpers import eventually
@@ -118,12 +119,28 @@ def test_attach_is_a_real_terminal(bench: Bench):
     os.close(master)
 
 
+def page(cluster: str, wanted: str) -> str:
+    """The first piece of a cluster's page that has what is wanted, as a browser gets it."""
+    words = [sys.executable, "-m", "jupyter_cluster.cli", "dashboard", cluster, "--no-browser"]
+    reader = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with subprocess.Popen(words, text=True, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            with reader.open(process.stdout.readline().strip(), timeout=20) as answer:
+                stream = reader.open(f"{answer.url}stream", timeout=60)
+            with stream:
+                return next(text for line in stream if wanted in (text := line.decode()))
+        finally:
+            process.terminate()
+
+
 def test_workers_alone_are_ended_and_those_always_kept_stay(bench: Bench):
     types = {"worker": {"min_workers": 1}}
     cluster = bench.up(max_workers=2, available_node_types=types)
     cluster.map(abs, range(-4, 0)).results()
     eventually(lambda: any(row["state"] == "ready" for row in cluster.nodes()), 60)
     jc.shutdown()
+    assert "on aws" in page("posters", "worker-1 is ready")
     done = bench.command("down", "posters", "--workers-only", "--keep-min-workers")
     assert done.returncode == 0, done.stderr
     eventually(lambda: len(bench.workers("running")) == 1, 60)

@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 import uuid
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 from IPython.display import publish_display_data
@@ -20,13 +20,14 @@ from jupyter_cluster.client.watch import Contact, View, Watch
 from jupyter_cluster.commands.tables import as_text
 from jupyter_cluster.commands.views import status_parts
 from jupyter_cluster.errors import ClusterError
-from jupyter_cluster.notebook.panel import sections
-from jupyter_cluster.notebook.panel.chart import LiveChart, course, svg
+from jupyter_cluster.notebook.panel.chart import LiveChart
 from jupyter_cluster.notebook.panel.widget import Sections, on_click
 from jupyter_cluster.notebook.reprs import HTML, TEXT
+from jupyter_cluster.panel import sections
+from jupyter_cluster.panel.course import course, svg
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-_CSS = (Path(__file__).parent / "panel.css").read_text()
+_CSS = (files("jupyter_cluster.panel") / "panel.css").read_text()
 # How long the static form waits for a first look at the cluster.
 LOOK_SECONDS = 5.0
 # How long the end of a cluster waits for its panel; the watch looks at least every five seconds.

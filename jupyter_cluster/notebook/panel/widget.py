@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
-_HERE = Path(__file__).parent
+_HERE, _LOOKS = Path(__file__).parent, files("jupyter_cluster.panel")
 
 
 class Sections(anywidget.AnyWidget):
     """Shows sections of HTML, each a trait of its own, and sends what is clicked."""
 
-    _esm = (_HERE / "panel.js").read_text()
-    _css = (_HERE / "panel.css").read_text()
+    _esm = (_LOOKS / "morph.js").read_text() + (_HERE / "panel.js").read_text()
+    _css = (_LOOKS / "panel.css").read_text()
 
     sections = traitlets.List(traitlets.Unicode()).tag(sync=True)
     header = traitlets.Unicode("").tag(sync=True)

@@ -1,0 +1,61 @@
+"""What is sent to the browser. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from importlib.resources import files
+
+from jupyter_cluster.client.watch import View
+from jupyter_cluster.panel import sections
+from jupyter_cluster.panel.course import course, svg
+
+SECTIONS = ("header", "chart", "jobs", "nodes", "events")
+_LOOKS, _HERE = files("jupyter_cluster.panel"), files("jupyter_cluster.server")
+
+
+def assets() -> dict[str, tuple[str, str]]:
+    """The files of a page by their names: content type and text."""
+    script = (_LOOKS / "morph.js").read_text() + (_HERE / "page.js").read_text()
+    style = (_LOOKS / "panel.css").read_text() + (_HERE / "page.css").read_text()
+    return {"page.js": ("text/javascript", script), "page.css": ("text/css", style)}
+
+
+def parts(view: View, name: str, now: float) -> dict[str, str]:
+    """The sections of a cluster's page as HTML."""
+    return {
+        "header": sections.header(view, name, now),
+        "chart": svg(course(view), width=1150, height=220),
+        "jobs": sections.jobs_table(view, now),
+        "nodes": sections.nodes_table(view),
+        "events": sections.events_list(view),
+    }
+
+
+def cluster_page(name: str) -> str:
+    """The page of a cluster; its sections come over the stream."""
+    empty = "".join(
+        f'<div class="jc-{section}" data-section="{section}"></div>' for section in SECTIONS
+    )
+    return _document(name, f'{empty}<script type="module" src="page.js"></script>', "page.css")
+
+
+def clusters_page(names: Iterable[str]) -> str:
+    """A link to the page of each cluster."""
+    links = "".join(f'<li><a href="{escape(n)}/">{escape(n)}</a></li>' for n in names)
+    listed = (
+        f"<ul>{links}</ul>" if links else "<p>There is no cluster; <code>up</code> starts one.</p>"
+    )
+    return _document(
+        "Clusters", f'<div class="jc-title"><span class="jc-name">Clusters</span></div>{listed}'
+    )
+
+
+def _document(title: str, body: str, style: str = "") -> str:
+    link = f'<link rel="stylesheet" href="{style}">' if style else ""
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)} · '
+        'jupyter_cluster</title><link rel="icon" href="data:,">'
+        f'<meta name="viewport" content="width=device-width">{link}</head>'
+        f'<body><main class="jc-panel jc-static">{body}</main></body></html>'
+    )
