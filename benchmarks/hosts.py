@@ -35,6 +35,8 @@ from jupyter_cluster.nodes.swarm import Swarm
 from jupyter_cluster.trust import make_certificates
 
 SMALL_FILES, LARGE_BYTES, NODES = 5000, 200_000_000, 8
+# Thirty nodes on a network so slow that it, and not this machine, is what all wait for.
+MANY, SLOW_MEGABITS, SLOW_BYTES = 30, 40, 20_000_000
 _SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -q"
 
 
@@ -145,13 +147,10 @@ def measure_files(bench: Bench, name: str, data: Path) -> dict[str, float]:
         again = seconds(
             lambda: send_tree(files.scan({"~/data": str(data)}, (), ()))(nodes[0], paths)
         )
-        eight = _to_eight(nodes[1:], tree, paths)
+        eight = _to_all(nodes[1:], tree, paths)
         rsync_one = seconds(lambda: _rsync(data, addresses[0], key))
         rsync_again = seconds(lambda: _rsync(data, addresses[0], key))
-        with ThreadPoolExecutor(NODES) as threads:
-            rsync_eight = seconds(
-                lambda: list(threads.map(lambda a: _rsync(data, a, key), addresses[1:]))
-            )
+        rsync_eight = _rsync_all(data, addresses[1:], key)
         for node in nodes:
             node.ssh.close()
     return {
@@ -162,6 +161,26 @@ def measure_files(bench: Bench, name: str, data: Path) -> dict[str, float]:
         f"{name}, nothing changed, s": again,
         f"{name}, nothing changed, by rsync, s": rsync_again,
     }
+
+
+def measure_slow_network(bench: Bench, data: Path) -> dict[str, float]:
+    """To one node and to thirty, where each machine sends no more than so much a second."""
+    what = f"{SLOW_BYTES // 10**6} MB at {SLOW_MEGABITS} Mbit/s"
+    with hosts(bench, MANY + 1) as (addresses, key):
+        nodes = [_node(address, key) for address in addresses]
+        tree = files.scan({"~/data": str(data)}, (), ())
+        paths = [f"{nodes[0].home}/data"]
+        bench.rig.limit(SLOW_MEGABITS)
+        rows = {
+            f"{what} to one, s": _to_all(nodes[:1], tree, paths),
+            f"{what} to one by rsync, s": _rsync_all(data, addresses[:1], key),
+            f"{what} to thirty, s": _to_all(nodes[1:], tree, paths),
+            f"{what} to thirty by rsync, s": _rsync_all(data, addresses[1:], key),
+        }
+        bench.rig.limit(0)
+        for node in nodes:
+            node.ssh.close()
+    return rows
 
 
 def _node(address: str, key: Path) -> Node:
@@ -177,7 +196,7 @@ def _node(address: str, key: Path) -> Node:
     return node
 
 
-def _to_eight(nodes: list[Node], tree: files.Tree, paths: list[str]) -> float:
+def _to_all(nodes: list[Node], tree: files.Tree, paths: list[str]) -> float:
     """As a head does it, from the pack that it was sent."""
     with tempfile.TemporaryDirectory() as name, open(Path(name) / "pack", "w+b") as pack:
         for piece in files.pack(
@@ -188,8 +207,13 @@ def _to_eight(nodes: list[Node], tree: files.Tree, paths: list[str]) -> float:
         store = Path(name) / "store"
         remote_files.take(str(store), pack)
         bring = send_packs(store, Swarm())
-        with ThreadPoolExecutor(NODES) as threads:
+        with ThreadPoolExecutor(len(nodes)) as threads:
             return seconds(lambda: list(threads.map(lambda node: bring(node, paths), nodes)))
+
+
+def _rsync_all(data: Path, addresses: list[str], key: Path) -> float:
+    with ThreadPoolExecutor(len(addresses)) as threads:
+        return seconds(lambda: list(threads.map(lambda a: _rsync(data, a, key), addresses)))
 
 
 def _rsync(data: Path, address: str, key: Path) -> None:
@@ -204,6 +228,9 @@ def main(rounds: int) -> None:
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as name:
         data = write_data(Path(name) / "data")
+        slow = Path(name) / "slow"
+        slow.mkdir()
+        (slow / "one").write_bytes(os.urandom(SLOW_BYTES))
         for number in range(rounds):
             folder = Path(name) / f"round-{number}"
             folder.mkdir()
@@ -212,6 +239,7 @@ def main(rounds: int) -> None:
             rows = measure_up(bench)
             for kind, path in data.items():
                 rows |= measure_files(bench, kind, path)
+            rows |= measure_slow_network(bench, slow)
             for what, took in rows.items():
                 found.setdefault(what, []).append(took)
     rig.close()

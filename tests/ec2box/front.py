@@ -17,6 +17,7 @@ from typing import Any
 from moto import settings
 
 from ec2box.cloud import Cloud
+from ec2box.network import limit_gateway
 from ec2box.prices import answer_prices, answer_quota
 
 Start = Callable[[str, list[tuple[str, str]]], Any]
@@ -147,6 +148,11 @@ class Front:
     def do_behave(self, **options: float) -> None:
         for name, value in options.items():
             setattr(self._cloud, name, value)
+
+    def do_limit(self, megabits: float) -> None:
+        limit_gateway(megabits)
+        for host in self._cloud.hosts.values():
+            host.cable.limit(megabits)
 
     def do_power_cut(self, instance: str, then: str) -> None:
         self._cloud.power_cut(instance, then)

@@ -79,10 +79,27 @@ class Cable:
         """Pull it out, or in: nothing that is sent meanwhile arrives, and nobody is told."""
         ip(f"link set {self.device} {'up' if is_in else 'down'}")
 
+    def limit(self, megabits: float) -> None:
+        """How much the host sends at most, a second; 0 for as much as it can."""
+        _limit("eth0", megabits, "-n", self.namespace)
+
     def remove(self) -> None:
         """Take it away; what is gone already is no error."""
         for words in (("link", "del", self.device), ("netns", "del", self.namespace)):
             subprocess.run(["ip", *words], capture_output=True, check=False)
+
+
+def limit_gateway(megabits: float) -> None:
+    """How much all that is not on a host, as the tests, sends to hosts at most, a second."""
+    _limit(BRIDGE, megabits)
+
+
+def _limit(device: str, megabits: float, *where: str) -> None:
+    shape = ("tbf", "rate", f"{megabits}mbit", "burst", "64kb", "latency", "400ms")
+    change = (
+        ["replace", "dev", device, "root", *shape] if megabits else ["del", "dev", device, "root"]
+    )
+    subprocess.run(["tc", *where, "qdisc", *change], check=True, capture_output=True)
 
 
 def _hardware(address: str) -> str:

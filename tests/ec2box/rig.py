@@ -123,6 +123,13 @@ class Rig:
         """Let these pairs of addresses not hear one another; without any, all do again."""
         self._call("part", pairs=pairs)
 
+    def limit(self, megabits: float) -> None:
+        """How much each host that runs now sends at most, a second, and the tests to all hosts.
+
+        0 takes the limit away.
+        """
+        self._call("limit", megabits=megabits)
+
     def reclaim(self, instance: str, seconds: float) -> None:
         """Take a spot instance back: the notice now, the end so many seconds later."""
         self._call("reclaim", instance=instance, seconds=seconds)
