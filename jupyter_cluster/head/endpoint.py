@@ -68,48 +68,48 @@ class _Handler(RequestHandler):  # type: ignore[misc]
 
 class _Status(_Handler):
     def get(self) -> None:
-        self.reply(self.head.status())
+        self.reply(self.head.report.status())
 
 
 class _Nodes(_Handler):
     def get(self) -> None:
-        self.reply(self.head.nodes())
+        self.reply(self.head.report.nodes())
 
 
 class _NodeLog(_Handler):
     async def get(self, name: str) -> None:
-        self.reply({"text": await asyncio.to_thread(self.head.setup_log, name)})
+        self.reply({"text": await asyncio.to_thread(self.head.report.setup_log, name)})
 
 
 class _JobList(_Handler):
     def get(self) -> None:
-        self.reply(self.head.job_list())
+        self.reply(self.head.report.job_list())
 
 
 class _Job(_Handler):
     def get(self, name: str) -> None:
-        self.reply(self.head.job_info(self.head.find_job(name)))
+        self.reply(self.head.report.job_info(self.head.report.find_job(name)))
 
     def delete(self, name: str) -> None:
-        self.head.jobs.delete(self.head.find_job(name))
+        self.head.jobs.delete(self.head.report.find_job(name))
         self.reply({})
 
 
 class _Series(_Handler):
     def get(self, name: str) -> None:
-        self.reply(self.head.metrics.series(self.head.find_job(name)))
+        self.reply(self.head.metrics.series(self.head.report.find_job(name)))
 
 
 class _Cancel(_Handler):
     def post(self, name: str) -> None:
-        job = self.head.find_job(name)
+        job = self.head.report.find_job(name)
         self.head.jobs.cancel(job, None)
-        self.reply(self.head.job_info(job))
+        self.reply(self.head.report.job_info(job))
 
 
 class _Waiting(_Handler):
     def get(self, name: str) -> None:
-        self.reply({"text": self.head.why_waiting(self.head.find_job(name))})
+        self.reply({"text": self.head.report.why_waiting(self.head.report.find_job(name))})
 
 
 class _CellSessions(_Handler):
@@ -148,7 +148,7 @@ class _Stages(_Handler):
 
 class _Durations(_Handler):
     def get(self, name: str) -> None:
-        self.reply(self.head.find_job(name).durations.rows())
+        self.reply(self.head.report.find_job(name).durations.rows())
 
 
 class _Stream(_Handler):
@@ -164,7 +164,7 @@ class _Stream(_Handler):
                 samples = list(self.head.cluster_metrics.since(moment))
                 event = events[-1]["number"] if events else event
                 moment = samples[-1]["time"] if samples else moment
-                news = {"status": self.head.status(), "events": events, "samples": samples}
+                news = {"status": self.head.report.status(), "events": events, "samples": samples}
                 self.write(json.dumps(news) + "\n")
                 await self.flush()
                 await asyncio.sleep(pause)

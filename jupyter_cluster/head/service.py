@@ -23,19 +23,17 @@ from jupyter_cluster.head.dispatcher import Dispatcher
 from jupyter_cluster.head.endpoint import serve
 from jupyter_cluster.head.fleet import Fleet
 from jupyter_cluster.head.inputs import InputStore
-from jupyter_cluster.head.job import Job
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.journal import Journal
 from jupyter_cluster.head.limits import change_limits
 from jupyter_cluster.head.lines import Lines
 from jupyter_cluster.head.metrics import SAMPLE_SECONDS, Metrics
+from jupyter_cluster.head.report import Report
 from jupyter_cluster.head.restore import restore
 from jupyter_cluster.head.results import ON_HEAD, ResultStore
 from jupyter_cluster.head.scaling import Scaling, Targets
 from jupyter_cluster.head.scheduler import HeadScheduler
 from jupyter_cluster.head.sessions import Sessions
-from jupyter_cluster.head.waiting import Place, why_waiting
-from jupyter_cluster.model import NodeType
 from jupyter_cluster.providers.base import Provider
 from jupyter_cluster.resources import CPU
 from jupyter_cluster.trust import Role, dask_security, server_context
@@ -44,8 +42,6 @@ from jupyter_cluster.wire import Status
 logger = logging.getLogger("jupyter_cluster.head")
 
 # After a restart, how long to wait for the nodes before their work is given to others.
-# Of a node's set-up log the end is shown, where the reason of a failure is.
-SETUP_LOG_BYTES = 200_000
 SETTLE_SECONDS = 10.0
 
 MakeProvider = Callable[[Path, ClusterConfig, str], Provider]
@@ -68,7 +64,7 @@ class Head:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._ends_itself = False
-        self._started = time.time()
+        self.started = time.time()
         journal = self.journal = Journal(folder / "journal.sqlite", self._loop, self._on_problem)
         self.diary = Diary(journal)
         self.lines = Lines(folder / "logs" / "tasks.log")
@@ -100,6 +96,7 @@ class Head:
         )
         self.dispatcher.use(self.jobs)
         self.sessions = Sessions(identity["id"], self.jobs, self.read_stored)
+        self.report = Report(self)
         self._scaling: Scaling | None = None
 
     # -- its life -----------------------------------------------------------------------------
@@ -164,7 +161,7 @@ class Head:
     def _announce(self, scheduler: str, port: int) -> None:
         path = self.folder / "head.json"
         endpoint = f"https://{self._address}:{port}"
-        content = {"scheduler": scheduler, "endpoint": endpoint, "started": self._started}
+        content = {"scheduler": scheduler, "endpoint": endpoint, "started": self.started}
         path.with_suffix(".part").write_text(json.dumps(content))
         path.with_suffix(".part").replace(path)
 
@@ -315,7 +312,7 @@ class Head:
                 self.end_session(session.name, unused_text(allowed), is_known=False)
             if any(job.unfinished for job in self.jobs.by_id.values()):
                 last_task = time.time()
-            if self._targets.closing and not self.fleet.alive:
+            if self.targets.closing and not self.fleet.alive:
                 self.end("the budget is used up and all nodes have ended", by_itself=True)
                 return
             if time.time() - max(last_task, self.sessions.last_activity) > allowed:
@@ -354,113 +351,29 @@ class Head:
         self.cell_sessions.ended(name, why, is_known)
         self.dispatcher.plan()
 
-    # -- status and control -------------------------------------------------------------------
-
-    def status(self) -> dict[str, Any]:
-        """The cluster at a glance."""
-        nodes = self.nodes()
-        return {
-            "version": 1,
-            "cluster": self.identity["name"],
-            "id": self.identity["id"],
-            "provider": self.config.provider.type,
-            "state": "ending" if self._ended.is_set() else "running",
-            "started": self._started,
-            "nodes": nodes,
-            "max_workers": self._targets.limits.max_workers,
-            "node_types": [_type_row(one) for one in self.fleet.node_types.values()],
-            "jobs": self.job_list(),
-            "cost": self.fleet.cost(),
-            "infeasible": list(self._scaling.infeasible) if self._scaling else [],
-            "problem": self.journal.problem,
-            "clients": self.sessions.count,
-            "idle_timeout_minutes": self.config.cluster_idle_timeout_minutes,
-        }
+    # -- control ------------------------------------------------------------------------------
 
     @property
-    def _targets(self) -> Targets:
+    def targets(self) -> Targets:
+        """What a user may change while it runs."""
         assert self._scaling is not None
         return self._scaling.targets
 
-    def nodes(self) -> list[dict[str, Any]]:
-        """A row for each node that is not gone."""
-        return list(self.fleet.describe(self.dispatcher.nodes))
+    @property
+    def infeasible(self) -> tuple[str, ...]:
+        """Why there are tasks that no node can hold."""
+        return self._scaling.infeasible if self._scaling else ()
 
-    def setup_log(self, node: str) -> str:
-        """What setting a node up has written, of late; empty where there was nothing to set up.
-
-        Raises
-        ------
-        ClusterError
-            The cluster never had such a node.
-        """
-        if node not in self.fleet.members:
-            raise ClusterError(f"this cluster has no node {node!r} and never had one")
-        try:
-            with (self.folder / "logs" / f"{node}.log").open("rb") as file:
-                file.seek(max(0, file.seek(0, 2) - SETUP_LOG_BYTES))
-                return file.read().decode(errors="replace")
-        except FileNotFoundError:
-            return ""
-
-    def job_list(self) -> list[dict[str, Any]]:
-        """A row for each job, values that were put left out."""
-        return [self.job_info(j) for j in self.jobs.by_id.values() if j.spec.kind != "put"]
-
-    def job_info(self, job: Job) -> dict[str, Any]:
-        """A job with its rate."""
-        rate = self.metrics.rate(job) if not job.finished else None
-        row = {**job.info().as_dict(), "rate": rate, "kind": job.spec.kind}
-        if job.is_cell:
-            spec = job.spec
-            row |= {"session": spec.session, "nodes": spec.nodes, "outs": spec.outs}
-            row["values"] = spec.values
-        return row
-
-    def why_waiting(self, job: Job) -> str:
-        """What the next task of a job waits for; empty where none waits."""
-        problems = self._scaling.infeasible if self._scaling else ()
-        place = Place(
-            self.dispatcher.nodes.values(),
-            self.fleet.alive,
-            self.fleet.node_types,
-            self._targets.limits,
-            problems,
-        )
-        return why_waiting(job, place)
-
-    def find_job(self, name: str) -> Job:
-        """A job by its id or its name; the newest of that name.
-
-        Raises
-        ------
-        JobError
-            There is none; the message names those that there are.
-        """
-        if name in self.jobs.by_id:
-            return self.jobs.by_id[name]
-        named = [job for job in self.jobs.by_id.values() if job.spec.name == name]
-        if not named:
-            known = ", ".join(sorted({j["name"] for j in self.job_list()})) or "none"
-            raise JobError(f"there is no job {name!r}; there are: {known}")
-        return max(named, key=lambda job: job.submitted)
+    @property
+    def is_ending(self) -> bool:
+        """Whether it ends its nodes and itself."""
+        return self._ended.is_set()
 
     def scale(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Change limits and requested capacity while the cluster runs; see `change_limits`."""
-        answer = change_limits(wanted, self.fleet, self._targets, self.diary.add)
+        answer = change_limits(wanted, self.fleet, self.targets, self.diary.add)
         self._on_demand()
         return answer
-
-
-def _type_row(node_type: NodeType) -> dict[str, Any]:
-    return {
-        "name": node_type.name,
-        "resources": node_type.resources.as_dict(),
-        "min_workers": node_type.min_workers,
-        "max_workers": node_type.max_workers,
-        "price": node_type.price,
-        "boot_seconds": node_type.boot_seconds,
-    }
 
 
 def _read_piece(path: Path, offset: int, size: int) -> bytes:
