@@ -38,7 +38,8 @@ def test_workers_whose_head_is_gone_for_good_end_themselves(bench: Bench):
     cluster.map(slow_square, range(4)).results()
     assert bench.workers()
     bench.rig.power_cut(bench.head(), "terminated")
-    eventually(lambda: not bench.workers(), 40)
+    # Half a minute until TCP gives the connection up, then the grace period.
+    eventually(lambda: not bench.workers(), 120)
     with pytest.raises(ClusterError, match="head of cluster 'posters' is gone"):
         jc.connect("posters")
 
