@@ -146,8 +146,8 @@ def _unpack(
 
 def _inside(target: Path, name: str) -> Path:
     path = target / name
-    home = target.resolve()
-    if ".." in Path(name).parts or not path.parent.resolve().is_relative_to(home):
+    folder = target if path == target else path.parent
+    if ".." in Path(name).parts or not folder.resolve().is_relative_to(target.resolve()):
         raise ClusterError(f"the node sends {name}, which would be written outside of {target}")
     return path
 

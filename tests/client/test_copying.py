@@ -34,7 +34,8 @@ SYMLINK, FOLDER = {"type": tarfile.SYMTYPE}, {"type": tarfile.DIRTYPE}
 def test_folders_links_and_second_names_arrive(tmp_path: Path) -> None:
     said: list[str] = []
     tar = archive(
-        ("empty", b"", FOLDER),
+        (".", b"", FOLDER),
+        ("./empty", b"", FOLDER),
         ("latest", b"", SYMLINK | {"linkname": "runs/1"}),
         ("runs/1", b"one", {}),
         ("runs/same", b"", {"type": tarfile.LNKTYPE, "linkname": "runs/1"}),
