@@ -63,7 +63,7 @@ class Head:
         self.identity = identity
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
-        self._ends_itself = False
+        self._ends_itself = self._leaves_nodes = False
         self.started = time.time()
         journal = self.journal = Journal(folder / "journal.sqlite", self._loop, self._on_problem)
         self.diary = Diary(journal)
@@ -105,6 +105,7 @@ class Head:
         """Until the cluster is ended."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._ended.set)
+        self._loop.add_signal_handler(signal.SIGHUP, self._leave)
         if lifeline is not None:
             self._loop.add_reader(lifeline, self._on_lifeline, lifeline)
         configure_dask()
@@ -139,12 +140,18 @@ class Head:
             for task in tasks:
                 task.cancel()
             server.stop()
-            await self._end_nodes(provider)
+            if not self._leaves_nodes:
+                await self._end_nodes(provider)
         self.journal.close()
         if self._ends_itself:
             keep = any(job.spec.kind != "put" for job in self.jobs.by_id.values())
             await asyncio.to_thread(provider.end_head, keep)
         provider.close()
+
+    def _leave(self) -> None:
+        """Another head follows in a moment: nodes work on and find it at the same address."""
+        self._leaves_nodes = True
+        self._ended.set()
 
     def _on_lifeline(self, lifeline: int) -> None:
         self._loop.remove_reader(lifeline)

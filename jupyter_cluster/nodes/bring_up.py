@@ -220,7 +220,7 @@ def _make_environment(node: Node, recipe: Recipe, report: Report) -> None:
 def _start(node: Node, recipe: Recipe) -> None:
     keeper = "jupyter_cluster.nodes.keeper"
     if recipe.restart:
-        node.inside(f"python -P -m {keeper} --stop {node.folder}")
+        node.inside(f"python -P -m {keeper} --hang-up {node.folder}")
     words = ["python", "-P", "-m", keeper, node.folder, recipe.module]
     words += list(recipe.arguments(node.folder))
     node.detach(" ".join(map(shlex.quote, words)), f"{node.folder}/logs/keeper.log")

@@ -12,6 +12,7 @@ import os
 import shlex
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from jupyter_cluster.trust import write_private
 
 _FILE = "hosts.json"
 _STOP_SECONDS = 60.0
+_AT_ONCE = 16
 # Cores, kilobytes of memory, GPUs: a line each.
 _PROBE = (
     "nproc; sed -n 's/^MemTotal: *\\([0-9]*\\).*/\\1/p' /proc/meminfo;"
@@ -141,21 +143,24 @@ class SshProvider(HostProvider):
 
     def terminate(self, node_ids: Collection[str]) -> None:
         """End what runs there; a host that does not answer stays taken until it does."""
-        problems = []
-        for node in node_ids:
-            host = self._read().get(node)
-            if host is None:
-                continue
-            try:
-                with self._reached(host) as ssh:
-                    self._clean(ssh)
-            except SetupError as error:
-                problems.append(f"{node}: {error}")
-                continue
-            with self._lock:
-                self._write({n: h for n, h in self._read().items() if n != node})
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            problems = [text for text in threads.map(self._end, node_ids) if text]
         if problems:
             raise ProviderError("; ".join(problems))
+
+    def _end(self, node: str) -> str:
+        """End a node; returns what prevents it."""
+        host = self._read().get(node)
+        if host is None:
+            return ""
+        try:
+            with self._reached(host) as ssh:
+                self._clean(ssh)
+        except SetupError as error:
+            return f"{node}: {error}"
+        with self._lock:
+            self._write({n: h for n, h in self._read().items() if n != node})
+        return ""
 
     def _clean(self, ssh: Ssh) -> None:
         folder = shlex.quote(f".jupyter_cluster/{self._identity['id']}")
@@ -208,7 +213,9 @@ class SshProvider(HostProvider):
             return
         try:
             with self._reached(self._provider.head_ip) as head:
-                left = [text for ip in self._provider.worker_ips if (text := self._left(head, ip))]
+                with ThreadPoolExecutor(_AT_ONCE) as threads:
+                    ends = threads.map(lambda ip: self._left(head, ip), self._provider.worker_ips)
+                    left = [text for text in ends if text]
                 self._clean(head)
         except SetupError as error:
             raise ProviderError(str(error)) from error

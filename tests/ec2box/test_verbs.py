@@ -29,6 +29,11 @@ sys.exit(7)
 """
 
 
+def slow_square(x: int) -> int:
+    time.sleep(0.3)
+    return x * x
+
+
 def test_up_shows_the_plan_with_prices_and_what_is_scarce(bench: Bench):
     bench.rig.quota(6)
     done = bench.command("up", str(bench.file()), "-y", timeout=120)
@@ -162,6 +167,15 @@ def test_up_again_syncs_what_has_changed_and_restarts_only_when_asked(bench: Ben
     assert first[0].startswith("one")
     assert second == ["twothree" + first[0].removeprefix("one")]
     assert jc.connect("posters").started == started
+    cluster = jc.connect("posters")
+    job = cluster.map(slow_square, range(80), max_retries=0)
+    eventually(lambda: job.done > 3, 60)
+    workers = bench.workers()
     done = bench.command("up", str(path), "-y", "--restart-only")
     assert done.returncode == 0, done.stderr
-    assert jc.connect("posters").status()["started"] > started
+    assert cluster.status()["started"] > started
+    assert job.results() == [x * x for x in range(80)]
+    assert set(workers) <= set(bench.workers("running", "shutting-down", "terminated"))
+    assert not [
+        e for e in cluster.events() if "has failed" in e["text"] or "has ended" in e["text"]
+    ]
