@@ -111,6 +111,8 @@ class Head:
         configure_dask()
         credentials = self.folder / "credentials"
         ports = self._former_ports()
+        # Before anybody can connect: who came earlier would find none of their jobs.
+        is_restarted = self._restore()
         self._scheduler = HeadScheduler(
             self.sessions.on_client,
             host=self._address,
@@ -122,9 +124,9 @@ class Head:
         async with self._scheduler:
             address = self._scheduler.address
             provider = make_provider(self.folder, self.config, address)
-            await self._learn_types(provider)
             self._scaling = self._make_scaling(provider)
-            self._restore()
+            self._go_on(self._scaling, is_restarted)
+            await self._learn_types(provider)
             server, port = serve(
                 self,
                 self._address,
@@ -191,20 +193,25 @@ class Head:
         """A line for the diary, from another thread."""
         self._loop.call_soon_threadsafe(self.diary.add, kind, text)
 
-    def _restore(self) -> None:
-        """Take up what a head before this one has left."""
+    def _restore(self) -> bool:
+        """Take up what a head before this one has left; whether it has left nodes."""
         left = restore(self.jobs, self.journal)
         alive = self.fleet.alive
         for node in self.jobs.results.nodes() - {member.id for member in alive}:
             self.dispatcher.give_up(node)
         if left or alive:
             self.diary.add("node", f"the head was started again; {left} tasks are to be run")
-        if alive:
-            self.dispatcher.paused = True
-            self._loop.create_task(self._settle())
-        assert self._scaling is not None
-        self._scaling.resume()
+        self.dispatcher.paused = bool(alive)
+        return bool(alive)
+
+    def _go_on(self, scaling: Scaling, is_restarted: bool) -> None:
+        """From now on nodes and clients may come; some nodes are here already."""
+        scaling.resume()
+        for link in self.dispatcher.nodes.values():
+            scaling.on_node(link)
         self.sessions.watch_for_return()
+        if is_restarted:
+            self._loop.create_task(self._settle())
 
     async def _settle(self) -> None:
         """Wait for the nodes to say what they hold, so that nothing is run twice."""
