@@ -14,10 +14,8 @@ and where each target lies. The store keeps the packs in their order, for hosts 
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import os
-import ssl
 import sys
 import tarfile
 from typing import Any, BinaryIO
@@ -186,6 +184,10 @@ def remove(path: str) -> None:
 
 def fetch(store: str, credentials: str, address: str, name: str) -> None:
     """Get a pack from another node; what arrives is what the name says, or nothing."""
+    # Here and not above: the two take longer to import than a small pack takes to apply.
+    import http.client
+    import ssl
+
     from share import context  # type: ignore[import-not-found] # lies beside this on the host
 
     host, _, port = address.rpartition(":")
