@@ -206,9 +206,10 @@ def main(what: str, store: str, roots: str = "[]", *where: str) -> None:
         take(store, sys.stdin.buffer)
     if what == "fetch":
         fetch(store, *where)
-    if what in ("take", "fetch"):
+    if what == "have":
+        print(json.dumps(read_index(store)))
+    else:
         apply(store, json.loads(roots))
-    print(json.dumps(read_index(store)))
 
 
 if __name__ == "__main__":
