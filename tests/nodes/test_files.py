@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import eventually
 
 from jupyter_cluster.errors import SetupError
 from jupyter_cluster.nodes import files
@@ -29,8 +32,7 @@ class Host:
         if files.is_current(tree, index):
             return 0
         pack = b"".join(files.pack(tree, files.lacking(tree, index)))
-        there.take(str(self.store), io.BytesIO(pack))
-        there.apply(str(self.store), [str(self.target)])
+        there.take(str(self.store), io.BytesIO(pack), [str(self.target)])
         return len(pack)
 
     def has(self) -> dict[str, Any]:
@@ -95,8 +97,7 @@ def test_a_host_that_comes_late_gets_the_same_by_the_same_packs(data: Path, tmp_
     first.sync(data)
     for name in there.read_index(str(first.store))["packs"]:
         with (first.store / f"{name}.tar").open("rb") as pack:
-            assert there.take(str(late.store), pack, name) == name
-        there.apply(str(late.store), [str(late.target)])
+            assert there.take(str(late.store), pack, [str(late.target)], name) == name
     assert late.has() == look(data)
 
 
@@ -113,8 +114,41 @@ def test_what_is_excluded_stays_here(data: Path, tmp_path: Path) -> None:
 
 def test_a_damaged_pack_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="arrived damaged"):
-        there.take(str(tmp_path / "store"), io.BytesIO(b"something"), "0" * 64)
+        there.take(str(tmp_path / "store"), io.BytesIO(b"something"), None, "0" * 64)
     assert there.read_index(str(tmp_path / "store"))["packs"] == []
+
+
+def test_a_pack_is_applied_while_it_comes(data: Path, tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    tree = files.scan({"~/data": str(data)}, (), ())
+    pack = b"".join(files.pack(tree, tree.files))
+    ours, theirs = os.pipe()
+    with open(ours, "rb") as source, ThreadPoolExecutor() as threads, open(theirs, "wb") as sender:
+        taking = threads.submit(there.take, str(host.store), source, [str(host.target)])
+        at = pack.index(b"one") + 600  # `a` has come, and a part of what follows
+        sender.write(pack[:at])
+        sender.flush()
+        eventually((host.target / "a").exists)
+        sender.write(pack[at:])
+        sender.close()
+        taking.result(20)
+    assert host.has() == look(data)
+    assert host.sync(data) == 0
+
+
+@pytest.mark.parametrize("cut", [-1024, -2000, 1_000_000])
+def test_a_pack_that_is_cut_off_is_not_taken_for_a_whole_one(
+    data: Path, tmp_path: Path, cut: int
+) -> None:
+    host = Host(tmp_path)
+    tree = files.scan({"~/data": str(data)}, (), ())
+    pack = b"".join(files.pack(tree, tree.files))
+    with pytest.raises((SystemExit, ValueError, tarfile.ReadError)):
+        there.take(str(host.store), io.BytesIO(pack[:cut]), [str(host.target)])
+    assert there.read_index(str(host.store)) == {"packs": [], "files": {}, "applied": []}
+    assert not list(host.store.glob("*.part"))
+    assert host.sync(data) > 3_000_000
+    assert host.has() == look(data)
 
 
 def test_a_member_cannot_leave_its_target() -> None:

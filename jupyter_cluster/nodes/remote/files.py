@@ -18,10 +18,13 @@ import json
 import os
 import sys
 import tarfile
+import threading
 from typing import Any, BinaryIO
 
 MANIFEST = ".jupyter-cluster-manifest"
 PIECE = 1 << 20
+# How a tar file ends.
+END = bytes(2 * tarfile.BLOCKSIZE)
 
 
 def index_path(store: str) -> str:
@@ -47,40 +50,103 @@ def write_index(store: str, index: dict[str, Any]) -> None:
     os.replace(partial, index_path(store))
 
 
-class Tee:
-    """Reads a stream and keeps what it has read."""
+class Arriving:
+    """A pack on its way into a file; it can be read as far as it has come, who reads waits."""
 
-    def __init__(self, source: BinaryIO, copy: BinaryIO) -> None:
-        self.source, self.copy, self.hash = source, copy, hashlib.sha256()
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 - closed in `close`
+        self._reader = open(path, "rb")  # noqa: SIM115
+        self._size, self._ended, self._tail = 0, False, b""
+        self._error: Exception | None = None
+        self._hash = hashlib.sha256()
+        self._changed = threading.Condition()
 
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
-        data = self.source.read(size)
-        self.copy.write(data)
-        self.hash.update(data)
-        return data
+    def receive(self, source: Any) -> None:
+        """Write all that comes."""
+        try:
+            while piece := source.read1(PIECE):
+                write_all(self._file.fileno(), piece)
+                self._hash.update(piece)
+                self._tail = (self._tail + piece)[-len(END) :]
+                with self._changed:
+                    self._size += len(piece)
+                    self._changed.notify()
+        except Exception as error:
+            self._error = error
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+    def read(self, size: int) -> bytes:
+        """As of a file that is there already."""
+        end = self._reader.tell() + size
+        if not self._ended and self._size < end:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended or self._size >= end)
+        return self._reader.read(size)
+
+    def seek(self, offset: int) -> int:
+        """To a position from the beginning."""
+        return self._reader.seek(offset)
+
+    def tell(self) -> int:
+        """The position."""
+        return self._reader.tell()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+        self._reader.close()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has come to its end, and not only stopped."""
+        return self._ended and self._tail == END
+
+    def digest(self) -> str:
+        """Of the whole, once it has come; an error on the way is raised here."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended)
+        if self._error is not None:
+            raise self._error
+        return self._hash.hexdigest()
 
 
-def take(store: str, source: Any, expected: str = "") -> str:
-    """Keep a pack; returns its name, the digest of its content."""
+def take(store: str, source: BinaryIO, roots: list[str] | None = None, expected: str = "") -> str:
+    """Keep a pack; returns its name, the digest of its content.
+
+    With `roots` it is applied too: while it comes, or, where its name is known beforehand, only
+    when it has come and is what its name says. One that is cut off is not kept, and what was
+    applied of it is applied again the next time.
+    """
     os.makedirs(store, mode=0o700, exist_ok=True)
+    if roots is not None:
+        apply(store, roots)  # those before it
     partial = os.path.join(store, f"incoming.{os.getpid()}.part")
+    arriving = Arriving(partial)
     try:
-        with open(partial, "wb") as copy:
-            tee = Tee(source, copy)
-            while tee.read(1 << 20):
-                pass
-        name = tee.hash.hexdigest()
+        threading.Thread(target=arriving.receive, args=(source,), daemon=True).start()
+        index = read_index(store)
+        is_applied = roots is not None and not expected
+        if roots is not None and not expected:
+            apply_pack(arriving, roots, index)
+        name = arriving.digest()
         if expected not in ("", name):
             sys.exit(f"the pack {expected} arrived damaged")
+        if not arriving.is_whole:
+            sys.exit("the pack was cut off on its way")
         os.replace(partial, os.path.join(store, name + ".tar"))
     finally:
+        arriving.close()
         if os.path.exists(partial):
             os.unlink(partial)
-    index = read_index(store)
     if name not in index["packs"]:
         index["packs"].append(name)
-        write_index(store, index)
+    if is_applied and name not in index["applied"]:
+        index["applied"].append(name)
+    write_index(store, index)
+    if roots is not None:
+        apply(store, roots)
     return name
 
 
@@ -89,16 +155,16 @@ def apply(store: str, roots: list[str]) -> None:
     index = read_index(store)
     for name in index["packs"]:
         if name not in index["applied"]:
-            apply_pack(store, name, roots, index)
+            with open(os.path.join(store, name + ".tar"), "rb") as data:
+                apply_pack(data, roots, index)
             index["applied"].append(name)
             write_index(store, index)
 
 
-def apply_pack(store: str, name: str, roots: list[str], index: dict[str, Any]) -> None:
+def apply_pack(data: Any, roots: list[str], index: dict[str, Any]) -> None:
     """Put the files of a pack in place, and take those away that are no more."""
     roots = [os.path.expanduser(root) for root in roots]
-    path = os.path.join(store, name + ".tar")
-    with open(path, "rb") as data, tarfile.open(path) as pack:
+    with tarfile.open(fileobj=data, mode="r:") as pack:
         manifest = json.loads(content(data, pack.next()))
         for gone in sorted(set(index["files"]) - set(manifest["files"])):
             remove(place(roots, gone))
@@ -111,12 +177,13 @@ def apply_pack(store: str, name: str, roots: list[str], index: dict[str, Any]) -
         index["files"] = manifest["files"]
 
 
-def content(data: BinaryIO, member: tarfile.TarInfo | None, most: int = -1) -> bytes:
+def content(data: Any, member: tarfile.TarInfo | None, most: int = -1) -> bytes:
     """What is in a member, from where it lies in the pack; at most so many bytes."""
     if member is None or not member.isfile():
         raise ValueError("the pack has a member that is no file")
     data.seek(member.offset_data)
-    return data.read(member.size if most < 0 else min(member.size, most))
+    found: bytes = data.read(member.size if most < 0 else min(member.size, most))
+    return found
 
 
 def place(roots: list[str], name: str) -> str:
@@ -128,7 +195,7 @@ def place(roots: list[str], name: str) -> str:
     return os.path.join(root, rest) if rest else root
 
 
-def put(data: BinaryIO, member: tarfile.TarInfo, path: str, made: set[str]) -> None:
+def put(data: Any, member: tarfile.TarInfo, path: str, made: set[str]) -> None:
     """Write one file or link; who reads a file that was there sees the old one or the new one."""
     folder = os.path.dirname(path) or "."
     if folder not in made:
@@ -147,7 +214,7 @@ def put(data: BinaryIO, member: tarfile.TarInfo, path: str, made: set[str]) -> N
         os.replace(partial, path)
 
 
-def write(data: BinaryIO, member: tarfile.TarInfo, path: str, how: int) -> None:
+def write(data: Any, member: tarfile.TarInfo, path: str, how: int) -> None:
     """Write a member's content with its mode and time; a piece at a time, since it may be large."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
     try:
@@ -182,7 +249,7 @@ def remove(path: str) -> None:
         pass  # it is gone already, or its folder holds what is not ours
 
 
-def fetch(store: str, credentials: str, address: str, name: str) -> None:
+def fetch(store: str, roots: list[str], credentials: str, address: str, name: str) -> None:
     """Get a pack from another node; what arrives is what the name says, or nothing."""
     # Here and not above: the two take longer to import than a small pack takes to apply.
     import http.client
@@ -197,19 +264,17 @@ def fetch(store: str, credentials: str, address: str, name: str) -> None:
     answer = connection.getresponse()
     if answer.status != 200:
         sys.exit(f"{address} does not have the pack {name}")
-    take(store, answer, name)
+    take(store, answer, roots, name)
 
 
 def main(what: str, store: str, roots: str = "[]", *where: str) -> None:
     """See the module."""
-    if what == "take":
-        take(store, sys.stdin.buffer)
-    if what == "fetch":
-        fetch(store, *where)
     if what == "have":
         print(json.dumps(read_index(store)))
-    else:
-        apply(store, json.loads(roots))
+    elif what == "take":
+        take(store, sys.stdin.buffer, json.loads(roots))
+    elif what == "fetch":
+        fetch(store, json.loads(roots), *where)
 
 
 if __name__ == "__main__":
