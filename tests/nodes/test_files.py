@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tarfile
@@ -134,6 +135,22 @@ def test_a_pack_is_applied_while_it_comes(data: Path, tmp_path: Path) -> None:
         taking.result(20)
     assert host.has() == look(data)
     assert host.sync(data) == 0
+
+
+def test_a_full_disk_is_said(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(tmp_path)
+    tree = files.scan({"~/data": str(data)}, (), ())
+    pack = io.BytesIO(b"".join(files.pack(tree, tree.files)))
+    rest = iter([pack.read1(4096)])
+
+    def read(_size: int) -> bytes:
+        for piece in rest:
+            return piece
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pack, "read1", read, raising=False)
+    with pytest.raises(OSError, match="No space left"):
+        there.take(str(host.store), pack, [str(host.target)])
 
 
 @pytest.mark.parametrize("cut", [-1024, -2000, 1_000_000])

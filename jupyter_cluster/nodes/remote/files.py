@@ -129,7 +129,11 @@ def take(store: str, source: BinaryIO, roots: list[str] | None = None, expected:
         index = read_index(store)
         is_applied = roots is not None and not expected
         if roots is not None and not expected:
-            apply_pack(arriving, roots, index)
+            try:
+                apply_pack(arriving, roots, index)
+            except (tarfile.ReadError, ValueError):
+                arriving.digest()  # raises why the pack was cut off, where that is known
+                raise
         name = arriving.digest()
         if expected not in ("", name):
             sys.exit(f"the pack {expected} arrived damaged")
