@@ -131,7 +131,7 @@ newest = cluster.events()[-1]["number"]
 def waits_for_news():
     frames = list(traceback.walk_stack(sys._current_frames()[threading.main_thread().ident]))
     names = [frame.f_code.co_name for frame, _line in frames]
-    seen = [f.f_locals["since"] for f, _line in frames if f.f_code.co_name == "_following"]
+    seen = [f.f_locals.get("since") for f, _line in frames if f.f_code.co_name == "_following"]
     return "_ask" in names and seen == [newest]
 def press():
     while not waits_for_news():
