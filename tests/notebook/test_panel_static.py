@@ -52,4 +52,7 @@ def test_a_bar_leaves_text_in_its_one_output(book: Kernel) -> None:
     [bar] = failing.bundles
     assert bar["text/plain"].startswith("✗ bad: 1 of 1 tasks, 1 failed, in ")
     assert "ZeroDivisionError" in failing.traceback
+    aside = book.run("%cluster dashboard")  # no Jupyter server has started this kernel
+    assert "No Jupyter server here has pages of clusters" in aside.printed("stdout")
+    assert WIDGET in aside.bundles[0]
     book.run("%cluster down")
