@@ -28,7 +28,7 @@ RECONNECT_SECONDS = 0.2
 # How long the head may be away before calls that wait for it give up.
 AWAY_SECONDS = 60.0
 # The same for a head on another host: a laptop sleeps, a train is in a tunnel.
-AWAY_HOSTED_SECONDS = 3600.0
+AWAY_HOSTED_SECONDS = 4 * 3600.0
 # Bytes of inputs that may be on their way to the head's journal.
 MAX_UNTAKEN = 64_000_000
 RELEASE_SECONDS = 0.2

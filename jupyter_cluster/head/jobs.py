@@ -38,6 +38,10 @@ MAX_ATTEMPTS = 10
 _STATE_OF = bytes([DONE, FAILED, DONE, CANCELLED, FAILED, FAILED, FAILED, QUEUED]) + bytes(248)
 
 
+# Why a job is sealed that its client was feeding.
+CLIENT_AWAY = "its client went away: sealed at what had arrived"
+
+
 class Follower(Protocol):
     """Somebody who is told what happens to a job."""
 
@@ -104,7 +108,7 @@ class Jobs:
             raise JobError(f"there is no job {job!r}, or it was deleted") from None
 
     def submit(self, spec: JobSpec) -> Job:
-        """Take a job in; known ones are left as they are."""
+        """Take a job in; a known one is left as it is, or opened again for its client."""
         if (job := self.by_id.get(spec.id)) is None:
             job = self.by_id[spec.id] = Job(spec, time.time())
             self._on_turn(job)
@@ -112,6 +116,8 @@ class Jobs:
                 self._admit(job)
             if spec.kind == "map":
                 self._log("job", f"job {spec.name!r} was submitted")
+        elif job.note == CLIENT_AWAY:
+            self._unseal(job)
         self._journal.execute(
             "INSERT OR IGNORE INTO jobs VALUES (?, ?, 0, ?, NULL, 0, '')",
             spec.id,
@@ -119,6 +125,13 @@ class Jobs:
             job.submitted,
         )
         return job
+
+    def _unseal(self, job: Job) -> None:
+        """Its client has come back and may go on feeding it; it seals what it has fed itself."""
+        job.sealed, job.note, job.finished = False, "", None
+        self._journal.execute(
+            "UPDATE jobs SET sealed = 0, note = '', finished = NULL WHERE id = ?", job.id
+        )
 
     def _admit(self, job: Job) -> None:
         session = job.spec.session
@@ -444,7 +457,7 @@ class Jobs:
         """A client went away: no more inputs will come for what it was feeding."""
         for job in self.by_id.values():
             if job.spec.client == client and job.spec.kind == "map" and not job.sealed:
-                self.seal(job, "its client went away: sealed at what had arrived")
+                self.seal(job, CLIENT_AWAY)
 
     def drop_client(self, client: str) -> None:
         """A client is gone for good: its refs and values go with it, its jobs stay."""

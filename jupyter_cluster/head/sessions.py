@@ -32,10 +32,12 @@ PART = 4_000_000
 # are small.
 FETCH_TASKS = 64
 ACK_SECONDS = 0.02
-# A client that has not come back after this is gone: what it fed is sealed.
+# A client that has not come back after this is taken for gone: what it fed is sealed, until it is
+# back after all.
 SEAL_SECONDS = 30.0
-# A client that has not come back after this is gone for good: its refs are dropped.
-DROP_SECONDS = 3600.0
+# A client that has not come back after this is gone for good: its refs are dropped. A laptop may
+# sleep for an hour and more.
+DROP_SECONDS = 4 * 3600.0
 
 ReadStored = Callable[[str, int, int, int], Awaitable[bytes]]
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,6 +21,8 @@ from helpers import eventually, processes_of
 import jupyter_cluster as jc
 from jupyter_cluster import errors
 from jupyter_cluster.client import launch, registry
+from jupyter_cluster.client.connection import Connection
+from jupyter_cluster.client.endpoint import Endpoint
 
 pytestmark = pytest.mark.local
 
@@ -187,6 +193,43 @@ def test_the_head_killed_in_a_job_of_500_comes_back_and_finishes_it(
     assert pid_of(cluster, "head") != head
     runs = len(list(tmp_path.iterdir()))
     assert runs < 520  # what the nodes held went on; next to nothing was run twice
+
+
+def test_a_client_that_is_away_for_long_goes_on_feeding_its_job(
+    cluster: jc.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back = threading.Event()
+    connect = Connection._connect
+
+    async def away(self: Connection) -> Any:
+        if not back.is_set():
+            raise OSError("the laptop is asleep")
+        return await connect(self)
+
+    def inputs() -> Iterator[int]:
+        yield from range(19)
+        time.sleep(0.1)  # the first that come in a moment are sent by `map` itself
+        yield 19
+        back.wait()
+        yield from range(20, 40)
+
+    job = cluster.map(slowly, inputs(), name="fed")
+    eventually(lambda: job.done == 20)
+    monkeypatch.setattr(Connection, "_connect", away)
+    os.kill(pid_of(cluster, "head"), signal.SIGKILL)  # which ends the client's connection
+    endpoint = Endpoint(registry.entry(cluster.name))
+
+    def is_sealed() -> bool:
+        with contextlib.suppress(errors.ConnectionLostError):
+            return "client went away" in endpoint.get(endpoint.job(job.id))["note"]
+        return False
+
+    try:
+        eventually(is_sealed, 60)
+    finally:
+        back.set()
+    assert job.results(timeout=60) == [x * x for x in range(40)]
+    assert job.row()["note"] == ""
 
 
 def test_a_client_that_is_killed_leaves_its_job_to_another(cluster: jc.Cluster) -> None:
