@@ -126,14 +126,14 @@ def test_slow_machines_that_are_shown_late_are_launched_once(bench: Bench):
 def test_a_spot_node_that_is_taken_back_drains_and_is_replaced_at_once(bench: Bench):
     types = {"worker": {"spot": True}}
     cluster = bench.up(max_workers=1, available_node_types=types)
-    job = cluster.map(slow_square, range(60), max_retries=0)
+    job = cluster.map(slow_square, range(150), max_retries=0)
     eventually(lambda: job.done >= 3, 60)
     first, machine = next(iter(bench.workers().items()))
     assert bench.instances(kind="worker")[0]["InstanceLifecycle"] == "spot"
     cluster.scale(max_workers=2)
-    bench.rig.reclaim(machine, 12)
-    eventually(lambda: any(name != first for name in bench.workers()), 11)
-    assert job.results() == [x * x for x in range(60)]
+    bench.rig.reclaim(machine, 25)
+    eventually(lambda: any(name != first for name in bench.workers()), 24)
+    assert job.results() == [x * x for x in range(150)]
     assert f"{first}: it will be taken back" in diary(cluster)
     assert f"{first} has failed" not in diary(cluster)
 
