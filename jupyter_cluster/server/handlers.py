@@ -45,10 +45,10 @@ def routes(base: type[Any], prefix: str) -> list[tuple[str, type[Any]]]:
             self.finish(page.cluster_page(name))
 
     class Asset(base):  # type: ignore[misc]
-        """The page's script and its style."""
+        """Script and style of the pages, beside each."""
 
         @authenticated
-        def get(self, name: str, file: str) -> None:
+        def get(self, file: str, name: str = "") -> None:
             kind, text = page.assets()[file]
             self.set_header("Content-Type", kind)
             self.finish(text)
@@ -69,6 +69,7 @@ def routes(base: type[Any], prefix: str) -> list[tuple[str, type[Any]]]:
 
     return [
         (prefix, Clusters),
+        (f"{prefix}(?P<file>{files})", Asset),
         (f"{prefix}{name}/", Cluster),
         (f"{prefix}{name}/stream", Stream),
         (f"{prefix}{name}/(?P<file>{files})", Asset),

@@ -37,7 +37,7 @@ def cluster_page(name: str) -> str:
     empty = "".join(
         f'<div class="jc-{section}" data-section="{section}"></div>' for section in SECTIONS
     )
-    return _document(name, f'{empty}<script type="module" src="page.js"></script>', "page.css")
+    return _document(name, f'{empty}<script type="module" src="page.js"></script>')
 
 
 def clusters_page(names: Iterable[str]) -> str:
@@ -51,11 +51,11 @@ def clusters_page(names: Iterable[str]) -> str:
     )
 
 
-def _document(title: str, body: str, style: str = "") -> str:
-    link = f'<link rel="stylesheet" href="{style}">' if style else ""
+def _document(title: str, body: str) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)} · '
         'jupyter_cluster</title><link rel="icon" href="data:,">'
-        f'<meta name="viewport" content="width=device-width">{link}</head>'
+        '<meta name="viewport" content="width=device-width">'
+        '<link rel="stylesheet" href="page.css"></head>'
         f'<body><main class="jc-panel jc-static">{body}</main></body></html>'
     )

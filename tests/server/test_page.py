@@ -165,3 +165,6 @@ def test_a_jupyter_server_has_it_behind_its_login(cluster: jc.Cluster, tmp_path:
         listed = urllib.request.Request(f"{address}jupyter-cluster/", headers=known)
         with browser().open(listed, timeout=10) as answer:
             assert 'href="shared/"' in answer.read().decode()
+        style = urllib.request.Request(f"{address}jupyter-cluster/page.css", headers=known)
+        with browser().open(style, timeout=10) as answer:
+            assert ".jc-panel" in answer.read().decode()

@@ -127,8 +127,9 @@ def take(store: str, source: BinaryIO, roots: list[str] | None = None, expected:
     try:
         threading.Thread(target=arriving.receive, args=(source,), daemon=True).start()
         index = read_index(store)
-        is_applied = roots is not None and not expected
+        is_applied = False
         if roots is not None and not expected:
+            is_applied = True
             try:
                 apply_pack(arriving, roots, index)
             except (tarfile.ReadError, ValueError):
