@@ -17,7 +17,7 @@ PARTS = ("unit", "fuzz", "local", "ec2box", "notebooks", "browser")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The fuzz part is seeded, so that it is the same every time; these make it longer or another."""
+    """The fuzz part is seeded, the same every time; these make it longer or another."""
     parser.addoption("--fuzz-seed", type=int, default=12, help="seed of all mutations")
     parser.addoption("--fuzz-times", type=float, default=1, help="how many times as many mutations")
 
