@@ -26,10 +26,12 @@ BASE = {
     "codec",
     "trust",
     "dask_settings",
+    "background",
     "_version",
 }
 ALLOWED: dict[str, set[str]] = {
     "_version": set(),
+    "background": set(),
     "tracebacks": set(),
     "errors": {"tracebacks"},
     "formats": set(),
