@@ -20,6 +20,7 @@ from typing import Any
 
 from jupyter_cluster.config import ClusterConfig, local_config
 from jupyter_cluster.dask_settings import configure_dask
+from jupyter_cluster.head.asked import Scale
 from jupyter_cluster.head.service import Head
 from jupyter_cluster.model import NodeState, NodeType
 from jupyter_cluster.providers.base import Instance, Provider
@@ -103,11 +104,11 @@ async def measure(count: int) -> Figures:
             await asyncio.sleep(0.01)
         _time_rounds(head, figures)
         began = time.monotonic()
-        head.scale({"request": [[{"CPU": 1}, count]]})
+        head.scale(Scale(request=[({"CPU": 1}, count)]))
         await _meet_all(head, machines, count)
         figures.up = time.monotonic() - began
         began = time.monotonic()
-        head.scale({"request": []})
+        head.scale(Scale(request=[]))
         while head.fleet.alive:
             await asyncio.sleep(0.02)
         figures.down = time.monotonic() - began

@@ -62,6 +62,8 @@ def _effective(config: ClusterConfig, path: KeyPath, value: Any) -> tuple[Any, s
             return commands, _joined(config, "setup_commands", "worker_setup_commands")
         case ("docker", "head_image" | "worker_image") if value is None:
             return config.docker.image, _from(config, "docker", "image")
+        case ("available_node_types", _, "max_workers") if value is None:
+            return config.max_workers, _from(config, "max_workers")
         case ("available_node_types", str(name), "initialization_commands") if value is None:
             return config.initialization(name), _from(config, "initialization_commands")
         case ("available_node_types", str(name), "worker_setup_commands") if value is None:
@@ -82,8 +84,6 @@ def _origin(config: ClusterConfig, path: KeyPath) -> str:
             return config._origins[path]
         case ("max_workers",) if config.provider.type == "ssh":
             return _from(config, "provider", "worker_ips")
-        case ("available_node_types", _, "max_workers"):
-            return _from(config, "max_workers")
         case ("provider", "availability_zone"):
             return f"all zones, {_from(config, 'provider', 'region')}"
         case _:

@@ -54,16 +54,14 @@ def _fill_node_types(filled: dict[str, Any], kind: Any) -> None:
     written = filled.get("available_node_types")
     if isinstance(written, dict):
         filled["available_node_types"] = {
-            name: _fill_node_type(one, kind, filled["max_workers"]) for name, one in written.items()
+            name: _fill_node_type(one, kind) for name, one in written.items()
         }
 
 
-def _fill_node_type(node_type: Any, kind: Any, max_workers: Any) -> Any:
+def _fill_node_type(node_type: Any, kind: Any) -> Any:
     if not isinstance(node_type, dict):
         return node_type
     filled = dict(node_type)
-    if is_count(max_workers):
-        filled.setdefault("max_workers", max_workers)
     if kind == "local" and filled.get("resources", {}) == {}:
         filled["resources"] = {"CPU": 1}
     return filled

@@ -52,7 +52,7 @@ def local_config(
     per_node = cpus_per_node or ceil(cores / MOST_NODES)
     nodes = max(1, cores // per_node) if max_workers is None else max_workers
     memory = (memory_bytes or usable_memory()) // max(1, nodes)
-    node_type = {"resources": {"CPU": per_node, "memory": memory}, "max_workers": nodes}
+    node_type = {"resources": {"CPU": per_node, "memory": memory}}
     data = {
         "cluster_name": cluster_name,
         "max_workers": nodes,

@@ -171,21 +171,28 @@ class ClusterConfig(Section):
             idle_timeout=None if minutes == "auto" else minutes * 60.0,
         )
 
-    def node_types(self) -> dict[str, NodeType]:
+    def node_types(self, max_workers: int | None = None) -> dict[str, NodeType]:
         """The node types for the autoscaler, by name, as far as this file knows them.
 
         Where the YAML gives no resources they are empty and the provider fills them in from the
         machine; on ``local`` they are ``{CPU: 1}``. Prices are unknown, 0 on ``local``.
-        """
-        return {name: self._node_type(name) for name in self.available_node_types}
 
-    def _node_type(self, name: str) -> NodeType:
+        Parameters
+        ----------
+        max_workers
+            Of all types together, where it is not the file's. A type whose own the file does not
+            give may be all of them.
+        """
+        most = _or(max_workers, self.max_workers)
+        return {name: self._node_type(name, most) for name in self.available_node_types}
+
+    def _node_type(self, name: str, most: int) -> NodeType:
         written = self.available_node_types[name]
         known = NodeType(
             name=name,
             resources=Resources.of(written.resources),
             min_workers=written.min_workers,
-            max_workers=min(self.max_workers, _or(written.max_workers, self.max_workers)),
+            max_workers=min(most, _or(written.max_workers, most)),
             spot=written.spot,
         )
         if isinstance(self.provider, LocalProvider):

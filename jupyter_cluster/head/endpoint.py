@@ -12,9 +12,20 @@ from typing import TYPE_CHECKING, Any
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, HTTPError, RequestHandler
 
 from jupyter_cluster.errors import ClusterError, JobError
+from jupyter_cluster.head.asked import (
+    Asked,
+    EndWorkers,
+    Follow,
+    News,
+    Nothing,
+    Scale,
+    Since,
+    read_body,
+    read_query,
+)
 from jupyter_cluster.trust import Role, require_role
 
 if TYPE_CHECKING:
@@ -23,12 +34,25 @@ if TYPE_CHECKING:
     from jupyter_cluster.head.service import Head
 
 MAX_WAIT_SECONDS = 30.0
+# What callers say is a few numbers and names.
+MAX_BODY_BYTES = 1_000_000
 # The stream tells no more often than this.
 MIN_PAUSE_SECONDS = 0.2
 
 
 class _Handler(RequestHandler):  # type: ignore[misc]
-    """Asks for a client's certificate; errors are a sentence in JSON."""
+    """Asks for a client's certificate; what is asked is checked before it is done.
+
+    Errors are a sentence in JSON, of the caller's making 4xx.
+
+    Attributes
+    ----------
+    query, body : type
+        What a caller may ask with a GET, and with anything else.
+    """
+
+    query: type[Asked] = Nothing
+    body: type[Asked] = Nothing
 
     def initialize(self, head: Head) -> None:
         self.head = head
@@ -39,6 +63,10 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         except PermissionError as error:
             self.reply({"error": str(error)}, 403)
             self.finish()
+            return
+        is_get = self.request.method == "GET"
+        query = read_query(self.query if is_get else Nothing, self.request.query_arguments)
+        self.asked: Any = query if is_get else read_body(self.body, self.request.body)
 
     def reply(self, value: Any, status: int = 200) -> None:
         self.set_status(status)
@@ -47,23 +75,24 @@ class _Handler(RequestHandler):  # type: ignore[misc]
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None))[1]
+        text = f"the head failed: {error!r}"
         if isinstance(error, ClusterError):
-            status_code = 404 if isinstance(error, JobError) else 400
-        self.reply({"error": str(error or self._reason)}, status_code)
+            status_code, text = 404 if isinstance(error, JobError) else 400, str(error)
+        elif isinstance(error, HTTPError):
+            text = f"{self.request.method} {self.request.path}: {self._reason}"
+        self.reply({"error": text}, status_code)
 
     def log_exception(self, *exc_info: Any) -> None:
-        if not isinstance(exc_info[1], ClusterError):
+        if not isinstance(exc_info[1], ClusterError | HTTPError):
             super().log_exception(*exc_info)
 
-    def number(self, name: str, default: float = 0) -> float:
-        try:
-            return float(self.get_query_argument(name, str(default)))
-        except ValueError:
-            raise ClusterError(f"{name} must be a number") from None
 
-    @property
-    def body(self) -> dict[str, Any]:
-        return json.loads(self.request.body or b"{}")  # type: ignore[no-any-return]
+class _Unknown(_Handler):
+    def prepare(self) -> None:
+        super().prepare()
+        if not self._finished:
+            self.reply({"error": f"there is no {self.request.path}"}, 404)
+            self.finish()
 
 
 class _Status(_Handler):
@@ -124,21 +153,27 @@ class _CellSession(_Handler):
 
 
 class _Events(_Handler):
+    query = News
+
     async def get(self) -> None:
-        since, seconds = int(self.number("since")), min(MAX_WAIT_SECONDS, self.number("wait"))
-        events = await self.head.diary.wait(since, seconds)
+        seconds = min(MAX_WAIT_SECONDS, self.asked.wait)
+        events = await self.head.diary.wait(int(self.asked.since), seconds)
         self.reply([event.as_dict() for event in events])
 
 
 class _Logs(_Handler):
+    query = News
+
     async def get(self) -> None:
-        since, seconds = int(self.number("since")), min(MAX_WAIT_SECONDS, self.number("wait"))
-        self.reply(await self.head.lines.wait(since, seconds))
+        seconds = min(MAX_WAIT_SECONDS, self.asked.wait)
+        self.reply(await self.head.lines.wait(int(self.asked.since), seconds))
 
 
 class _ClusterSeries(_Handler):
+    query = Since
+
     def get(self) -> None:
-        self.reply(list(self.head.cluster_metrics.since(self.number("since"))))
+        self.reply(list(self.head.cluster_metrics.since(self.asked.since)))
 
 
 class _Stages(_Handler):
@@ -154,9 +189,11 @@ class _Durations(_Handler):
 class _Stream(_Handler):
     """The status, line by line, with what is new among events and samples: for who watches."""
 
+    query = Follow
+
     async def get(self) -> None:
-        event, moment = int(self.number("event")), self.number("sample")
-        pause = max(MIN_PAUSE_SECONDS, self.number("pause", 1.0))
+        event, moment = int(self.asked.event), self.asked.sample
+        pause = max(MIN_PAUSE_SECONDS, min(MAX_WAIT_SECONDS, self.asked.pause))
         self.set_header("Content-Type", "application/x-ndjson")
         try:
             while True:
@@ -178,13 +215,17 @@ class _Cost(_Handler):
 
 
 class _Scale(_Handler):
+    body = Scale
+
     def post(self) -> None:
-        self.reply(self.head.scale(self.body))
+        self.reply(self.head.scale(self.asked))
 
 
 class _EndWorkers(_Handler):
+    body = EndWorkers
+
     def post(self) -> None:
-        self.reply({"ended": self.head.end_workers(bool(self.body.get("keep_min")))})
+        self.reply({"ended": self.head.end_workers(self.asked.keep_min)})
 
 
 class _Down(_Handler):
@@ -220,9 +261,13 @@ _ROUTES = (
 def serve(head: Head, address: str, port: int, context: ssl.SSLContext) -> tuple[HTTPServer, int]:
     """Listen; returns the server and its port."""
     routes = [(pattern, handler, {"head": head}) for pattern, handler in _ROUTES]
-    server = HTTPServer(
-        Application(routes, log_function=lambda _handler: None), ssl_options=context
+    application = Application(
+        routes,
+        default_handler_class=_Unknown,
+        default_handler_args={"head": head},
+        log_function=lambda _handler: None,
     )
+    server = HTTPServer(application, ssl_options=context, max_body_size=MAX_BODY_BYTES)
     sockets = bind_sockets(port, address)
     server.add_sockets(sockets)
     return server, sockets[0].getsockname()[1]

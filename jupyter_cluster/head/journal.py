@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS samples (
 CREATE TABLE IF NOT EXISTS cluster_samples (
     time REAL, done INTEGER, rate REAL, queued INTEGER, running INTEGER, ready INTEGER,
     pending INTEGER, ending INTEGER, cpus REAL, busy INTEGER, cost REAL, per_hour REAL);
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS head_spans (first REAL PRIMARY KEY, last REAL);
 CREATE TABLE IF NOT EXISTS stages (node TEXT, state TEXT, time REAL);
 CREATE TABLE IF NOT EXISTS outputs (

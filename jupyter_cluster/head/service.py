@@ -16,6 +16,7 @@ from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.dask_settings import configure_dask
 from jupyter_cluster.errors import ClusterError, JobError
 from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.head.asked import Scale
 from jupyter_cluster.head.cell_sessions import CellSessions, unused_text
 from jupyter_cluster.head.cluster_metrics import ClusterMetrics
 from jupyter_cluster.head.diary import Diary
@@ -25,7 +26,7 @@ from jupyter_cluster.head.fleet import Fleet
 from jupyter_cluster.head.inputs import InputStore
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.journal import Journal
-from jupyter_cluster.head.limits import change_limits
+from jupyter_cluster.head.limits import Control
 from jupyter_cluster.head.lines import Lines
 from jupyter_cluster.head.metrics import SAMPLE_SECONDS, Metrics
 from jupyter_cluster.head.report import Report
@@ -43,6 +44,8 @@ logger = logging.getLogger("jupyter_cluster.head")
 
 # After a restart, how long to wait for the nodes before their work is given to others.
 SETTLE_SECONDS = 10.0
+# How often to look whether the cluster is to end, at least.
+DUE_SECONDS = 5.0
 
 MakeProvider = Callable[[Path, ClusterConfig, str], Provider]
 
@@ -136,13 +139,14 @@ class Head:
             self._announce(address, port)
             tasks = [
                 asyncio.create_task(work)
-                for work in (self._scaling.run(), self._sample(), self._end_when_idle())
+                for work in (self._scaling.run(), self._sample(), self._end_when_due())
             ]
             await self._ended.wait()
             for task in tasks:
                 task.cancel()
             server.stop()
             if not self._leaves_nodes:
+                self.control.forget()
                 await self._end_nodes(provider)
         self.journal.close()
         if self._ends_itself:
@@ -187,6 +191,8 @@ class Head:
             self.config.setup_timeout_minutes * 60,
         )
         self.dispatcher.on_reclaim = scaling.on_reclaim
+        self.control = Control(self.journal, self.config, self.fleet, targets, self.diary.add)
+        self.control.restore()
         return scaling
 
     def _tell(self, kind: str, text: str) -> None:
@@ -316,23 +322,25 @@ class Head:
             self.dispatcher.plan()  # what waits behind a long task is noticed by time alone
             await asyncio.sleep(SAMPLE_SECONDS)
 
-    async def _end_when_idle(self) -> None:
-        """Nobody works here any more: end, and keep the results."""
-        allowed = self.config.cluster_idle_timeout_minutes * 60
+    async def _end_when_due(self) -> None:
+        """End once the budget is used up, or nobody works here any more; results are kept."""
+        allowed = self.config.cluster_idle_timeout_minutes * 60  # 0: it may idle for ever
         last_task = time.time()
-        while allowed:
-            await asyncio.sleep(min(5.0, allowed / 4))
-            for session in self.cell_sessions.unused(allowed):
-                self.end_session(session.name, unused_text(allowed), is_known=False)
+        while not self.is_ending:
+            await asyncio.sleep(min(DUE_SECONDS, allowed / 4) if allowed else DUE_SECONDS)
             if any(job.unfinished for job in self.jobs.by_id.values()):
                 last_task = time.time()
             if self.targets.closing and not self.fleet.alive:
                 self.end("the budget is used up and all nodes have ended", by_itself=True)
-                return
-            if time.time() - max(last_task, self.sessions.last_activity) > allowed:
-                text = f"no task and no active client for {format_seconds(allowed)}"
-                self.end(text, by_itself=True)
-                return
+            elif allowed:
+                self._end_what_idles(allowed, last_task)
+
+    def _end_what_idles(self, allowed: float, last_task: float) -> None:
+        for session in self.cell_sessions.unused(allowed):
+            self.end_session(session.name, unused_text(allowed), is_known=False)
+        if time.time() - max(last_task, self.sessions.last_activity) > allowed:
+            text = f"no task and no active client for {format_seconds(allowed)}"
+            self.end(text, by_itself=True)
 
     def end_workers(self, keep_min: bool) -> list[str]:
         """Drain and end all workers, or all but those that are always kept; returns their names."""
@@ -383,9 +391,9 @@ class Head:
         """Whether it ends its nodes and itself."""
         return self._ended.is_set()
 
-    def scale(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Change limits and requested capacity while the cluster runs; see `change_limits`."""
-        answer = change_limits(wanted, self.fleet, self.targets, self.diary.add)
+    def scale(self, wanted: Scale) -> dict[str, Any]:
+        """Change limits and requested capacity while the cluster runs; see `Control.change`."""
+        answer = self.control.change(wanted)
         self._on_demand()
         return answer
 
