@@ -21,6 +21,7 @@ from jupyter_cluster.client.registry import Entry, entry
 from jupyter_cluster.config import ClusterConfig, load
 
 REGION = "us-west-1"
+REGIONS = (REGION, "us-west-2")
 # As small as a cluster file can be, with a head that takes no tasks.
 BASE: dict[str, Any] = {
     "cluster_name": "posters",
@@ -86,16 +87,17 @@ class Bench:
 
     # -- the account --------------------------------------------------------------------------
 
-    def client(self, service: str = "ec2") -> Any:
+    def client(self, service: str = "ec2", region: str = REGION) -> Any:
         """AWS without us in between."""
-        return boto3.client(service, region_name=REGION)
+        return boto3.client(service, region_name=region)
 
     def instances(self, *states: str, **tags: str) -> list[dict[str, Any]]:
         """Instances that are not terminated, or in these states, with tags of ours."""
         states = states or ("pending", "running", "shutting-down", "stopping", "stopped")
         rows = [
             instance
-            for page in self.client().get_paginator("describe_instances").paginate()
+            for region in REGIONS
+            for page in self.client(region=region).get_paginator("describe_instances").paginate()
             for reservation in page["Reservations"]
             for instance in reservation["Instances"]
         ]
@@ -120,18 +122,19 @@ class Bench:
 
     def left_over(self) -> list[str]:
         """All in the account that somebody made."""
-        ec2, iam = self.client(), self.client("iam")
+        iam = self.client("iam")
         left = [
             f"instance {row['InstanceId']} {row['State']['Name']} {tags_of(row)}"
             for row in self.instances()
         ]
-        left += [f"volume {row['VolumeId']}" for row in ec2.describe_volumes()["Volumes"]]
-        left += [f"key pair {row['KeyName']}" for row in ec2.describe_key_pairs()["KeyPairs"]]
-        left += [
-            f"security group {row['GroupName']}"
-            for row in ec2.describe_security_groups()["SecurityGroups"]
-            if row["GroupName"] != "default"
-        ]
+        for ec2 in (self.client(region=region) for region in REGIONS):
+            left += [f"volume {row['VolumeId']}" for row in ec2.describe_volumes()["Volumes"]]
+            left += [f"key pair {row['KeyName']}" for row in ec2.describe_key_pairs()["KeyPairs"]]
+            left += [
+                f"security group {row['GroupName']}"
+                for row in ec2.describe_security_groups()["SecurityGroups"]
+                if row["GroupName"] != "default"
+            ]
         left += [f"role {row['RoleName']}" for row in iam.list_roles()["Roles"]]
         profiles = iam.list_instance_profiles()["InstanceProfiles"]
         left += [f"instance profile {row['InstanceProfileName']}" for row in profiles]

@@ -28,6 +28,9 @@ from ec2box.host import Host
 from ec2box.network import Firewall, Opening
 
 ACCOUNT, REGION = "123456789012", "us-west-1"
+# A second region has the same images; its private addresses are those of the first, so that
+# hosts of both at once must be in different zones.
+REGIONS = (REGION, "us-west-2")
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48}
 CODES |= {"stopping": 64, "stopped": 80}
 # Calls that may not know a new instance yet; moto asks itself for its own needs too.
@@ -72,20 +75,17 @@ class Cloud:
         self._lock = threading.RLock()
         self._workers = ThreadPoolExecutor(8)
         self._image, self._folder, self._environment = image, folder, environment
-        self._add_images()
+        for region in REGIONS:
+            self._add_images(region)
         self._wrap()
-
-    @property
-    def backend(self) -> Any:
-        """Moto's EC2 of the region."""
-        return ec2_backends[ACCOUNT][REGION]
 
     def instance(self, name: str) -> Any:
         """An instance by its id, hidden or not."""
-        for reservation in self.backend.reservations.values():
-            for one in reservation.instances:
-                if one.id == name:
-                    return one
+        for backend in _backends():
+            for reservation in backend.reservations.values():
+                for one in reservation.instances:
+                    if one.id == name:
+                        return one
         raise KeyError(name)
 
     def close(self) -> None:
@@ -95,27 +95,29 @@ class Cloud:
 
     def clear(self) -> None:
         """Forget what a test has left, with its hosts."""
-        for reservation in list(self.backend.reservations.values()):
+        for reservation in [r for one in _backends() for r in list(one.reservations.values())]:
             for instance in reservation.instances:
                 if instance._state.name != "terminated":
                     instance.terminate()
         deadline = time.monotonic() + 30
         while self.hosts and time.monotonic() < deadline:
             time.sleep(0.05)
-        self.backend.key_pairs.clear()
-        self.backend.volumes.clear()
-        for groups in self.backend.groups.values():
-            for name in [name for name, one in groups.items() if one.name != "default"]:
-                del groups[name]
+        for backend in _backends():
+            backend.key_pairs.clear()
+            backend.volumes.clear()
+            for groups in backend.groups.values():
+                for name in [name for name, one in groups.items() if one.name != "default"]:
+                    del groups[name]
         iam = iam_backends[ACCOUNT]["aws"]
         iam.roles.clear()
         iam.instance_profiles.clear()
         self.notices.clear()
 
-    def _add_images(self) -> None:
+    def _add_images(self, region: str) -> None:
+        backend = ec2_backends[ACCOUNT][region]
         for name, (ami, title) in AMIS.items():
-            self.backend.amis[ami] = Ami(
-                self.backend,
+            backend.amis[ami] = Ami(
+                backend,
                 ami_id=ami,
                 name=title,
                 owner_id="099720109477",
@@ -123,11 +125,11 @@ class Cloud:
                 root_device_name="/dev/sda1",
                 root_device_type="ebs",
                 virtualization_type="hvm",
-                region_name=REGION,
+                region_name=region,
                 state="available",
                 public=True,
             )
-            ssm_backends[ACCOUNT][REGION]._parameters[name].append(
+            ssm_backends[ACCOUNT][region]._parameters[name].append(
                 Parameter(
                     account_id=ACCOUNT,
                     name=name,
@@ -224,7 +226,7 @@ class Cloud:
     def _new_host(self, instance: Any) -> Host:
         key = ""
         if instance.key_name:
-            material = self.backend.key_pairs[instance.key_name].material_public
+            material = instance.ec2_backend.key_pairs[instance.key_name].material_public
             key = material.decode() if isinstance(material, bytes) else material
         data = instance.user_data
         host = Host(
@@ -273,7 +275,7 @@ class Cloud:
         if host := self.hosts.pop(instance.id, None):
             host.destroy()
         self.by_address.pop(instance.private_ip, None)
-        subnet = self.backend.get_subnet(instance._subnet_id)
+        subnet = instance.ec2_backend.get_subnet(instance._subnet_id)
         for address in instance._private_ips:
             subnet.del_subnet_ip(address)
         instance._private_ips = set()
@@ -333,6 +335,11 @@ class Cloud:
             self.firewall.guarded = frozenset(guarded)
             self.firewall.openings = frozenset(openings)
             self.firewall.apply()
+
+
+def _backends() -> list[Any]:
+    """Moto's EC2 of each region."""
+    return [ec2_backends[ACCOUNT][region] for region in REGIONS]
 
 
 def _groups(instance: Any) -> list[Any]:

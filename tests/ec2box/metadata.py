@@ -82,7 +82,7 @@ def _tree(cloud: Cloud, instance: Any) -> dict[str, Any]:
         data["public-ipv4"] = instance.public_ip
     if notice := cloud.notices.get(instance.id):
         data["spot"] = {"instance-action": json.dumps(notice), "termination-time": notice["time"]}
-    associations = cloud.backend.iam_instance_profile_associations
+    associations = instance.ec2_backend.iam_instance_profile_associations
     if association := associations.get(instance.id):
         role = association.iam_instance_profile.roles[0]
         data["iam"] = {"security-credentials": {role.name: lambda: _credentials(instance, role)}}
