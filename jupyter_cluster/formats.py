@@ -16,6 +16,17 @@ def as_sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
+def shortened(text: str, most: int = 60) -> str:
+    """A text for a sentence: the middle of a long one is left out.
+
+    >>> shortened("a" * 50 + "b" * 50, 11)
+    'aaaaa…bbbbb'
+    """
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2]}…{text[-(most - most // 2 - 1) :]}"
+
+
 def format_seconds(seconds: float) -> str:
     """A duration for a person: ``0.4 s``, ``90 s``, ``14 min``, ``3.5 h``."""
     if seconds < 10:

@@ -8,30 +8,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from jupyter_cluster.config._document import Document
+from jupyter_cluster.config._ec2 import ec2_problems
 from jupyter_cluster.config._fill import as_map, is_count
-from jupyter_cluster.config._problems import KeyPath, Problem, nearest
-from jupyter_cluster.config._sections import PROVIDERS
+from jupyter_cluster.config._problems import KeyPath, Problem, did_you_mean
+from jupyter_cluster.config._sections import PROVIDER_GROUP, known_providers
+from jupyter_cluster.formats import shortened
 from jupyter_cluster.resources import CPU, GPU, MEMORY, Resources
-
-PROVIDER_GROUP = "jupyter_cluster.providers"
 
 
 def check(document: Document) -> Iterator[Problem]:
     """All problems between the keys of a document whose left-out values are filled in."""
     if not isinstance(document.data, dict):
         return
-    for rule in (_empty, _provider, _head_type, _counts, _sum, _resources, _ec2, _key_names):
+    for rule in (_empty, _provider, _head_type, _counts, _sum, _resources, _docker, ec2_problems):
         yield from rule(document)
-
-
-def known_providers() -> list[str]:
-    """Provider types that a file may name: ours and those of installed packages."""
-    return sorted({*PROVIDERS, *(point.name for point in entry_points(group=PROVIDER_GROUP))})
 
 
 def _types(document: Document) -> dict[str, Any]:
@@ -59,12 +53,6 @@ def _provider(document: Document) -> Iterator[Problem]:
         f"unknown provider {kind!r}{did_you_mean(kind, known)} Known: {', '.join(known)}; more "
         f"come with packages that register under {PROVIDER_GROUP}",
     )
-
-
-def did_you_mean(word: str, known: list[str]) -> str:
-    """The end of a clause about an unknown word: a suggestion if there is one."""
-    near = nearest(word, known)
-    return f"; did you mean {near}?" if near else "."
 
 
 def _head_type(document: Document) -> Iterator[Problem]:
@@ -123,35 +111,20 @@ def _resource(document: Document, path: KeyPath, name: str, amount: Any) -> Iter
             yield document.problem(path, str(error))
 
 
-def _ec2(document: Document) -> Iterator[Problem]:
-    if as_map(document.data.get("provider")).get("type") != "aws":
+def _docker(document: Document) -> Iterator[Problem]:
+    """Options of a container that nothing starts would be without effect, and unnoticed."""
+    docker = as_map(document.data.get("docker"))
+    if as_map(document.data.get("provider")).get("type") == "local":
         return
-    for name, one in _types(document).items():
-        config = as_map(one).get("node_config", {})
-        if isinstance(one, dict) and isinstance(config, dict) and not _names_instance(config):
-            yield document.problem(
-                ("available_node_types", name, "node_config"),
-                "must name an InstanceType or a LaunchTemplate, e.g. {InstanceType: m5.large}",
-            )
-
-
-def _names_instance(node_config: dict[str, Any]) -> bool:
-    return bool(node_config.get("InstanceType") or node_config.get("LaunchTemplate"))
-
-
-def _key_names(document: Document) -> Iterator[Problem]:
-    """EC2 cannot tell which of its keys belongs to a private key of the user's."""
-    provider = as_map(document.data.get("provider"))
-    own_key = as_map(document.data.get("auth")).get("ssh_private_key")
-    if provider.get("type") != "aws" or not own_key or "key_pair" in provider:
+    node_types = map(as_map, _types(document).values())
+    images = [docker.get(key) for key in ("image", "head_image", "worker_image")]
+    images += [as_map(one.get("docker")).get("worker_image") for one in node_types]
+    if any(images):
         return
-    for name, one in _types(document).items():
-        config = as_map(as_map(one).get("node_config"))
-        if _names_instance(config) and not config.get("KeyName"):
-            yield document.problem(
-                ("available_node_types", name, "node_config"),
-                "must name the KeyName that belongs to auth.ssh_private_key",
-            )
+    for key in ("container_name", "run_options", "head_run_options", "worker_run_options"):
+        if docker.get(key):
+            message = "is for a container, and no image is named: write docker.image, e.g."
+            yield document.problem(("docker", key), f"{message} python:3.12, or leave {key} out")
 
 
 def resolve_paths(document: Document, base: Path) -> tuple[dict[KeyPath, str], list[Problem]]:
@@ -164,10 +137,18 @@ def resolve_paths(document: Document, base: Path) -> tuple[dict[KeyPath, str], l
     for path, written in _local_paths(as_map(document.data)):
         where = os.path.abspath(base / os.path.expanduser(written))
         resolved[path] = where
-        if not written or not os.path.exists(where):
-            message = f"{written!r} does not exist here (looked for {where})"
+        if not written or not _exists(where):
+            message = f"{shortened(repr(written))} does not exist here (looked for"
+            message += f" {shortened(where, 200)})"
             problems.append(document.problem(path, message))
     return resolved, problems
+
+
+def _exists(path: str) -> bool:
+    try:
+        return os.path.exists(path)
+    except ValueError:  # no path at all, e.g. with a null byte
+        return False
 
 
 def _local_paths(data: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:

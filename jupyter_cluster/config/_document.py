@@ -18,6 +18,17 @@ import yaml
 
 from jupyter_cluster.config._problems import KeyPath, Problem, fail, show_path
 from jupyter_cluster.config._syntax import syntax_problem
+from jupyter_cluster.formats import shortened
+
+# A cluster's file has a few dozen values. What is beyond these is a slip or an attack, e.g. aliases
+# of aliases that multiply, and would keep whoever reads it busy for minutes.
+MOST_CHARACTERS = 200_000
+MOST_VALUES = 20_000
+DEEPEST = 40
+_TOO_DEEP = f"lists or maps are nested too deeply to be read; {DEEPEST} levels are allowed"
+
+# Halves of a character, and what a terminal would obey.
+_NOT_TEXT = re.compile("[\ud800-\udfff]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -59,13 +70,16 @@ def read_yaml(text: str, source: str) -> Document:
     ConfigError
         The text is not YAML, or has nothing in it.
     """
+    if len(text) > MOST_CHARACTERS:
+        most = f"{MOST_CHARACTERS:,} characters"
+        fail(Problem(source, None, "", f"is longer than {most}: this is no cluster YAML"))
     try:
         # The reader inside the loader checks the characters at once, so it belongs in here.
         return _Builder(_Loader(text), source).document()
     except yaml.YAMLError as error:
         fail(syntax_problem(error, text, source))
     except RecursionError:
-        fail(Problem(source, None, "", "lists or maps are nested too deeply to be read"))
+        fail(Problem(source, None, "", _TOO_DEEP))
 
 
 class _Loader(yaml.SafeLoader):
@@ -104,6 +118,7 @@ class _Builder:
         self.lines: dict[KeyPath, int] = {}
         self.words: dict[KeyPath, str] = {}
         self.problems: list[Problem] = []
+        self.values = self.characters = 0
 
     def document(self) -> Document:
         root = self.loader.get_single_node()
@@ -117,7 +132,12 @@ class _Builder:
     def _check(self, node: yaml.Node, path: KeyPath, around: tuple[int, ...]) -> None:
         if id(node) in around:
             self._stop(node, path, "the alias stands inside the value it refers to")
+        if len(around) > DEEPEST:
+            self._stop(node, path[:DEEPEST], _TOO_DEEP)
         around = (*around, id(node))
+        self._count(node)
+        if isinstance(node, yaml.ScalarNode):
+            self._check_text(node, path)
         if isinstance(node, yaml.SequenceNode):
             for i, item in enumerate(node.value):
                 self._check(item, (*path, i), around)
@@ -126,11 +146,24 @@ class _Builder:
             for key, value in node.value:
                 self._check(value, (*path, key.value), around)
 
+    def _count(self, node: yaml.Node) -> None:
+        self.values += 1
+        self.characters += len(node.value) if isinstance(node, yaml.ScalarNode) else 0
+        if self.values > MOST_VALUES or self.characters > MOST_CHARACTERS:
+            most = f"{MOST_VALUES:,} values or {MOST_CHARACTERS:,} characters"
+            self._stop(node, (), f"with its aliases (*name) the file has more than {most}")
+
+    def _check_text(self, node: yaml.ScalarNode, path: KeyPath) -> None:
+        if found := _NOT_TEXT.search(node.value):
+            self._stop(node, path, f"the character {found[0]!r} is no text; leave it out")
+
     def _check_keys(self, node: yaml.MappingNode, path: KeyPath) -> None:
         first: dict[str, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self._stop(key, path, "a key must be text, not a list or a map; quote {{ }}")
+            self._count(key)
+            self._check_text(key, path)
             if key.value in first:
                 message = f"duplicate key: already on line {first[key.value]}; keep one of the two"
                 where = show_path((*path, key.value))
@@ -161,7 +194,8 @@ class _Builder:
         try:
             return self.loader.construct_object(node)
         except ValueError:
-            self._stop(node, path, f"{node.value!r} is not what its tag {node.tag} says")
+            word = shortened(repr(node.value))
+            self._stop(node, path, f"{word} is not what its tag {node.tag} says")
 
 
 def _line(node: yaml.Node) -> int:

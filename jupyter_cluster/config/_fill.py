@@ -30,6 +30,11 @@ def fill(data: Any) -> Any:
     return filled
 
 
+def default_node_types(kind: Any) -> dict[str, dict[str, Any]]:
+    """The one node type of a file that names none, by the provider's type."""
+    return _DEFAULT_NODE_TYPES.get(str(kind), _ANY_NODE_TYPE)
+
+
 def as_map(value: Any) -> dict[str, Any]:
     """The value if it is a map, otherwise an empty one."""
     return value if isinstance(value, dict) else {}
@@ -49,7 +54,7 @@ def _fill_max_workers(filled: dict[str, Any], provider: dict[str, Any]) -> None:
 
 def _fill_node_types(filled: dict[str, Any], kind: Any) -> None:
     if "available_node_types" not in filled and "head_node_type" not in filled:
-        types = _DEFAULT_NODE_TYPES.get(str(kind), _ANY_NODE_TYPE)
+        types = default_node_types(kind)
         filled |= {"available_node_types": types, "head_node_type": next(iter(types))}
     written = filled.get("available_node_types")
     if isinstance(written, dict):

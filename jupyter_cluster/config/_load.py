@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from jupyter_cluster.config._checks import check, resolve_paths
-from jupyter_cluster.config._document import Document, read_yaml
+from jupyter_cluster.config._document import MOST_CHARACTERS, Document, read_yaml
 from jupyter_cluster.config._fill import fill
 from jupyter_cluster.config._messages import problems_of
 from jupyter_cluster.config._models import ClusterConfig
 from jupyter_cluster.config._problems import KeyPath, Problem, fail
 from jupyter_cluster.config._ray import translate
+
+# How long a pipe may keep us waiting, e.g. that of `config check <(make-yaml)`.
+_PATIENCE_SECONDS = 10.0
 
 
 def load(path: str | Path) -> ClusterConfig:
@@ -25,7 +30,10 @@ def load(path: str | Path) -> ClusterConfig:
     ConfigError
         The file cannot be read, or has problems; all of them are named.
     """
-    file = Path(path).expanduser()
+    try:
+        file = Path(path).expanduser()
+    except RuntimeError:  # ~name, and nobody has that name
+        fail(Problem(str(path), None, "", "there is no such user; name the folder"))
     return parse(_read(file, str(path)), source=str(path), base_dir=file.parent)
 
 
@@ -83,16 +91,35 @@ def _with(data: Any, path: KeyPath, value: Any) -> Any:
 
 def _read(file: Path, source: str) -> str:
     try:
-        return file.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return _content(file).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
         line, message = _unreadable(error, file)
         fail(Problem(source, line, "", message))
 
 
-def _unreadable(error: OSError | UnicodeDecodeError, file: Path) -> tuple[int | None, str]:
+def _content(file: Path) -> bytes:
+    """What can be a cluster YAML of it: a device, say, never ends, and a pipe may never begin."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+    with open(descriptor, "rb", buffering=0) as opened:
+        waiting, content = select.poll(), b""
+        waiting.register(opened, select.POLLIN)
+        # A character has four bytes at most.
+        while len(content) <= 4 * MOST_CHARACTERS:
+            if not waiting.poll(_PATIENCE_SECONDS * 1000):
+                raise TimeoutError(0, f"nothing came for {_PATIENCE_SECONDS:.0f} s")
+            more = opened.read(2**16)
+            if not more:
+                break
+            content += more
+    return content
+
+
+def _unreadable(error: OSError | ValueError, file: Path) -> tuple[int | None, str]:
     if isinstance(error, UnicodeDecodeError):
         byte, line = error.object[error.start], error.object.count(b"\n", 0, error.start) + 1
         return line, f"byte {byte:#x} is not UTF-8; save the file as UTF-8"
+    if isinstance(error, ValueError):
+        return None, "there can be no file of this name"
     if isinstance(error, FileNotFoundError):
         return None, f"there is no such file (looked for {file.absolute()})"
     if isinstance(error, IsADirectoryError):

@@ -8,13 +8,14 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from jupyter_cluster.config._checks import did_you_mean
 from jupyter_cluster.config._document import Document
 from jupyter_cluster.config._fill import as_map
+from jupyter_cluster.config._kinds import wrong_kind
 from jupyter_cluster.config._models import ClusterConfig
-from jupyter_cluster.config._problems import KeyPath, Problem, nearest, show_path
+from jupyter_cluster.config._problems import KeyPath, Problem, did_you_mean, nearest, show_path
 from jupyter_cluster.config._ray import refusal
 from jupyter_cluster.config._sections import PROVIDERS, Auth, Docker, NodeTypeConfig
+from jupyter_cluster.formats import shortened
 
 # What must stand there, by pydantic's name of the error.
 _KINDS = {
@@ -57,10 +58,10 @@ def _path(loc: tuple[int | str, ...]) -> KeyPath:
 def _message(path: KeyPath, details: ErrorDetails, document: Document) -> str:
     kind, value, limits = details["type"], details["input"], details.get("ctx", {})
     if kind in _KINDS:
-        return _wrong_kind(_KINDS[kind], value, document.words.get(path), path)
+        return wrong_kind(_KINDS[kind], value, document.words.get(path), path)
     if kind == "extra_forbidden":
         return refusal(path, document.data) or _unknown_key(path, document.data)
-    word = document.words.get(path, repr(value))
+    word = shortened(document.words.get(path, repr(value)))
     return _other(kind, word, limits) or f"{details['msg'][:1].lower()}{details['msg'][1:]}"
 
 
@@ -77,46 +78,6 @@ def _other(kind: str, word: str, limits: Mapping[str, Any]) -> str | None:
         "too_short": "must name at least one node type",
     }
     return sentences.get(kind)
-
-
-def _wrong_kind(kind: str, value: Any, word: str | None, path: KeyPath) -> str:
-    if kind == "text" and word is not None:
-        return f'must be text, but YAML reads {word} as {_shown(value)}; put it in quotes: "{word}"'
-    wrong = f"must be {kind}, not {_shown(value)}"
-    return wrong + _number_hint(value, word, path) if "number" in kind else wrong
-
-
-def _number_hint(value: Any, word: str | None, path: KeyPath) -> str:
-    if not isinstance(value, str):
-        return ""
-    if word is None and _is_number(value):
-        return "; leave the quotes out"
-    if word is not None and value.isdecimal():
-        return f"; write {int(value)} (to some readers a leading zero means base 8)"
-    return "; write it in bytes, e.g. 8e9" if path[-1:] == ("memory",) else ""
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _shown(value: Any) -> str:
-    match value:
-        case None:
-            return "empty"
-        case bool():
-            return str(value).lower()
-        case int() | float():
-            return f"the number {value}"
-        case str():
-            return f"the text {value!r}"
-        case dict():
-            return "a map"
-    return "a list"
 
 
 def _unknown_key(path: KeyPath, data: Any) -> str:

@@ -19,6 +19,7 @@ from jupyter_cluster.config._sections import (
     Docker,
     Flag,
     LocalProvider,
+    Minutes,
     Money,
     NodeTypeConfig,
     Provider,
@@ -49,7 +50,7 @@ def _minutes_tag(value: Any) -> str:
 
 # A discriminator, so that a wrong value has one error and not one for each alternative.
 _Minutes = Annotated[
-    Annotated[Amount, Tag("minutes")] | Annotated[Literal["auto"], Tag("auto")],
+    Annotated[Minutes, Tag("minutes")] | Annotated[Literal["auto"], Tag("auto")],
     Discriminator(_minutes_tag),
 ]
 
@@ -80,17 +81,19 @@ class ClusterConfig(Section):
         description='Minutes that a worker may be idle before it is ended, or "auto": one and a '
         "half times as long as starting it again would take.",
     )
-    cluster_idle_timeout_minutes: Amount = Field(
+    cluster_idle_timeout_minutes: Minutes = Field(
         30.0,
         description="Minutes without a task and without an active client after which the whole "
         "cluster ends itself; 0: never.",
     )
-    setup_timeout_minutes: Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)] = Field(
+    setup_timeout_minutes: Annotated[
+        float, Strict(), Field(gt=0, le=10_000_000, allow_inf_nan=False)
+    ] = Field(
         15.0,
         description="Minutes that a node may take from its request to ready; one that takes "
         "longer is ended, and what it was at is named.",
     )
-    worker_grace_minutes: Amount = Field(
+    worker_grace_minutes: Minutes = Field(
         5.0,
         description="Minutes that a worker goes on without its head before it ends itself, on "
         "its own host's word.",

@@ -9,6 +9,10 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from jupyter_cluster.errors import ConfigError
+from jupyter_cluster.formats import shortened
+
+# More lines than these nobody reads at once; `ConfigError.problems` has them all.
+_SHOWN = 20
 
 # Where a value stands in the file: ("setup_commands", 2) is the third setup command.
 KeyPath = tuple[str | int, ...]
@@ -52,7 +56,8 @@ def show_path(path: KeyPath) -> str:
 def _show_step(step: str | int) -> str:
     if isinstance(step, int):
         return f"[{step}]"
-    return f".{step}" if re.fullmatch(r"[\w.-]+", step) else f'."{step}"'
+    name = shortened(step)
+    return f".{name}" if re.fullmatch(r"[\w.-]+", step) else f'."{name}"'
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -66,7 +71,16 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_lower[found[0]] if found else None
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a clause about an unknown word: a suggestion if there is one."""
+    near = nearest(word, known)
+    return f"; did you mean {near}?" if near else "."
+
+
 def fail(*problems: Problem) -> NoReturn:
     """Raise a `ConfigError` with all problems, in the order of the file."""
     ordered = tuple(sorted(dict.fromkeys(problems), key=lambda one: (one.line or 0, one.key)))
-    raise ConfigError("\n".join(map(str, ordered)), ordered)
+    lines = [str(one) for one in ordered[:_SHOWN]]
+    if more := len(ordered) - len(lines):
+        lines.append(f"{ordered[0].source}: and {more} more problem{'' if more == 1 else 's'}")
+    raise ConfigError("\n".join(lines), ordered)

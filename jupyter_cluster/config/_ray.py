@@ -8,8 +8,9 @@ from typing import Any
 
 from jupyter_cluster.config._document import Document
 from jupyter_cluster.config._fill import as_map
+from jupyter_cluster.config._legacy import modernized, refuse_other_kinds
 from jupyter_cluster.config._problems import KeyPath
-from jupyter_cluster.config._sections import PROVIDERS
+from jupyter_cluster.config._sections import PROVIDERS, known_providers
 
 # Without meaning here and harmless. "*" stands for any name.
 IGNORED: dict[KeyPath, str] = {
@@ -78,11 +79,16 @@ def translate(document: Document) -> tuple[Document, tuple[str, ...]]:
     """The document without what has no meaning here, and a notice for each such key."""
     if not isinstance(document.data, dict):
         return document, ()
-    data, notices = dict(document.data), list(_notices_of_local(document))
-    if _is_on_premise(as_map(data.get("provider"))):
-        data["provider"] = {**data["provider"], "type": "ssh"}
+    refuse_other_kinds(document, known_providers())
+    notices = list(_notices_of_local(document))
+    if _is_on_premise(as_map(document.data.get("provider"))):
+        provider = {**document.data["provider"], "type": "ssh"}
+        document = replace(document, data={**document.data, "provider": provider})
         message = "local with head_ip is taken as ssh"
         notices.append(str(document.problem(("provider", "type"), message)))
+    document, of_before = modernized(document)
+    notices += of_before
+    data = dict(document.data)
     words = dict(document.words)
     for path, reason in _ignored(data):
         data = _without(data, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, SecretStr, Strict, Tag
@@ -9,9 +10,11 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, SecretStr, Str
 # Strict: a quoted "30" is text and 3.10 is a number; guessing would hide a slip of the pen.
 Text = Annotated[str, Strict()]
 Flag = Annotated[bool, Strict()]
-Count = Annotated[int, Strict(), Field(ge=0)]
-Amount = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
-Money = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+# The upper bounds are far beyond what can be, and what every reader of the numbers can hold.
+Count = Annotated[int, Strict(), Field(ge=0, le=100_000)]
+Amount = Annotated[float, Strict(), Field(ge=0, le=1e15, allow_inf_nan=False)]
+Minutes = Annotated[float, Strict(), Field(ge=0, le=10_000_000, allow_inf_nan=False)]
+Money = Annotated[float, Strict(), Field(gt=0, le=1e9, allow_inf_nan=False)]
 Texts = tuple[Text, ...]
 
 
@@ -206,6 +209,14 @@ PROVIDERS: dict[str, type[BaseModel]] = {
     "local": LocalProvider,
     "ssh": SshProvider,
 }
+
+
+PROVIDER_GROUP = "jupyter_cluster.providers"
+
+
+def known_providers() -> list[str]:
+    """Provider types that a file may name: ours and those of installed packages."""
+    return sorted({*PROVIDERS, *(point.name for point in entry_points(group=PROVIDER_GROUP))})
 
 
 def provider_tag(provider: Any) -> str | None:

@@ -144,7 +144,7 @@ def only(text: str) -> str:
             "cluster.yaml:2: provider.type: unknown provider 'awz'; did you mean aws? Known: aws, "
             "local, ssh",
         ),
-        ("cluster_name: a\nprovider: {type: gcp}", "cluster.yaml:2: provider.type: unknown "),
+        ("cluster_name: a\nprovider: {type: moon}", "cluster.yaml:2: provider.type: unknown "),
         ("cluster_name: a\nprovider: {type: ssh}", "cluster.yaml:2: provider.head_ip: is required"),
         (
             LOCAL + "head_node_type: gpus\navailable_node_types: {cpu: {}, gpu: {}}",
@@ -256,8 +256,9 @@ def test_each_mistake_has_its_sentence(text: str, start: str) -> None:
     ],
 )
 def test_a_deprecated_key_of_rays_names_what_to_use(key: str, instead: str) -> None:
-    sentence = only(LOCAL + f"{key}: 1")
-    assert sentence.startswith(f"cluster.yaml:3: {key}: is ")
+    types = "head_node_type: a\navailable_node_types: {a: {}}\n"
+    sentence = only(LOCAL + types + f"{key}: 1")
+    assert sentence.startswith(f"cluster.yaml:5: {key}: is ")
     assert instead in sentence
 
 

@@ -20,7 +20,7 @@ provider:
 docker: {image: python}
 available_node_types:
   cpu:
-    node_config: {InstanceType: m5.large, Tags: [], KeyName: }
+    node_config: {InstanceType: m5.large, SecurityGroupIds: [], KeyName: k}
   gpu:
     node_config: {InstanceType: p3.2xlarge}
     max_workers: 3
@@ -49,8 +49,8 @@ def explained(config: ClusterConfig) -> dict[str, tuple[object, str]]:
         ("available_node_types.cpu.max_workers", 30, "from max_workers (cluster.yaml:2)"),
         ("available_node_types.gpu.max_workers", 3, "cluster.yaml:13"),
         ("available_node_types.cpu.node_config.InstanceType", "m5.large", "cluster.yaml:10"),
-        ("available_node_types.cpu.node_config.Tags", [], "cluster.yaml:10"),
-        ("available_node_types.cpu.node_config.KeyName", None, "cluster.yaml:10"),
+        ("available_node_types.cpu.node_config.SecurityGroupIds", [], "cluster.yaml:10"),
+        ("available_node_types.cpu.node_config.KeyName", "k", "cluster.yaml:10"),
         ("available_node_types.cpu.resources", {}, "filled in from the machine"),
         ("available_node_types.cpu.min_workers", 0, "default"),
         (

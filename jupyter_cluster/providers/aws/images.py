@@ -1,32 +1,15 @@
 """AMIs by symbolic name, through the public parameters of Systems Manager.
 
-Sources: Canonical's "Find Ubuntu images with the AWS command line", AWS's "Calling AMI public
-parameters in Parameter Store" and "Deep Learning AMI release notes".
+`jupyter_cluster.config` has the names.
 """
 
 from __future__ import annotations
 
+from jupyter_cluster.config.images import IMAGES, RESOLVE
 from jupyter_cluster.errors import ProviderError
 from jupyter_cluster.providers.aws.service import Service
 
 DEFAULT = "ubuntu-24.04"
-_UBUNTU = "/aws/service/canonical/ubuntu/server/{release}/stable/current/{debian}/hvm/{disk}/ami-id"
-_AMAZON = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{machine}"
-_LEARNING = "/aws/service/deeplearning/ami/{machine}/{kind}/latest/ami-id"
-NAMES = {
-    "ubuntu-24.04": _UBUNTU.replace("{release}", "24.04").replace("{disk}", "ebs-gp3"),
-    "ubuntu-22.04": _UBUNTU.replace("{release}", "22.04").replace("{disk}", "ebs-gp2"),
-    "amazon-linux-2023": _AMAZON,
-    "deep-learning-ubuntu-24.04": _LEARNING.replace(
-        "{kind}", "base-oss-nvidia-driver-gpu-ubuntu-24.04"
-    ),
-    "deep-learning-ubuntu-22.04": _LEARNING.replace(
-        "{kind}", "base-oss-nvidia-driver-gpu-ubuntu-22.04"
-    ),
-    "deep-learning-amazon-linux-2023": _LEARNING.replace(
-        "{kind}", "base-oss-nvidia-driver-gpu-amazon-linux-2023"
-    ),
-}
 _DEBIAN = {"x86_64": "amd64", "arm64": "arm64"}
 
 
@@ -41,13 +24,14 @@ def parameter(name: str, machine: str) -> str:
     ProviderError
         There is no such symbolic name.
     """
+    name = name.removeprefix(RESOLVE)
     if name.startswith("/"):
         return name
-    if name not in NAMES:
+    if name not in IMAGES:
         raise ProviderError(
-            f"ImageId {name!r} is neither an AMI's id (ami-…) nor one of {', '.join(NAMES)}"
+            f"ImageId {name!r} is neither an AMI's id (ami-…) nor one of {', '.join(IMAGES)}"
         )
-    return NAMES[name].format(machine=machine, debian=_DEBIAN.get(machine, machine))
+    return IMAGES[name].format(machine=machine, debian=_DEBIAN.get(machine, machine))
 
 
 def image_id(service: Service, name: str, machine: str) -> str:

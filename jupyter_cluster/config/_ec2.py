@@ -1,0 +1,137 @@
+"""What EC2 would refuse, told before it is asked: botocore has EC2's own description of its calls.
+
+A `node_config` is the arguments of RunInstances. boto3 refuses a key or a kind of value that it
+does not know, EC2 a name of the wrong case; both when a node is launched, which may be at night.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from jupyter_cluster.config._document import Document
+from jupyter_cluster.config._fill import as_map
+from jupyter_cluster.config._kinds import wrong_kind
+from jupyter_cluster.config._problems import KeyPath, Problem, did_you_mean
+from jupyter_cluster.config.images import is_image, known_images
+from jupyter_cluster.formats import shortened
+
+# botocore's kinds of value: the Python types that it takes, and what a person calls them. A boolean
+# is an int to Python and to botocore, not to EC2.
+_SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
+    "string": ((str,), "text"),
+    "blob": ((str,), "text"),
+    "timestamp": ((str,), "text"),
+    "boolean": ((bool,), "true or false"),
+    "integer": ((int,), "a whole number"),
+    "long": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "double": ((int, float), "a number"),
+}
+# Of Ray's and ours, beside those of RunInstances: the subnets that nodes are spread over.
+_MORE_KEYS = {"SubnetIds": "SubnetIdStringList"}
+
+
+def ec2_problems(document: Document) -> Iterator[Problem]:
+    """What is wrong with the arguments of EC2 in a document for `aws`."""
+    provider = as_map(document.data.get("provider"))
+    if provider.get("type") != "aws":
+        return
+    rules = as_map(provider.get("security_group")).get("IpPermissions")
+    if isinstance(rules, list):
+        shape = _arguments("AuthorizeSecurityGroupIngress").members["IpPermissions"]
+        yield from _fits(rules, shape, ("provider", "security_group", "IpPermissions"), document)
+    for name, one in as_map(document.data.get("available_node_types")).items():
+        config = as_map(one).get("node_config", {})
+        if isinstance(one, dict) and isinstance(config, dict):
+            path: KeyPath = ("available_node_types", name, "node_config")
+            yield from _node_config(config, path, document)
+
+
+def _node_config(config: dict[str, Any], path: KeyPath, document: Document) -> Iterator[Problem]:
+    yield from _members(config, _run_instances(), path, document)
+    if not (config.get("InstanceType") or config.get("LaunchTemplate")):
+        message = "must name an InstanceType or a LaunchTemplate, e.g. {InstanceType: m5.large}"
+        yield document.problem(path, message)
+    elif _needs_key_name(document) and not config.get("KeyName"):
+        message = "must name the KeyName that belongs to auth.ssh_private_key"
+        yield document.problem(path, message)
+    image = config.get("ImageId")
+    if isinstance(image, str) and not is_image(image):
+        message = f"{shortened(repr(image))} is neither an AMI's id (ami-…) nor a known name"
+        known = known_images()
+        message += f"{did_you_mean(image, known)} Known: {', '.join(known)}"
+        yield document.problem((*path, "ImageId"), message)
+
+
+def _needs_key_name(document: Document) -> bool:
+    """EC2 cannot tell which of its keys belongs to a private key of the user's."""
+    own_key = as_map(document.data.get("auth")).get("ssh_private_key")
+    return bool(own_key) and "key_pair" not in as_map(document.data.get("provider"))
+
+
+@cache
+def _service() -> Any:
+    from botocore.loaders import Loader
+    from botocore.model import ServiceModel
+
+    return ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
+
+
+def _arguments(operation: str) -> Any:
+    return _service().operation_model(operation).input_shape
+
+
+@cache
+def _run_instances() -> dict[str, Any]:
+    """The shapes of a node_config's keys."""
+    more = {key: _service().shape_for(shape) for key, shape in _MORE_KEYS.items()}
+    return {**_arguments("RunInstances").members, **more}
+
+
+def _fits(value: Any, shape: Any, path: KeyPath, document: Document) -> Iterator[Problem]:
+    """The problems of a value that must have a shape of botocore's."""
+    kind = shape.type_name
+    if kind == "structure" and isinstance(value, dict):
+        yield from _members(value, shape.members, path, document)
+    elif kind == "list" and isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _fits(item, shape.member, (*path, number), document)
+    elif kind == "map" and isinstance(value, dict):
+        for key, item in value.items():
+            yield from _fits(item, shape.value, (*path, key), document)
+    else:
+        types, meant = _SCALARS.get(kind, ((), _CONTAINERS.get(kind, kind)))
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            word = document.words.get(path)
+            yield document.problem(path, wrong_kind(meant, value, word, path))
+        elif near := _other_case(value, getattr(shape, "enum", ())):
+            yield document.problem(path, f"upper and lower case matter: write {near}")
+
+
+_CONTAINERS = {"structure": "a map (key: value)", "map": "a map (key: value)", "list": "a list"}
+
+
+def _other_case(value: Any, known: Any) -> str | None:
+    """The name that EC2 knows, of one whose letters have the wrong case."""
+    if value in known:
+        return None
+    return next((one for one in known if one.lower() == str(value).lower()), None)
+
+
+def _members(
+    value: dict[str, Any], members: dict[str, Any], path: KeyPath, document: Document
+) -> Iterator[Problem]:
+    for key, item in value.items():
+        if key in members:
+            yield from _fits(item, members[key], (*path, key), document)
+        else:
+            message = f"EC2 knows no such key here{did_you_mean(key, members)}"
+            if len(members) <= _MOST_NAMED:
+                message += f" Allowed: {', '.join(members)}"
+            yield document.problem((*path, key), message.removesuffix("."))
+
+
+# More names than these are no help; the suggestion is.
+_MOST_NAMED = 15
