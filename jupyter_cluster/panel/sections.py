@@ -20,7 +20,8 @@ Row = Mapping[str, Any]
 
 SHOWN_EVENTS = 40
 SHOWN_JOBS = 60
-_KINDS = {
+# How the kinds of events look.
+SYMBOLS = {
     "scale-up": "▲",
     "scale-down": "▼",
     "node": "●",
@@ -237,7 +238,7 @@ def events_list(view: View) -> str:
     lines = "".join(
         f'<div class="jc-event jc-{escape(event["kind"])}" data-key="{event["number"]}">'
         f'<span class="jc-faint">{time.strftime("%H:%M:%S", time.localtime(event["time"]))}</span>'
-        f'<span class="jc-kind">{_KINDS.get(event["kind"], "·")}</span>'
+        f'<span class="jc-kind">{SYMBOLS.get(event["kind"], "·")}</span>'
         f"<span>{escape(event['text'])}</span></div>"
         for event in shown
     )

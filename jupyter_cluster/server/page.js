@@ -11,3 +11,4 @@ source.addEventListener("message", ({ data }) => {
 });
 source.addEventListener("end", () => source.close());
 source.addEventListener("error", () => document.body.classList.add("jc-away"));
+followPointer(document.querySelector("main"));

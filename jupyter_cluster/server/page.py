@@ -6,18 +6,19 @@ from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
 
+from jupyter_cluster import panel
 from jupyter_cluster.client.watch import View
 from jupyter_cluster.panel import sections
-from jupyter_cluster.panel.course import course, svg
+from jupyter_cluster.panel.chart import chart
 
 SECTIONS = ("header", "chart", "jobs", "nodes", "events")
-_LOOKS, _HERE = files("jupyter_cluster.panel"), files("jupyter_cluster.server")
+_HERE = files("jupyter_cluster.server")
 
 
 def assets() -> dict[str, tuple[str, str]]:
     """The files of a page by their names: content type and text."""
-    script = (_LOOKS / "morph.js").read_text() + (_HERE / "page.js").read_text()
-    style = (_LOOKS / "panel.css").read_text() + (_HERE / "page.css").read_text()
+    script = panel.script() + (_HERE / "page.js").read_text()
+    style = panel.style() + (_HERE / "page.css").read_text()
     return {"page.js": ("text/javascript", script), "page.css": ("text/css", style)}
 
 
@@ -25,7 +26,7 @@ def parts(view: View, name: str, now: float) -> dict[str, str]:
     """The sections of a cluster's page as HTML."""
     return {
         "header": sections.header(view, name, now),
-        "chart": svg(course(view), width=1150, height=220),
+        "chart": chart(view),
         "jobs": sections.jobs_table(view, now),
         "nodes": sections.nodes_table(view),
         "events": sections.events_list(view),

@@ -48,7 +48,7 @@ def busy(open_notebook: Opener, folder: Path, cluster: jc.Cluster) -> Any:
     notebook = open_notebook("busy.ipynb", [LOAD, "%cluster panel shared", BUSY])
     notebook.run_to_end(0)
     notebook.run_to_end(1)
-    notebook.page.locator(".js-plotly-plot").wait_for()
+    notebook.page.locator(".jc-plot svg").wait_for()
     notebook.run(2)
     eventually(lambda: notebook.is_running(2))
     yield notebook
@@ -115,7 +115,7 @@ def test_after_a_kernel_restart_it_goes_on(open_notebook: Opener, cluster: jc.Cl
     for _ in range(2):
         notebook.run_to_end(0)
         notebook.run_to_end(1)
-        notebook.page.locator(".js-plotly-plot").wait_for()
+        notebook.page.locator(".jc-plot svg").wait_for()
         assert pill(notebook).inner_text() == "running"
         notebook.restart()
 
@@ -167,7 +167,7 @@ def test_a_hundred_nodes(open_notebook: Opener, home: Path) -> None:
         notebook.run_to_end(1)
         eventually(lambda: tile(notebook, "nodes ready") == "100", 90)
         assert notebook.page.locator(".jc-nodes tbody tr").count() == 100
-        notebook.page.locator(".js-plotly-plot").wait_for()
+        notebook.page.locator(".jc-plot svg").wait_for()
         # The newest rows can be reached, and the page answers meanwhile.
         notebook.page.locator('.jc-nodes tr[data-key="local-100"]').scroll_into_view_if_needed()
         notebook.screenshot("nodes")
@@ -183,7 +183,7 @@ def test_text_can_be_read_on_either_theme(
     notebook.set_theme(theme)
     notebook.run_to_end(0)
     notebook.run_to_end(1)
-    notebook.page.locator(".js-plotly-plot").wait_for()
+    notebook.page.locator(".jc-plot svg").wait_for()
     # In one step, since the panel takes away what is not its own with its next figures.
     contrasts = notebook.page.evaluate(
         f"kinds => {{ ({EACH_KIND})(kinds); return ({CONTRASTS})(); }}", KINDS
@@ -232,7 +232,7 @@ def test_it_is_readable_from_narrow_to_wide(open_notebook: Opener, cluster: jc.C
     notebook = open_notebook("widths.ipynb", [LOAD, "%cluster panel shared"])
     notebook.run_to_end(0)
     notebook.run_to_end(1)
-    notebook.page.locator(".js-plotly-plot").wait_for()
+    notebook.page.locator(".jc-plot svg").wait_for()
     notebook.execute("application:toggle-left-area")
 
     def columns() -> int:

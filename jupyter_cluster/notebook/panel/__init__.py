@@ -1,5 +1,5 @@
-"""The live panel of a cluster.
+"""The live panel of a cluster in the notebook.
 
-``sections`` draws what is said in words and tables, ``chart`` the rate and the nodes; ``live``
-keeps both up to date and does what its buttons say; ``widget`` is the part in the browser.
+``live`` keeps the sections of ``jupyter_cluster.panel`` up to date and does what buttons say;
+``widget`` is the part in the browser.
 """

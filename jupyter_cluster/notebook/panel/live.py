@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
 import time
 import uuid
-from importlib.resources import files
 from typing import Any
 
 from IPython.display import publish_display_data
-from ipywidgets import VBox
 
 from jupyter_cluster.client import launch
 from jupyter_cluster.client.endpoint import Endpoint
@@ -20,14 +19,14 @@ from jupyter_cluster.client.watch import Contact, View, Watch
 from jupyter_cluster.commands.tables import as_text
 from jupyter_cluster.commands.views import status_parts
 from jupyter_cluster.errors import ClusterError
-from jupyter_cluster.notebook.panel.chart import LiveChart
 from jupyter_cluster.notebook.panel.widget import Sections, on_click
 from jupyter_cluster.notebook.reprs import HTML, TEXT
-from jupyter_cluster.panel import sections
-from jupyter_cluster.panel.course import course, svg
+from jupyter_cluster.panel import sections, style
+from jupyter_cluster.panel.chart import chart
+
+log = logging.getLogger(__name__)
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-_CSS = (files("jupyter_cluster.panel") / "panel.css").read_text()
 # How long the static form waits for a first look at the cluster.
 LOOK_SECONDS = 5.0
 # How long the end of a cluster waits for its panel; the watch looks at least every five seconds.
@@ -42,22 +41,15 @@ class Panel:
     def __init__(self, entry: Entry) -> None:
         self.name = entry.name
         self._entry = entry
-        self._top = Sections(sections=["header", "controls", "notice"])
-        self._bottom = Sections(sections=["jobs", "nodes", "events"])
-        self._box = VBox([self._top, self._bottom])
-        self._box.layout.overflow = "hidden"
-        self._chart: LiveChart | None = None
+        self._widget = Sections()
         self._displays: list[str] = []
         self._actions: queue.SimpleQueue[Action | None] = queue.SimpleQueue()
         self._looked = threading.Event()
         self._settled = threading.Event()
-        self._lock = threading.Lock()
-        for part in (self._top, self._bottom):
-            on_click(part, self._actions.put)
+        on_click(self._widget, self._actions.put)
         self._watch = Watch(entry, self._on_view)
         self._watch.start()
-        for work in (self._act, self._make_chart):
-            threading.Thread(target=work, name=f"panel of {entry.name}", daemon=True).start()
+        threading.Thread(target=self._act, name=f"panel of {entry.name}", daemon=True).start()
 
     @property
     def is_over(self) -> bool:
@@ -73,10 +65,9 @@ class Panel:
 
     def _on_view(self, view: View) -> None:
         try:
-            with self._lock:
-                self._draw(view)
+            self._draw(view)
         except Exception as error:  # the panel must go on, and say what it cannot show
-            self._top.notice = f"The panel could not be drawn: {error!r}"
+            self._widget.notice = f"The panel could not be drawn: {error!r}"
         self._looked.set()
         if view.contact is Contact.ENDED:
             self._actions.put(None)
@@ -85,36 +76,24 @@ class Panel:
 
     def _draw(self, view: View) -> None:
         now = time.time()
-        self._top.header = sections.header(view, self.name, now)
-        self._top.controls = sections.controls(view.status)
-        self._bottom.jobs = sections.jobs_table(view, now)
-        self._bottom.nodes = sections.nodes_table(view)
-        self._bottom.events = sections.events_list(view)
-        if self._chart is not None:
-            self._chart.draw(course(view))
-
-    def _make_chart(self) -> None:
-        """In the background, since importing plotly takes a while: the figures come first."""
-        self._top.notice = "the chart is being prepared …"
-        try:
-            chart = LiveChart()
-        except ImportError as error:
-            self._top.notice = f"There is no chart: {error}"
-            return
-        with self._lock:
-            self._chart = chart
-            chart.draw(course(self._watch.view))
-            self._box.children = (self._top, chart.figure, self._bottom)
-        self._top.notice = ""
+        self._widget.header = sections.header(view, self.name, now)
+        self._widget.controls = sections.controls(view.status)
+        self._widget.chart = chart(view)
+        self._widget.jobs = sections.jobs_table(view, now)
+        self._widget.nodes = sections.nodes_table(view)
+        self._widget.events = sections.events_list(view)
 
     # -- what is clicked ----------------------------------------------------------------------
 
     def _act(self) -> None:
         while (action := self._actions.get()) is not None:
             try:
-                self._top.notice = self._do(action)
+                self._widget.notice = self._do(action)
             except ClusterError as error:
-                self._top.notice = f"That did not work: {error}"
+                self._widget.notice = f"That did not work: {error}"
+            except Exception as error:  # the next click must be heard, too
+                log.exception("panel of %s: %s", self.name, action)
+                self._widget.notice = f"That did not work: {error!r}"
 
     def _do(self, action: Action) -> str:
         head = Endpoint(self._entry)
@@ -126,7 +105,7 @@ class Panel:
             head.post("scale", {key: value for key, value in limits.items() if value is not None})
             return f"From now on at most {limits['max_workers']} nodes."
         if action["do"] == "down":
-            self._top.notice = "ending the cluster …"
+            self._widget.notice = "ending the cluster …"
             self.look()
             launch.end(self._entry)
             return "The cluster has ended; nothing of it is left."
@@ -138,7 +117,7 @@ class Panel:
         self._looked.wait(LOOK_SECONDS)
         display_id = uuid.uuid4().hex
         self._displays.append(display_id)
-        view = {"version_major": 2, "version_minor": 0, "model_id": self._box.model_id}
+        view = {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}
         bundle = {**static_bundle(self._watch.view, self.name), WIDGET: view}
         publish_display_data(bundle, transient={"display_id": display_id})
 
@@ -164,12 +143,12 @@ def static_bundle(view: View, name: str) -> dict[str, Any]:
     now = time.time()
     parts = (
         f'<div class="jc-header">{sections.header(view, name, now)}</div>',
-        svg(course(view)),
+        f'<div class="jc-chart">{chart(view)}</div>',
         sections.jobs_table(view, now),
         sections.nodes_table(view),
         sections.events_list(view),
     )
-    html = f'<style>{_CSS}</style><div class="jc-panel jc-static">{"".join(parts)}</div>'
+    html = f'<style>{style()}</style><div class="jc-panel jc-static">{"".join(parts)}</div>'
     return {TEXT: static_text(view, name), HTML: html}
 
 

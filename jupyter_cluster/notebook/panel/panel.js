@@ -1,4 +1,5 @@
-// The panel in a notebook: sections of HTML, which `show` of morph.js keeps up to date, and buttons.
+// The panel in a notebook: sections of HTML, which `show` of morph.js keeps up to date, and buttons. Each view draws
+// what the model holds when it appears, whenever that is.
 
 // A question in the place of the button; no dialog, which would block the page.
 function ask(button, question, onYes) {
@@ -41,6 +42,7 @@ function render({ model, el }) {
     listeners.push([`change:${name}`, update]);
     update();
   }
+  followPointer(el);
   el.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-do]");
     if (!button) return;

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
-_HERE, _LOOKS = Path(__file__).parent, files("jupyter_cluster.panel")
+from jupyter_cluster import panel
+
+_HERE = Path(__file__).parent
+SECTIONS = ("header", "controls", "notice", "chart", "jobs", "nodes", "events")
 
 
 class Sections(anywidget.AnyWidget):
-    """Shows sections of HTML, each a trait of its own, and sends what is clicked."""
+    """Shows sections of HTML, each a trait of its own, and sends what is clicked.
 
-    _esm = (_LOOKS / "morph.js").read_text() + (_HERE / "panel.js").read_text()
-    _css = (_LOOKS / "panel.css").read_text()
+    A trait holds its whole section, the chart too: state rather than changes, so that a view that
+    appears at any time (a second one, after a reload, late on a slow machine) shows all there is.
+    """
 
-    sections = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    _esm = panel.script() + (_HERE / "panel.js").read_text()
+    _css = panel.style()
+
+    sections = traitlets.List(traitlets.Unicode(), list(SECTIONS)).tag(sync=True)
     header = traitlets.Unicode("").tag(sync=True)
     controls = traitlets.Unicode("").tag(sync=True)
     notice = traitlets.Unicode("").tag(sync=True)
+    chart = traitlets.Unicode("").tag(sync=True)
     jobs = traitlets.Unicode("").tag(sync=True)
     nodes = traitlets.Unicode("").tag(sync=True)
     events = traitlets.Unicode("").tag(sync=True)
