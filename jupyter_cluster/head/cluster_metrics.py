@@ -71,7 +71,7 @@ class ClusterMetrics:
     def take(self, jobs: Jobs, fleet: Fleet, busy: int, cpus: float) -> None:
         """Sample the cluster."""
         now, cost = time.time(), fleet.cost()
-        done = jobs.ended
+        done = jobs.worked_off
         self._window.append((now, done))
         while len(self._window) > 2 and now - self._window[1][0] >= WINDOW_SECONDS:
             self._window.popleft()

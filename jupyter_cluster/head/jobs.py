@@ -72,7 +72,7 @@ class Jobs:
         log: Callable[[str, str], None],
         cell_sessions: CellSessions,
     ) -> None:
-        self.ended = 0  # tasks, of jobs that were deleted too
+        self.worked_off = 0  # tasks that were run, of jobs that were deleted too
         self.outputs = Outputs(journal)
         self.cell_sessions = cell_sessions
         self.by_id: dict[str, Job] = {}
@@ -307,7 +307,7 @@ class Jobs:
         block = results.block
         number, statements = self.results.add(results)
         if job.spec.kind != "put":
-            self.ended += len(block)
+            self.worked_off += _worked_off(results.statuses)
         job.set_each(block.start, results.statuses.translate(_STATE_OF))
         for follower in tuple(self._followers.get(job.id, ())):
             follower.on_results(results)
@@ -495,7 +495,7 @@ class Jobs:
 
     def mark(self, job: Job, start: int, statuses: bytes) -> None:
         """Consecutive tasks have ended like this before the restart."""
-        self.ended += len(statuses)
+        self.worked_off += _worked_off(statuses)
         job.set_each(start, statuses.translate(_STATE_OF))
 
     def resume(self, job: Job) -> None:
@@ -506,3 +506,8 @@ class Jobs:
         for index in self.dependencies.add(job, queued):
             self._settle(job, index)
         self._has_work(job)
+
+
+def _worked_off(statuses: bytes) -> int:
+    """How many of these tasks count for the rate: what was cancelled was not worked on."""
+    return len(statuses) - statuses.count(Status.CANCELLED)

@@ -37,6 +37,13 @@ OPEN = """async path => {
     await opened.sessionContext.ready;
     await opened.sessionContext.session.kernel.info;
 }"""
+RESTORED = """async path => {
+    const app = window.jupyterapp;
+    await app.restored;
+    const [opened] = [...app.shell.widgets('main')].filter(w => w.context?.path === path);
+    await opened.revealed;
+    await opened.sessionContext.ready;
+}"""
 RUN = """at => {
     const app = window.jupyterapp;
     const notebook = app.shell.currentWidget.content;
@@ -130,6 +137,12 @@ class Notebook:
         """Write it to its file."""
         self.execute("docmanager:save")
 
+    def reload(self) -> None:
+        """Load the page anew, as a person does: JupyterLab opens again what was open."""
+        self.page.reload(wait_until="domcontentloaded")
+        self.page.wait_for_function("() => window.jupyterapp", timeout=120_000)
+        self.page.evaluate(RESTORED, self.path.name)
+
     def restart(self) -> None:
         """Restart its kernel."""
         self.page.evaluate(
@@ -148,6 +161,12 @@ class Notebook:
     def run(self, at: int) -> None:
         """Run a cell; does not wait for it."""
         self.page.evaluate(RUN, at)
+
+    def activate(self, at: int) -> None:
+        """Make a cell the one that commands are about."""
+        self.page.evaluate(
+            "at => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = at; }", at
+        )
 
     def output(self, at: int) -> Any:
         """The output area of a cell."""
