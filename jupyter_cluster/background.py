@@ -10,13 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
+
+from jupyter_cluster.errors import ClusterError
 
 logger = logging.getLogger("jupyter_cluster")
 
 Tell = Callable[[BaseException], object]
+
+# A step that keeps failing is taken ever less often, but no less often than this.
+LONGEST_PAUSE = 30.0
 
 # The loop keeps only weak references to tasks: without these one may vanish before it has ended.
 _tasks: set[asyncio.Task[Any]] = set()
@@ -78,12 +83,15 @@ def describe(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = ""
+    if isinstance(error, ClusterError) and text:
+        return text  # a sentence for a person already
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def report(what: str, error: BaseException, tell: Tell | None = None) -> None:
     """Log that something in the background has failed, and tell whoever waits for it."""
-    logger.error("%s failed: %s", what, describe(error), exc_info=error)
+    trace = None if isinstance(error, ClusterError) else error
+    logger.error("%s failed: %s", what, describe(error), exc_info=trace)
     if tell is not None:
         try:
             tell(error)
@@ -139,3 +147,15 @@ def start_task(
     task.add_done_callback(_tasks.discard)
     task.add_done_callback(lambda _task: work.close())  # where it was cancelled before it began
     return task
+
+
+async def repeat(
+    what: str, step: Callable[[], Awaitable[object]], seconds: float, tell: Tell | None = None
+) -> NoReturn:
+    """Take a step every so many seconds, within a `Guard`; more rarely while it keeps failing."""
+    guard, pause = Guard(what, tell), seconds
+    while True:
+        with guard:
+            await step()
+        pause = min(max(LONGEST_PAUSE, seconds), pause * 2) if guard.problem else seconds
+        await asyncio.sleep(pause)

@@ -7,14 +7,14 @@ speaks over that stream. Whatever would execute something sent by a caller is ta
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from inspect import isawaitable
 from typing import Any
 
 from distributed import Worker
-from distributed.core import _expects_comm
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from jupyter_cluster.trust import Role, require_role
+from jupyter_cluster.background import Guard
+from jupyter_cluster.dask_settings import Handlers, StreamHandlers
+from jupyter_cluster.trust import Role
 
 # What the head may still call on the worker's own port; all else of Dask's goes.
 _KEPT_HANDLERS = ("identity", "ping", "terminate", "versions")
@@ -29,15 +29,19 @@ class AgentWorker(Worker):  # type: ignore[misc]
         super().__init__(
             address, nthreads=1, memory_limit=0, dashboard=False, deserialize=False, **options
         )
-        self.handlers = {name: _for_the_head(self.handlers[name]) for name in _KEPT_HANDLERS}
-        self.stream_handlers = {name: self.stream_handlers[name] for name in _KEPT_STREAM_HANDLERS}
+        kept, self.handlers = self.handlers, Handlers()
+        for name in _KEPT_HANDLERS:
+            self.offer(name, kept[name])
+        self.stream_handlers = StreamHandlers(
+            {name: self.stream_handlers[name] for name in _KEPT_STREAM_HANDLERS}
+        )
 
     def start_http_server(self, *_args: Any, **_kwargs: Any) -> None:
         """Dask would serve plain HTTP on all interfaces, even without a dashboard."""
 
     def offer(self, name: str, handler: Callable[..., Any]) -> None:
         """Let the head call this on the worker's own port."""
-        self.handlers[name] = _for_the_head(handler)
+        self.handlers.offer(name, handler, Role.HEAD)
 
 
 class AgentPlugin(WorkerPlugin):  # type: ignore[misc]
@@ -50,14 +54,17 @@ class AgentPlugin(WorkerPlugin):  # type: ignore[misc]
 
     def setup(self, worker: AgentWorker) -> None:
         """Take the head's messages; send ours at once rather than every 2 ms."""
-        worker.stream_handlers.update(self._handlers)
+        for name, handler in self._handlers.items():
+            worker.stream_handlers[name] = guarded(name, handler)
         worker.batched_stream.interval = 0
 
 
-def _for_the_head(handler: Callable[..., Any]) -> Callable[..., Any]:
-    async def guarded(comm: Any, **arguments: Any) -> Any:
-        require_role(comm.extra_info.get("peercert"), Role.HEAD)
-        result = handler(comm, **arguments) if _expects_comm(handler) else handler(**arguments)
-        return await result if isawaitable(result) else result
+def guarded(name: str, handler: Callable[..., None]) -> Callable[..., None]:
+    """What the head says in vain costs no more than itself: the stream with it goes on."""
+    guard = Guard(f"a message of the head ({name})")
 
-    return guarded
+    def handle(**message: Any) -> None:
+        with guard:
+            handler(**message)
+
+    return handle

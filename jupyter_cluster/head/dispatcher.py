@@ -8,16 +8,19 @@ same time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from jupyter_cluster.head.bundles import (
-    bundle_size,
-)
+from jupyter_cluster.background import Guard, describe, report
+from jupyter_cluster.errors import ClusterError
+from jupyter_cluster.head import messages
+from jupyter_cluster.head.bundles import bundle_size
 from jupyter_cluster.head.cell_sessions import CellSessions
 from jupyter_cluster.head.intake import Intake
 from jupyter_cluster.head.job import SENT, Job, Range
@@ -32,6 +35,8 @@ logger = logging.getLogger("jupyter_cluster.head")
 
 # How long a node may take to hand over a piece of a large result.
 CALL_SECONDS = 10.0
+# How long nothing is sent after the disk could not be read.
+REST_SECONDS = 1.0
 # A node says what it uses every 2 s; one that has missed five of these is out of contact.
 SILENT_LOOKS = 10
 
@@ -62,6 +67,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         self.nodes: dict[str, NodeLink] = {}
         self.paused = False
         self.on_reclaim: Callable[[str, str], None] = lambda _node, _why: None
+        self.on_broken: Callable[[str, str], None] = lambda _node, _why: None
         self._by_address: dict[str, NodeLink] = {}
         self._intake = Intake(self._by_address, self.plan)
         self._sender = Sender(value_of, self._on_unsent)
@@ -70,6 +76,10 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         self._on_node = on_node
         self._on_lines = on_lines
         self._planned = False
+        self._dispatching = Guard(
+            "sending tasks to nodes",
+            lambda error: log("error", f"tasks could not be sent: {describe(error)}"),
+        )
 
     def use(self, jobs: Jobs) -> None:
         """Dispatch these jobs; they are made after this, since they call it."""
@@ -93,9 +103,46 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             "jc-session-end": self.on_session_end,
             "jc-notice": self.on_notice,
         }
-        scheduler.stream_handlers.update(
-            {operation: _guarded(handler) for operation, handler in handlers.items()}
-        )
+        for operation, handler in handlers.items():
+            scheduler.stream_handlers[operation] = self._guarded(operation, handler)
+
+    def _guarded(self, operation: str, handler: Callable[..., None]) -> Callable[..., None]:
+        """What a node says is checked first; what cannot be taken costs no other node's stream."""
+
+        def guarded(worker: str, **message: Any) -> None:
+            try:
+                messages.check(operation, message)
+                handler(worker, **message)
+            except Exception as error:
+                self._on_refused(worker, operation, message, error)
+
+        return guarded
+
+    def _on_refused(
+        self, worker: str, operation: str, message: dict[str, Any], error: Exception
+    ) -> None:
+        """Nobody waits for ever for what a node has said in vain, and the node does not repeat it.
+
+        A node that cannot say what it is or what it has is ended; of anything else the tasks that
+        it is about fail.
+        """
+        link = self._by_address.get(worker)
+        name = link.id if link is not None else worker
+        why = f"{name} has sent what the head cannot take ({operation}): {describe(error)}"
+        with Guard("a message of a node", lambda _error: self._log("error", why)):
+            # Only what is wrong with the head itself needs a trace.
+            raise ClusterError(why) if isinstance(error, ValueError) else error
+        if operation in ("jc-hello", "jc-settled"):
+            if stream := self._scheduler.stream_comms.get(worker):
+                posting(stream.send)({"op": "jc-end"})
+            self.on_broken(link.id if link is not None else str(message.get("node")), why)
+            return
+        with contextlib.suppress(TypeError, ValueError, KeyError):
+            name, start, stop, _attempt = message["key"]
+            if job := self.jobs.by_id.get(name):
+                self.jobs.fail(job, max(0, start), stop, why)
+        if link is not None and type(message.get("seq")) is int:
+            self._intake.acknowledge(link, message["seq"])
 
     def remove_worker(self, scheduler: Any, worker: str, **_ignored: Any) -> None:
         """A connection was lost (called by Dask); what the node runs may still come."""
@@ -334,6 +381,10 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
 
     def _dispatch(self) -> None:
         self._planned = False
+        with self._dispatching:
+            self._dispatch_all()
+
+    def _dispatch_all(self) -> None:
         ready = self.jobs.ready
         placement = Placement(self.nodes.values(), ready)
         for job in [job for job in ready.values() if job.is_cell]:
@@ -405,23 +456,37 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
 
     def _send(self, job: Job, taken: Range, link: NodeLink, begins_session: bool = False) -> None:
         link.reserved_for = ""
-        self._sender.add(job, taken, link, self._held_by(job), begins_session)
+        try:
+            self._sender.add(job, taken, link, self._held_by(job), begins_session)
+        except Exception as error:
+            self._on_unsendable(job, taken, link, error)
+
+    def _on_unsendable(self, job: Job, taken: Range, link: NodeLink, error: Exception) -> None:
+        """Tasks that cannot be sent now are sent later; those that never can be fail."""
+        key = (job.id, taken.start, taken.stop, taken.attempt)
+        if isinstance(error, sqlite3.Error | OSError):  # the disk: it concerns all jobs
+            self._pause(REST_SECONDS)
+            self._return(link, key)
+            raise error
+        report(f"sending tasks of job {job.spec.name!r}", error)
+        self._return(link, key)
+        why = f"the head cannot send it: {describe(error)}"
+        self.jobs.fail(job, taken.start, taken.stop, why)
+
+    def _pause(self, seconds: float) -> None:
+        """Send nothing for a while."""
+        if not self.paused:
+            self.paused = True
+            asyncio.get_running_loop().call_later(seconds, self.go_on)
+
+    def go_on(self) -> None:
+        """Send from now on."""
+        self.paused = False
+        self.plan()
 
     def _on_unsent(self, link: NodeLink, key: Key) -> None:
         self._return(link, key)
         self.plan()
-
-
-def _guarded(handler: Callable[..., None]) -> Callable[..., None]:
-    """An error in a handler of ours must not cost Dask's stream and with it the node."""
-
-    def guarded(**message: Any) -> None:
-        try:
-            handler(**message)
-        except Exception:
-            logger.exception("message of a node to %s", handler.__name__)
-
-    return guarded
 
 
 def _names(ref: str, job: str, start: int, stop: int) -> bool:

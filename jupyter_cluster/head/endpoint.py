@@ -9,11 +9,11 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler
 
+from jupyter_cluster.doors import Door, SecureServer
 from jupyter_cluster.errors import ClusterError, JobError
 from jupyter_cluster.head.asked import (
     Asked,
@@ -258,7 +258,7 @@ _ROUTES = (
 )
 
 
-def serve(head: Head, address: str, port: int, context: ssl.SSLContext) -> tuple[HTTPServer, int]:
+def serve(head: Head, address: str, port: int, context: ssl.SSLContext) -> tuple[SecureServer, int]:
     """Listen; returns the server and its port."""
     routes = [(pattern, handler, {"head": head}) for pattern, handler in _ROUTES]
     application = Application(
@@ -267,7 +267,12 @@ def serve(head: Head, address: str, port: int, context: ssl.SSLContext) -> tuple
         default_handler_args={"head": head},
         log_function=lambda _handler: None,
     )
-    server = HTTPServer(application, ssl_options=context, max_body_size=MAX_BODY_BYTES)
+    server = SecureServer(
+        application,
+        door=Door("the endpoint"),
+        ssl_options=context,
+        max_body_size=MAX_BODY_BYTES,
+    )
     sockets = bind_sockets(port, address)
     server.add_sockets(sockets)
     return server, sockets[0].getsockname()[1]

@@ -13,13 +13,15 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from jupyter_cluster.autoscaler import decide
-from jupyter_cluster.errors import CapacityError, ProviderError, QuotaError
+from jupyter_cluster.background import Guard, describe, repeat, start_task
+from jupyter_cluster.errors import CapacityError, QuotaError
 from jupyter_cluster.head.demand import demands
 from jupyter_cluster.head.dispatcher import Dispatcher
 from jupyter_cluster.head.ender import Ender
 from jupyter_cluster.head.fleet import Fleet, Member
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.link import NodeLink
+from jupyter_cluster.head.moving import move_results
 from jupyter_cluster.model import End, Infeasible, Launch, Limits, NodeState, Snapshot
 from jupyter_cluster.providers.base import Instance, Provider
 from jupyter_cluster.resources import Resources, marked, unmarked
@@ -40,7 +42,6 @@ LOST_SECONDS = 30.0
 # After so many nodes of a type in a row that could not be set up, no more of it are launched.
 MAX_SETUP_FAILURES = 5
 FOR_EVER = 10.0 * 365 * 24 * 3600
-MOVE_PART = 4_000_000
 
 
 @dataclass
@@ -67,7 +68,8 @@ class Scaling:
     infeasible: tuple[str, ...] = ()
     _cooling: dict[str, float] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _actions: set[asyncio.Task[None]] = field(default_factory=set)
+    _actions: dict[asyncio.Task[None], str] = field(default_factory=dict)
+    _guards: dict[str, Guard] = field(default_factory=dict)
     _budget_warned: bool = False
     _ending: set[str] = field(default_factory=set)
     _setup_failures: dict[str, int] = field(default_factory=dict)
@@ -81,12 +83,17 @@ class Scaling:
 
     async def run(self) -> None:
         """For ever."""
-        watch = asyncio.create_task(self._watch())
+        what = "looking for nodes that died"
+        watch = start_task(what, repeat(what, self._look, WATCH_SECONDS, self._teller(what)))
+        deciding = self._guard("deciding which nodes to launch and to end")
         try:
             while True:
                 started = time.monotonic()
-                await self._round()
+                with deciding:
+                    await self._round()
                 took = time.monotonic() - started
+                if deciding.problem:
+                    await asyncio.sleep(ROUND_SECONDS)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), ROUND_SECONDS)
                     await asyncio.sleep(max(DEBOUNCE_SECONDS, took * REST))
@@ -96,22 +103,31 @@ class Scaling:
             for action in self._actions:
                 action.cancel()
 
+    def _guard(self, what: str) -> Guard:
+        """The one guard of a step that is taken again and again."""
+        return self._guards.setdefault(what, Guard(what, self._teller(what)))
+
+    def _teller(self, what: str) -> Callable[[BaseException], None]:
+        """Says in the diary that a step has failed, which is taken again."""
+        return lambda error: self.log("error", f"{what} failed, trying again: {describe(error)}")
+
     # -- deciding -----------------------------------------------------------------------------
 
     async def _round(self) -> None:
-        try:
+        with self._guard("looking at the budget"):
             self._check_budget()
-            # In a thread: the search for a cheaper launch set may take a few hundredths of a
-            # second, and results wait for nobody.
-            decision = await asyncio.to_thread(decide, self.snapshot())
-        except Exception:
-            logger.exception("a scaling round failed; the next one follows")
-            return
-        self._report_infeasible(decision.infeasible)
-        for launch in decision.launches:
-            self._launch(launch)
+        # In a thread: the search for a cheaper launch set may take a few hundredths of a
+        # second, and results wait for nobody.
+        decision = await asyncio.to_thread(decide, self.snapshot())
+        # What fails in one of these must not keep the others from being done.
+        with self._guard("ending tasks that no node can hold"):
+            self._report_infeasible(decision.infeasible)
         for end in decision.ends:
-            self._end(end)
+            with self._guard("ending nodes"):
+                self._end(end)
+        for launch in decision.launches:
+            with self._guard(f"launching {launch.node_type}"):
+                self._launch(launch)
         self.fleet.note_unneeded(decision.unneeded)
 
     def snapshot(self) -> Snapshot:
@@ -162,7 +178,7 @@ class Scaling:
     def _launch(self, launch: Launch) -> None:
         self.log("scale-up", launch.reason)
         members = self.fleet.request(launch)
-        self._start(self._create(launch.node_type, members))
+        self._start(f"launching {launch.node_type}", self._create(launch.node_type, members))
 
     async def _create(self, node_type: str, members: list[Member]) -> None:
         ids = [member.id for member in members]
@@ -179,10 +195,10 @@ class Scaling:
         pause = QUOTA_COOLDOWN if isinstance(error, QuotaError) else CAPACITY_COOLDOWN
         known = isinstance(error, (CapacityError, QuotaError))
         self._cool(node_type, time.time() + (pause if known else 5.0))
-        self.log("error", f"{node_type} could not be launched: {error}")
+        self.log("error", f"{node_type} could not be launched: {describe(error)}")
         for member in members:
             if member.state.is_pending:
-                self._start(self._terminate(member, NodeState.FAILED, str(error)))
+                self._start_ending(member, NodeState.FAILED, describe(error))
 
     def _cool(self, node_type: str, until: float) -> None:
         """Leave a type alone for a while."""
@@ -215,9 +231,14 @@ class Scaling:
         if member is None or member.state is not NodeState.READY:
             return
         self.log("warning", f"{node}: {why}; what it does not finish goes elsewhere")
-        self.fleet.move(member, NodeState.DRAINING, why)
-        self._start(self._drain(member))
+        self._start_draining(member, why)
         self.wake()
+
+    def on_broken(self, node: str, why: str) -> None:
+        """What a node says cannot be understood: it is of no use."""
+        member = self.fleet.members.get(node)
+        if member is not None and not member.state.is_gone and node not in self._ending:
+            self._start_ending(member, NodeState.FAILED, why)
 
     def _end(self, end: End) -> None:
         # Since the snapshot some may have been ended for another reason.
@@ -227,55 +248,41 @@ class Scaling:
             self.log("scale-down", end.reason)
         for member in members:
             if member.id in self.dispatcher.nodes:
-                self.fleet.move(member, NodeState.DRAINING, end.reason)
-                self._start(self._drain(member))
+                self._start_draining(member, end.reason)
             else:
-                self._start(self._terminate(member, NodeState.TERMINATED, end.reason))
+                self._start_ending(member, NodeState.TERMINATED, end.reason)
+
+    def _start_draining(self, member: Member, why: str) -> None:
+        self.fleet.move(member, NodeState.DRAINING, why)
+        self._start(f"draining {member.id}", self._drain(member), member.id)
+
+    def _start_ending(self, member: Member, state: NodeState, why: str = "") -> None:
+        self._start(f"ending {member.id}", self._terminate(member, state, why), member.id)
 
     async def _drain(self, member: Member) -> None:
         """Let it finish what it has started, move its results off, end it."""
         self.dispatcher.drain(member.id)
         while (link := self.dispatcher.nodes.get(member.id)) and link.bundles:
             await asyncio.sleep(0.05)
-        await self._move_results(member)
+        await move_results(member, self.jobs, self.dispatcher)
         await self._terminate(member, NodeState.TERMINATED)
-
-    async def _move_results(self, member: Member) -> None:
-        results = self.jobs.results
-        for job, index in results.on_node(member.id):
-            member.why = "its large results are being moved to the head"
-            _node, size = results.stored[job, index]
-            path = results.path(job, index)
-            try:
-                with path.open("wb") as file:
-                    for offset in range(0, size, MOVE_PART):
-                        piece = await self.dispatcher.call(
-                            member.id,
-                            op="jc-read",
-                            name=path.name,
-                            offset=offset,
-                            size=MOVE_PART,
-                        )
-                        await asyncio.to_thread(file.write, piece)
-            except (OSError, KeyError) as error:
-                path.unlink(missing_ok=True)
-                logger.warning("result %s could not be moved: %s", path.name, error)
-                continue
-            if (job, index) in results.stored:
-                results.moved_here(job, index)
 
     async def _terminate(self, member: Member, state: NodeState, why: str = "") -> None:
         """End it with its provider, however often that takes."""
         if member.state.is_gone:  # it died meanwhile
             return
         self._ending.add(member.id)
-        if member.state is not NodeState.DRAINING:
-            self.fleet.move(member, NodeState.DRAINING, why)
-        await self._ender.end(member.id)
+        try:
+            if member.state is not NodeState.DRAINING:
+                self.fleet.move(member, NodeState.DRAINING, why)
+            await self._ender.end(member.id)
+        finally:
+            self._ending.discard(member.id)
         self._gone(member, state, why)
 
     def _gone(self, member: Member, state: NodeState, why: str = "") -> None:
-        self._ending.discard(member.id)
+        if member.state.is_gone:
+            return
         if state is NodeState.FAILED and not member.seconds_up:
             self._cool(member.type, self.fleet.boots.failed(member.type, time.time()))
             self._count_failure(member)
@@ -302,32 +309,30 @@ class Scaling:
 
     # -- watching -----------------------------------------------------------------------------
 
-    async def _watch(self) -> None:
-        """Notice nodes that died or never came."""
-        while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            try:
-                running = {i.node_id: i for i in await asyncio.to_thread(self.provider.instances)}
-            except ProviderError as error:
-                logger.warning("the provider does not list its machines: %s", error)
-                continue
-            for member in self.fleet.in_state(*_WATCHED):
-                instance = running.get(member.id)
-                if member.id in self._ending:
-                    continue
-                if instance is None and member.state is NodeState.DRAINING:
-                    self._gone(member, NodeState.TERMINATED, member.why)
-                elif instance is None:
-                    self._gone(member, NodeState.FAILED, "its machine is gone")
-                elif instance.state.is_gone:
-                    why = instance.detail or "its machine has ended"
-                    self._start(self._terminate(member, NodeState.FAILED, why))
-                else:
-                    self._follow(member, instance)
-                    self._check_time(member, instance)
-            for name in self._strangers(running):
-                logger.warning("ending %s, which this cluster does not know", name)
-                self._start(self._end_stranger(name))
+    async def _look(self) -> None:
+        """Notice nodes that died or never came, and those whose end was given up."""
+        running = {one.node_id: one for one in await asyncio.to_thread(self.provider.instances)}
+        for member in self.fleet.in_state(*_WATCHED):
+            if member.id not in self._ending:
+                with self._guard(f"looking after {member.id}"):
+                    self._look_after(member, running.get(member.id))
+        for name in self._strangers(running):
+            logger.warning("ending %s, which this cluster does not know", name)
+            self._start(f"ending {name}", self._end_stranger(name), name)
+
+    def _look_after(self, member: Member, instance: Instance | None) -> None:
+        if instance is None and member.state is NodeState.DRAINING:
+            self._gone(member, NodeState.TERMINATED, member.why)
+        elif instance is None:
+            self._gone(member, NodeState.FAILED, "its machine is gone")
+        elif instance.state.is_gone:
+            why = instance.detail or "its machine has ended"
+            self._start_ending(member, NodeState.FAILED, why)
+        elif member.state is NodeState.DRAINING and member.id not in self._actions.values():
+            self._start_ending(member, NodeState.TERMINATED, member.why)
+        else:
+            self._follow(member, instance)
+            self._check_time(member, instance)
 
     def _strangers(self, running: Iterable[str]) -> list[str]:
         """Machines that run and should not: unknown ones, and those that were given up."""
@@ -341,9 +346,8 @@ class Scaling:
     async def _end_stranger(self, name: str) -> None:
         self._ending.add(name)
         try:
-            await asyncio.to_thread(self.provider.terminate, [name])
-        except ProviderError as error:
-            logger.warning("%s could not be ended: %s", name, error)  # the next look tries again
+            with self._guard(f"ending {name}"):  # the next look tries again
+                await asyncio.to_thread(self.provider.terminate, [name])
         finally:
             self._ending.discard(name)
 
@@ -359,24 +363,25 @@ class Scaling:
         link = self.dispatcher.nodes.get(member.id)
         if member.state.is_pending and time.time() - member.since > self.setup_seconds:
             why = f"it was not ready after {self.setup_seconds:.0f} s: {instance.detail}"
-            self._start(self._terminate(member, NodeState.FAILED, why))
+            self._start_ending(member, NodeState.FAILED, why)
         elif link and link.lost_since and time.monotonic() - link.lost_since > LOST_SECONDS:
             why = f"out of contact for {LOST_SECONDS:.0f} s"
-            self._start(self._terminate(member, NodeState.FAILED, why))
+            self._start_ending(member, NodeState.FAILED, why)
 
-    def _start(self, action: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(action)
-        self._actions.add(task)
-        task.add_done_callback(self._actions.discard)
+    def _start(self, what: str, action: Coroutine[None, None, None], node: str = "") -> None:
+        """Do something to a node; where that fails, `_look` finds the node as it was left."""
+        task = start_task(what, action, self._teller(what))
+        self._actions[task] = node
+        task.add_done_callback(self._actions.pop)
 
     def resume(self) -> None:
         """After a restart of the head: go on with what was being ended, wait for the others."""
         for member in self.fleet.in_state(NodeState.DRAINING):
-            self._start(self._terminate(member, NodeState.TERMINATED))
+            self._start_ending(member, NodeState.TERMINATED)
         for member in self.fleet.in_state(NodeState.REQUESTED):
             # Whether the provider was asked for it, nobody knows: it is ended by its id.
             why = "the head was started again while it was requested"
-            self._start(self._terminate(member, NodeState.FAILED, why))
+            self._start_ending(member, NodeState.FAILED, why)
 
 
 def with_types_marked(snapshot: Snapshot) -> Snapshot:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from inspect import isawaitable
 from typing import Any
 
 from distributed import Scheduler
-from distributed.core import _expects_comm
 
-from jupyter_cluster.trust import Role, require_role
+from jupyter_cluster.background import describe
+from jupyter_cluster.dask_settings import Handlers, StreamHandlers
+from jupyter_cluster.trust import Role
+
+logger = logging.getLogger("jupyter_cluster.head")
 
 # By itself Dask lets every certificate run any function in the scheduler's process. Of its
 # handlers only membership is kept; clients come in by one handler of ours.
@@ -22,20 +25,20 @@ class HeadScheduler(Scheduler):  # type: ignore[misc]
 
     def __init__(self, on_client: Callable[..., Any], **options: Any) -> None:
         super().__init__(dashboard=False, extensions={}, **options)
-        self.handlers = {name: guarded(self.handlers[name], Role.AGENT) for name in _AGENT_HANDLERS}
-        self.handlers["jc-session"] = guarded(on_client, Role.CLIENT)
-        self.stream_handlers = {name: self.stream_handlers[name] for name in _AGENT_STREAM_HANDLERS}
+        kept, self.handlers = self.handlers, Handlers()
+        for name in _AGENT_HANDLERS:
+            self.handlers.offer(name, kept[name], Role.AGENT)
+        self.handlers.offer("jc-session", on_client, Role.CLIENT)
+        self.stream_handlers = StreamHandlers(
+            {name: self.stream_handlers[name] for name in _AGENT_STREAM_HANDLERS}
+        )
 
     def start_http_server(self, *_args: Any, **_kwargs: Any) -> None:
         """Dask would serve plain HTTP on all interfaces, even without a dashboard."""
 
-
-def guarded(handler: Callable[..., Any], *roles: Role) -> Callable[..., Any]:
-    """A handler of Dask's that asks for the caller's role first."""
-
-    async def with_role(comm: Any, **arguments: Any) -> Any:
-        require_role(comm.extra_info.get("peercert"), *roles)
-        result = handler(comm, **arguments) if _expects_comm(handler) else handler(**arguments)
-        return await result if isawaitable(result) else result
-
-    return with_role
+    async def handle_stream(self, comm: Any, extra: dict[str, Any] | None = None) -> None:
+        """Follow a node's stream; nonsense on it ends the stream, and the node makes a new one."""
+        try:
+            await super().handle_stream(comm, extra)
+        except Exception as error:
+            logger.warning("the stream of %s was closed: %s", comm.peer_address, describe(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import signal
@@ -12,9 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from jupyter_cluster.background import (
+    LONGEST_PAUSE,
+    Guard,
+    describe,
+    repeat,
+    report,
+    start_task,
+)
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.dask_settings import configure_dask
-from jupyter_cluster.errors import ClusterError, JobError
+from jupyter_cluster.errors import JobError
 from jupyter_cluster.formats import format_seconds
 from jupyter_cluster.head.asked import Scale
 from jupyter_cluster.head.cell_sessions import CellSessions, unused_text
@@ -46,6 +53,10 @@ logger = logging.getLogger("jupyter_cluster.head")
 SETTLE_SECONDS = 10.0
 # How often to look whether the cluster is to end, at least.
 DUE_SECONDS = 5.0
+# Whoever ends itself tries to end its nodes this often; its own machine it ends in any case.
+END_TRIES = 5
+# What goes wrong in the loop without anybody's having caught it is said once in so long.
+ODD_SECONDS = 60.0
 
 MakeProvider = Callable[[Path, ClusterConfig, str], Provider]
 
@@ -67,6 +78,8 @@ class Head:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._ends_itself = self._leaves_nodes = False
+        self._broken: BaseException | None = None
+        self._odd: dict[str, float] = {}
         self.started = time.time()
         journal = self.journal = Journal(folder / "journal.sqlite", self._loop, self._on_problem)
         self.diary = Diary(journal)
@@ -137,10 +150,7 @@ class Head:
                 server_context(credentials, Role.HEAD),
             )
             self._announce(address, port)
-            tasks = [
-                asyncio.create_task(work)
-                for work in (self._scaling.run(), self._sample(), self._end_when_due())
-            ]
+            tasks = self._start_loops(self._scaling)
             await self._ended.wait()
             for task in tasks:
                 task.cancel()
@@ -148,11 +158,54 @@ class Head:
             if not self._leaves_nodes:
                 self.control.forget()
                 await self._end_nodes(provider)
-        self.journal.close()
         if self._ends_itself:
-            keep = any(job.spec.kind != "put" for job in self.jobs.by_id.values())
-            await asyncio.to_thread(provider.end_head, keep)
+            await self._end_machine(provider)
+        self.journal.close()
         provider.close()
+        if self._broken is not None:
+            raise RuntimeError("the head cannot go on; another one follows") from self._broken
+
+    def _start_loops(self, scaling: Scaling) -> list[asyncio.Task[None]]:
+        """All that runs for as long as the head does; where one of them ends, the head does."""
+        self._loop.set_exception_handler(self._on_odd)
+        allowed = self.config.cluster_idle_timeout_minutes * 60
+        pause = min(DUE_SECONDS, allowed / 4) if allowed else DUE_SECONDS
+        self._last_task = time.time()
+        loops = {
+            "scaling": scaling.run(),
+            "sampling": self._repeat("sampling", self._sample, SAMPLE_SECONDS),
+            "looking for silent nodes": self._repeat(
+                "looking for silent nodes", self._look_around, SAMPLE_SECONDS
+            ),
+            "looking whether to end": self._repeat(
+                "looking whether the cluster is to end", self._end_when_due, pause
+            ),
+        }
+        return [start_task(what, work, self._break) for what, work in loops.items()]
+
+    async def _repeat(self, what: str, step: Callable[[], None], seconds: float) -> None:
+        async def take() -> None:
+            step()
+
+        def tell(error: BaseException) -> None:
+            self.diary.add("error", f"{what} failed, trying again: {describe(error)}")
+
+        await repeat(what, take, seconds, tell)
+
+    def _break(self, error: BaseException) -> None:
+        """Something without which there is no head has ended: another head takes up the journal."""
+        self._broken = error
+        self._leave()
+
+    def _on_odd(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Nobody has caught an error of a callback or of a task; whoever waits for it may wait."""
+        error = context.get("exception") or RuntimeError(context["message"])
+        text, now = describe(error), time.monotonic()
+        if now - self._odd.get(text, -ODD_SECONDS) < ODD_SECONDS:
+            return
+        self._odd = {text: now, **{t: at for t, at in self._odd.items() if now - at < ODD_SECONDS}}
+        report("something in the background", error)
+        self.diary.add("error", f"something in the head's background failed: {text}")
 
     def _leave(self) -> None:
         """Another head follows in a moment: nodes work on and find it at the same address."""
@@ -217,17 +270,18 @@ class Head:
             scaling.on_node(link)
         self.sessions.watch_for_return()
         if is_restarted:
-            self._loop.create_task(self._settle())
+            start_task("waiting for the nodes to settle", self._settle())
 
     async def _settle(self) -> None:
         """Wait for the nodes to say what they hold, so that nothing is run twice."""
         deadline = time.monotonic() + SETTLE_SECONDS
-        while time.monotonic() < deadline:
-            if all(self._is_settled(member.id) for member in self.fleet.alive):
-                break
-            await asyncio.sleep(0.05)
-        self.dispatcher.paused = False
-        self.dispatcher.plan()
+        try:
+            while time.monotonic() < deadline:
+                if all(self._is_settled(member.id) for member in self.fleet.alive):
+                    break
+                await asyncio.sleep(0.05)
+        finally:
+            self.dispatcher.go_on()
 
     def _is_settled(self, node: str) -> bool:
         link = self.dispatcher.nodes.get(node)
@@ -238,15 +292,35 @@ class Head:
             if link.lost_since is None:
                 link.send({"op": "jc-end"})
         alive = [member.id for member in self.fleet.alive]
-        with contextlib.suppress(ClusterError):
-            await asyncio.to_thread(provider.terminate, alive)
+        # Whoever has told us to end looks after what is left; by ourselves, nobody does.
+        for pause in range(END_TRIES if self._ends_itself else 1):
+            try:
+                await asyncio.to_thread(provider.terminate, alive)
+                break
+            except Exception as error:
+                report("ending the nodes", error)
+                await asyncio.sleep(pause)
+
+    async def _end_machine(self, provider: Provider) -> None:
+        """Nobody else ends it: try until it is done, or until a signal ends this process."""
+        keep = any(job.spec.kind != "put" for job in self.jobs.by_id.values())
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._loop.remove_signal_handler(number)
+        guard, pause = Guard("ending the head's own machine"), 1.0
+        while True:
+            with guard:
+                await asyncio.to_thread(provider.end_head, keep)
+                return
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * 2)
 
     async def _learn_types(self, provider: Provider) -> None:
         """Resources and prices that only the provider knows."""
         try:
             types = await asyncio.to_thread(provider.node_types, self.fleet.node_types)
-        except ClusterError as error:
-            self.diary.add("error", f"the provider does not say what its machines are: {error}")
+        except Exception as error:  # of another's provider it may be anything
+            text = f"the provider does not say what its machines are: {describe(error)}"
+            self.diary.add("error", text)
         else:
             self.fleet.node_types.update(types)
 
@@ -310,30 +384,28 @@ class Head:
 
     # -- in the background --------------------------------------------------------------------
 
-    async def _sample(self) -> None:
-        while True:
-            self.metrics.take(self.jobs, self.dispatcher)
-            self.dispatcher.look_for_silence()
-            self.fleet.note_head()
-            up = [link for link in self.dispatcher.nodes.values() if link.lost_since is None]
-            busy = sum(link.busy_slots for link in up)
-            cpus = sum(link.capacity.get(CPU) for link in up)
-            self.cluster_metrics.take(self.jobs, self.fleet, busy, cpus)
-            self.dispatcher.plan()  # what waits behind a long task is noticed by time alone
-            await asyncio.sleep(SAMPLE_SECONDS)
+    def _sample(self) -> None:
+        self.metrics.take(self.jobs, self.dispatcher)
+        self.fleet.note_head()
+        up = [link for link in self.dispatcher.nodes.values() if link.lost_since is None]
+        busy = sum(link.busy_slots for link in up)
+        cpus = sum(link.capacity.get(CPU) for link in up)
+        self.cluster_metrics.take(self.jobs, self.fleet, busy, cpus)
 
-    async def _end_when_due(self) -> None:
+    def _look_around(self) -> None:
+        self.dispatcher.look_for_silence()
+        self.dispatcher.plan()  # what waits behind a long task is noticed by time alone
+
+    def _end_when_due(self) -> None:
         """End once the budget is used up, or nobody works here any more; results are kept."""
-        allowed = self.config.cluster_idle_timeout_minutes * 60  # 0: it may idle for ever
-        last_task = time.time()
-        while not self.is_ending:
-            await asyncio.sleep(min(DUE_SECONDS, allowed / 4) if allowed else DUE_SECONDS)
-            if any(job.unfinished for job in self.jobs.by_id.values()):
-                last_task = time.time()
-            if self.targets.closing and not self.fleet.alive:
-                self.end("the budget is used up and all nodes have ended", by_itself=True)
-            elif allowed:
-                self._end_what_idles(allowed, last_task)
+        if any(job.unfinished for job in self.jobs.by_id.values()):
+            self._last_task = time.time()
+        if self.is_ending:
+            return
+        if self.targets.closing and not self.fleet.alive:
+            self.end("the budget is used up and all nodes have ended", by_itself=True)
+        elif allowed := self.config.cluster_idle_timeout_minutes * 60:
+            self._end_what_idles(allowed, self._last_task)
 
     def _end_what_idles(self, allowed: float, last_task: float) -> None:
         for session in self.cell_sessions.unused(allowed):

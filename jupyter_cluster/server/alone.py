@@ -11,10 +11,10 @@ import threading
 import webbrowser
 from collections.abc import Callable
 
-from tornado.httpserver import HTTPServer
 from tornado.web import Application, HTTPError, RequestHandler
 
 from jupyter_cluster.client.registry import Entry
+from jupyter_cluster.doors import Door, OpenServer
 from jupyter_cluster.errors import UsageError
 from jupyter_cluster.server.handlers import routes
 from jupyter_cluster.trust import write_private
@@ -46,6 +46,7 @@ class _Guarded(RequestHandler):  # type: ignore[misc]
             self.redirect(self.request.path)
         elif not _same(self.get_cookie(cookie, ""), token):
             raise HTTPError(403, reason="open the address that dashboard has shown")
+        self.settings["door"].leave(self.request.connection.stream)
 
     def get_current_user(self) -> str:
         return "owner"  # others do not get past `prepare`
@@ -89,10 +90,15 @@ def serve(place: Entry, port: int, browser: bool, say: Callable[[str], None]) ->
 
 
 async def _serve(listener: socket.socket, port: int, token: str) -> None:
+    door = Door("the page")
     application = Application(
-        routes(_Guarded, "/"), port=port, token=token, log_function=lambda _handler: None
+        routes(_Guarded, "/"),
+        port=port,
+        token=token,
+        door=door,
+        log_function=lambda _handler: None,
     )
-    server = HTTPServer(application)
+    server = OpenServer(application, door=door)
     server.add_socket(listener)
     try:
         await asyncio.Event().wait()

@@ -10,10 +10,17 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import socket
 import ssl
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+# How long a caller may take to show its certificate, and how many may be at that at once; of more,
+# the one that has waited longest goes. Afterwards, how long it may take nothing of what it is sent.
+HANDSHAKE_SECONDS, MOST_WAITING = 20.0, 64
+IDLE_SECONDS = 60.0
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -60,14 +67,40 @@ class Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], handler: type, tls: ssl.SSLContext) -> None:
         super().__init__(address, handler)
         self.tls = tls
+        self._waiting: dict[Any, None] = {}
+        self._lock = threading.Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A caller has come."""
+        with self._lock:
+            self._waiting[request] = None
+            if len(self._waiting) > MOST_WAITING:
+                oldest = next(iter(self._waiting))
+                del self._waiting[oldest]
+                _cut_off(oldest)
+        super().process_request(request, client_address)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Shake hands, then answer."""
-        with self.tls.wrap_socket(request, server_side=True) as wrapped:
+        request.settimeout(HANDSHAKE_SECONDS)
+        try:
+            wrapped = self.tls.wrap_socket(request, server_side=True)
+        finally:
+            with self._lock:
+                self._waiting.pop(request, None)
+        with wrapped:
+            wrapped.settimeout(IDLE_SECONDS)
             super().finish_request(wrapped, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Who is refused or hangs up is no reason to say anything."""
+
+
+def _cut_off(request: Any) -> None:
+    try:
+        request.shutdown(socket.SHUT_RDWR)  # its thread then notices
+    except OSError:
+        pass
 
 
 def main(store: str, credentials: str) -> None:
