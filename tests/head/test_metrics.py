@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_cluster.head.job import Job, JobSpec
@@ -38,7 +38,6 @@ def with_samples(
         asyncio.run(main(folder))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 6), st.integers(0, 50)), max_size=12))
 def test_the_rate_is_the_newest_of_the_series(steps: list[tuple[float, int]]) -> None:
     at, done, samples = START, 0, []
