@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ from ec2box.rig import Rig
 import jupyter_cluster as jc
 from jupyter_cluster.nodes import files
 from jupyter_cluster.nodes.bring_up import send_tree
-from jupyter_cluster.nodes.node import Node, folder_of
+from jupyter_cluster.nodes.command import Exchange
+from jupyter_cluster.nodes.node import Node, open_node
 from jupyter_cluster.nodes.packs import send_packs
 from jupyter_cluster.nodes.remote import files as remote_files
-from jupyter_cluster.nodes.ssh import HostKeys, Login, Ssh, wait_for
+from jupyter_cluster.nodes.session import Ssh
+from jupyter_cluster.nodes.ssh import HostKeys, Login, wait_for
 from jupyter_cluster.nodes.swarm import Swarm
 from jupyter_cluster.trust import make_certificates
 
@@ -53,22 +56,19 @@ def seconds(work: Callable[[], object]) -> float:
 def measure_up(bench: Bench) -> dict[str, float]:
     """From `up` to the first result, and the same SSH commands by themselves with `ssh`."""
     commands: list[tuple[str, bytes, float]] = []
-    real = Ssh.try_to_run
+    real = Ssh._execute
 
-    def recorded(
-        self: Ssh, command: str, on_line: Any = None, source: Any = (), timeout: Any = None
-    ):
-        data = b"".join(source)
+    def recorded(self: Ssh, command: str, exchange: Exchange, *parts: Any) -> None:
+        data = b"".join(exchange.source)
         began = time.perf_counter()
-        result = real(self, command, on_line, [data] if data else (), timeout)
+        real(self, command, replace(exchange, source=[data] if data else ()), *parts)
         commands.append((command, data, time.perf_counter() - began))
-        return result
 
-    Ssh.try_to_run = recorded  # type: ignore[method-assign]
+    Ssh._execute = recorded  # type: ignore[method-assign]
     try:
         up = seconds(lambda: bench.start(bench.file(max_workers=1)))
     finally:
-        Ssh.try_to_run = real  # type: ignore[method-assign]
+        Ssh._execute = real  # type: ignore[method-assign]
     cluster = jc.connect("posters")
     first = seconds(lambda: cluster.map(abs, [-1]).results())
     again = seconds(lambda: cluster.map(abs, [-1]).results())
@@ -186,8 +186,7 @@ def measure_slow_network(bench: Bench, data: Path) -> dict[str, float]:
 def _node(address: str, key: Path) -> Node:
     keys = HostKeys(key.parent / f"known-{time.time_ns()}")
     ssh = wait_for(address, Login("ubuntu", key), address, keys, time.monotonic() + 30)
-    home, folder = folder_of(ssh, "bench")
-    node = Node(ssh, folder, home)
+    node = open_node(ssh, "bench", lambda _line: None)
     credentials = key.parent / "credentials"
     if not credentials.exists():
         make_certificates(credentials, "bench")

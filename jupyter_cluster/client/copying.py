@@ -32,7 +32,7 @@ def send(node: Node, source: Path, target: str) -> int:
     if not source.exists():
         raise UsageError(f"there is no {source} here")
     members = list(_members(source, target))
-    node.inside_from("tar -x -C / --no-same-owner -f -", _packed(members, _absolute(node, target)))
+    node.ask_inside("tar -x -C / --no-same-owner -f -", _packed(members, _absolute(node, target)))
     return sum(path.is_symlink() or not path.is_dir() for path, _name in members)
 
 
@@ -87,7 +87,7 @@ def receive(node: Node, source: str, target: Path, notice: Callable[[str], None]
     path = _absolute(node, source.rstrip("/") or "/")
     quoted = shlex.quote(path)
     ask = f"test -d {quoted} && echo folder || {{ test -e {quoted} && echo file || echo none; }}"
-    kind = node.quiet_inside(ask).split()[-1]
+    kind = node.ask_inside(ask).split()[-1]
     if kind == "none":
         raise UsageError(f"there is no {source} on {node.ssh.address}")
     folder, name = (path, ".") if kind == "folder" else posixpath.split(path)

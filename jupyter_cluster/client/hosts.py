@@ -11,9 +11,11 @@ from jupyter_cluster.client.registry import HOST_FILE, Entry
 from jupyter_cluster.client.tunnel import login_of, tunnel_of
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import SetupError, UsageError
+from jupyter_cluster.nodes.command import OnLine
 from jupyter_cluster.nodes.container import container_of
-from jupyter_cluster.nodes.node import Node, folder_of
-from jupyter_cluster.nodes.ssh import HostKeys, OnLine, Ssh, connect
+from jupyter_cluster.nodes.node import Node, open_node
+from jupyter_cluster.nodes.session import Ssh
+from jupyter_cluster.nodes.ssh import HostKeys, connect
 from jupyter_cluster.providers.base import HEAD_NODE
 
 
@@ -39,8 +41,7 @@ def node_of(place: Entry, name: str = HEAD_NODE, on_line: OnLine = print) -> Ite
             row = _row_of(place, name)
             node_type = row["type"]
             ssh = stack.enter_context(contextlib.closing(_through(place, head, row)))
-        home, folder = folder_of(ssh, place.identity()["id"])
-        node = Node(ssh, folder, home, on_line)
+        node = open_node(ssh, place.identity()["id"], on_line)
         node.container = container_of(config, node_type, name == HEAD_NODE, 0, 0)
         yield node
 

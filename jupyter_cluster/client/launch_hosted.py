@@ -26,7 +26,7 @@ from jupyter_cluster.model import NodeState, NodeType
 from jupyter_cluster.nodes import files
 from jupyter_cluster.nodes.bring_up import Recipe, bring_up, send_tree
 from jupyter_cluster.nodes.container import container_of
-from jupyter_cluster.nodes.node import Node, folder_of
+from jupyter_cluster.nodes.node import Node, open_node
 from jupyter_cluster.nodes.provisioning import host_provider
 from jupyter_cluster.nodes.python import differences, environment_here
 from jupyter_cluster.nodes.ssh import HostKeys, wait_for
@@ -143,9 +143,8 @@ def _bring_up_head(
     keys = HostKeys(place.folder / "known_hosts")
     ssh = wait_for(host["address"], login_of(host), host["machine"], keys, deadline)
     try:
-        home, folder = folder_of(ssh, place.identity()["id"])
-        node = Node(ssh, folder, home, on_line)
-        recipe = _recipe(place, config, hosts, head, deadline, progress)
+        node = open_node(ssh, place.identity()["id"], on_line, deadline)
+        recipe = _recipe(place, config, hosts, head, progress)
         recipe.restart = _is_changed(place, config) if restart is None else restart
         recipe.skip_start = restart is False
         recipe.skip_setup = not setup
@@ -157,7 +156,7 @@ def _bring_up_head(
             on_line(f"== {state.value}: {text}")
 
         bring_up(node, recipe, report)
-        node.host(_own_registry(place, folder), quiet=True)
+        node.in_folder(_own_registry(place))
         hosts.note("up-to-date", [HEAD_NODE])
         place.write("head.json", node.read_json("head.json"))
     finally:
@@ -284,12 +283,11 @@ def _note_host(place: Entry, config: ClusterConfig, head: Instance) -> dict[str,
     return host
 
 
-def _own_registry(place: Entry, folder: str) -> str:
+def _own_registry(place: Entry) -> str:
     """The head's folder is a registry's entry too: scripts on the head find their cluster in it."""
-    clusters = f"{folder}/registry/clusters"
+    clusters = "registry/clusters"
     return (
-        f"mkdir -p {clusters} && ln -sfn ../.. {clusters}/{place.name} &&"
-        f" ln -sfn keeper.lock {folder}/lock"
+        f"mkdir -p {clusters} && ln -sfn ../.. {clusters}/{place.name} && ln -sfn keeper.lock lock"
     )
 
 
@@ -307,7 +305,6 @@ def _recipe(
     config: ClusterConfig,
     hosts: HostProvider,
     head: Instance,
-    deadline: float,
     progress: Progress,
 ) -> Recipe:
     def bring_files(node: Node, paths: Sequence[str]) -> None:
@@ -330,7 +327,6 @@ def _recipe(
         setup=config.head_setup(),
         module="jupyter_cluster.head",
         arguments=lambda folder: [folder, "--address", head.address],
-        deadline=deadline,
         started="head.json",
     )
 

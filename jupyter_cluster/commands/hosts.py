@@ -19,25 +19,32 @@ def attach(options: argparse.Namespace, console: Console) -> int:
 
     require_terminal(console)
     with hosts.node_of(running(options), options.node) as node:
-        return interact(node.ssh, node.shell())
+        return interact(node, node.shell())
 
 
 def exec(options: argparse.Namespace, console: Console) -> int:
-    """Run a command; its output comes as it is written, its exit code is ours."""
-    with hosts.node_of(running(options), options.node, console.show) as node:
-        return node.try_inside(options.command)
+    """Run a command as if it ran here: its input, its outputs, its exit code and Ctrl-C are ours.
+
+    With a terminal on both sides it has one, too.
+    """
+    from jupyter_cluster.commands.shell import run
+
+    with hosts.node_of(running(options), options.node, console.notice) as node:
+        return run(node, options.command)
 
 
 def submit(options: argparse.Namespace, console: Console) -> int:
-    """Bring a script to the head and run it there."""
+    """Bring a script to the head and run it there, as `exec` does."""
+    from jupyter_cluster.commands.shell import run
+
     script = Path(options.script)
     if not script.is_file():
         raise UsageError(f"there is no script {script} here")
-    with hosts.node_of(running(options), on_line=console.show) as node:
+    with hosts.node_of(running(options), on_line=console.notice) as node:
         name = f"scripts/{script.name}"
         node.put({name: script.read_bytes()})
         words = ["python", "-u", f"{node.folder}/{name}", *options.arguments]
-        return node.try_inside(" ".join(map(shlex.quote, words)))
+        return run(node, " ".join(map(shlex.quote, words)))
 
 
 def rsync_up(options: argparse.Namespace, console: Console) -> None:

@@ -27,6 +27,8 @@ Report = Callable[[NodeState, str], None]
 Bring = Callable[[Node, Sequence[str]], None]
 
 _STATE = "state.json"
+# In the cluster's folder: the packs, and what was made of them.
+STORE = "mounts"
 _START_SECONDS = 60.0
 # For the watch on the host, which until now has counted from its boot.
 # Hosts that were there before us have no watch, and maybe no sudo.
@@ -54,8 +56,6 @@ class Recipe:
         Its arguments, given the cluster's folder on the node.
     started : str
         The file in that folder that appears when it is up; empty where nobody waits for it.
-    deadline : float
-        When all must be done (monotonic clock).
     """
 
     kit: Mapping[str, bytes]
@@ -67,7 +67,6 @@ class Recipe:
     setup: Sequence[str]
     module: str
     arguments: Callable[[str], Sequence[str]]
-    deadline: float
     started: str = ""
     restart: bool = False
     skip_setup: bool = False
@@ -77,16 +76,11 @@ class Recipe:
         """What a stage depends on, as a text that is noted when it is done."""
         depends = {
             "initialization": repr(self.initialization),
-            "container": repr(self.container),
+            "container": repr((self.container, self.targets)),
             "environment": self.environment.digest,
             "setup": repr(self.setup),
         }
         return depends[stage]
-
-    @property
-    def seconds_left(self) -> float:
-        """Until the deadline."""
-        return max(1.0, self.deadline - time.monotonic())
 
 
 def bring_up(node: Node, recipe: Recipe, report: Report) -> None:
@@ -117,9 +111,7 @@ def _set_up(node: Node, recipe: Recipe, report: Report, done: dict[str, Any]) ->
     if recipe.initialization and done.get("initialization") != recipe.mark("initialization"):
         for command in recipe.initialization:
             with _stage("initialization", NodeState.SETTING_UP, command, report):
-                node.ssh.run(
-                    f"bash -c {shlex.quote(command)}", node.on_line, timeout=recipe.seconds_left
-                )
+                node.user_command(command, on_host=True)
         _note(node, recipe, done, "initialization")
     if recipe.container is not None:
         _start_container(node, recipe, report, done)
@@ -130,7 +122,7 @@ def _set_up(node: Node, recipe: Recipe, report: Report, done: dict[str, Any]) ->
     if done.get("setup") != recipe.mark("setup"):
         for command in recipe.setup:
             with _stage("setup", NodeState.SETTING_UP, command, report):
-                node.user_command(command, recipe.seconds_left)
+                node.user_command(command)
         _note(node, recipe, done, "setup")
 
 
@@ -168,18 +160,17 @@ def _start_container(node: Node, recipe: Recipe, report: Report, done: dict[str,
     assert container is not None
     node.container = container
     mark = recipe.mark("container")
-    running = f"sudo -n {container.engine} inspect -f '{{{{.State.Running}}}}' {container.name}"
     with _stage("container", NodeState.SETTING_UP, f"container {container.image}", report):
-        is_running = done.get("container") == mark and "true" in node.host(
-            f"{running} 2>/dev/null || true", quiet=True
-        )
+        is_running = done.get("container") == mark and "true" in node.ask(container.is_running)
         if not is_running:
             node.host(container.install)
             node.host(container.get_image)
-            home = node.host(container.inspect, quiet=True).strip().splitlines()[-1]
+            home, user, group = node.ask(container.inspect).split("\n")[:3]
+            node.give_to(user, group)
             hosts = outside(node, recipe)
             inside = [_expanded(target, home) for target in recipe.targets]
-            node.host(container.start(node.folder, dict(zip(inside, hosts, strict=True))))
+            mounts = dict(zip(inside, hosts, strict=True))
+            node.host(container.start(node.folder, mounts, node.folder.rpartition("/")[2]))
             _note(node, recipe, done, "container")
             done.pop("setup", None)
 
@@ -198,7 +189,7 @@ def _make_environment(node: Node, recipe: Recipe, report: Report) -> None:
                 f"environment/{environment.wheel_name}": environment.wheel,
             }
         )
-        node.script("get_uv.py", uv)
+        node.script("get_uv.py", "bin/uv")
     settings = (
         f"export UV_CACHE_DIR={node.folder}/cache UV_PYTHON_INSTALL_DIR={node.folder}/pythons"
         " UV_NO_PROGRESS=1; "
@@ -209,8 +200,7 @@ def _make_environment(node: Node, recipe: Recipe, report: Report) -> None:
             f"{settings}{uv} venv --quiet --clear --python {environment.version}"
             f" {node.folder}/python && {node.folder}/python/bin/python"
             f" {node.folder}/remote/install.py {uv} {place}/requirements.txt"
-            f" {place}/{environment.wheel_name}",
-            timeout=recipe.seconds_left,
+            f" {place}/{environment.wheel_name}"
         )
 
 
@@ -244,15 +234,14 @@ def send_tree(tree: Tree, report: Callable[[str], None] = lambda _text: None) ->
     """Brings a tree from here: what the node lacks of it, in one stream."""
 
     def bring(node: Node, paths: Sequence[str]) -> None:
-        store = f"{node.folder}/mounts"
-        index = json.loads(node.script("files.py", "have", store))
+        index = json.loads(node.script("files.py", "have", STORE))
         if files.is_current(tree, index):
             return
         names = files.lacking(tree, index)
         size = sum(tree.files[name][2] for name in names)
         report(f"{len(names)} files, {size / 1e6:.1f} MB")
         node.script(
-            "files.py", "take", store, json.dumps(list(paths)), source=files.pack(tree, names)
+            "files.py", "take", STORE, json.dumps(list(paths)), source=files.pack(tree, names)
         )
 
     return bring

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jupyter_cluster.config import ClusterConfig
@@ -17,14 +17,20 @@ _SETTINGS = (
     r"sed -nE 's/^((PIP|UV|AWS)_[A-Z_]+|(https?|no)_proxy|(HTTPS?|NO)_PROXY)="
     r"\"?([^\"]*)\"?$/\1=\5/p' /etc/environment"
 )
+# A host that has just booted may be at its own first steps and upgrades, which hold apt's locks.
+# Of these `apt-get update` waits for none by itself.
 _INSTALL = (
-    "if command -v apt-get >/dev/null; then sudo -n apt-get update -qq &&"
-    # A host that has just booted may be at its own upgrades, which hold the lock.
-    " sudo -n env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y"
-    " -o DPkg::Lock::Timeout=300 {apt};"
+    "if command -v cloud-init >/dev/null; then timeout 300 cloud-init status --wait >/dev/null;"
+    " fi; if command -v apt-get >/dev/null; then jc_tries=0;"
+    " until jc_said=$(sudo -n apt-get update -qq 2>&1 && sudo -n env"
+    " DEBIAN_FRONTEND=noninteractive apt-get install -qq -y -o DPkg::Lock::Timeout=300 {apt} 2>&1);"
+    " do jc_tries=$((jc_tries + 1)); case $jc_said in *lock*) ;; *) jc_tries=60 ;; esac;"
+    ' [ $jc_tries -lt 60 ] || {{ echo "$jc_said" >&2; exit 1; }}; sleep 5; done;'
     " elif command -v dnf >/dev/null; then sudo -n dnf install -q -y {dnf};"
     " else echo 'this image has neither apt-get nor dnf to install {engine} with' >&2; exit 1; fi"
 )
+# By this label a container is known as the cluster's own: another one of its name is left alone.
+LABEL = "jupyter-cluster"
 
 
 @dataclass(frozen=True)
@@ -74,12 +80,19 @@ class Container:
         return pull if self.pull else f"{has} || {pull}"
 
     @property
-    def inspect(self) -> str:
-        """Prints the home folder that commands have in the image."""
-        ask = f"--rm --entrypoint sh {shlex.quote(self.image)} -c 'cd ~ && pwd'"
-        return self._engine(f"run --network none {ask}")
+    def is_running(self) -> str:
+        """Prints ``true`` where it runs."""
+        ask = f"container inspect -f '{{{{.State.Running}}}}' {shlex.quote(self.name)}"
+        return f"{self._engine(ask)} 2>/dev/null || true"
 
-    def start(self, folder: str, mounts: Mapping[str, str]) -> str:
+    @property
+    def inspect(self) -> str:
+        """Prints the home folder that commands have in the image, and their user and group."""
+        who = " ".join(map(shlex.quote, _identity_options(self.options)))
+        ask = f"--entrypoint sh {shlex.quote(self.image)} -c 'cd ~ && pwd; id -u; id -g'"
+        return self._engine(f"run --rm --network none {who} {ask}")
+
+    def start(self, folder: str, mounts: Mapping[str, str], cluster: str) -> str:
         """Start it anew; what runs in a former one ends.
 
         Parameters
@@ -88,21 +101,46 @@ class Container:
             Of the cluster on the host, the same path inside.
         mounts
             Paths on the host, by their path inside.
+        cluster
+            The cluster's id.
         """
-        name = shlex.quote(self.name)
-        binds = {folder: folder, ALIVE_FOLDER: ALIVE_FOLDER}
-        binds |= mounts
         settings = shlex.quote(f"{folder}/container.env")
-        words = ["run", "-d", "--name", name, "--network host", "--init", f"--env-file {settings}"]
-        words += [f"-v {shlex.quote(f'{host}:{inside}')}" for inside, host in binds.items()]
+        words = ["run", "-d", "--name", shlex.quote(self.name), "--network host", "--init"]
+        words += [f"--env-file {settings}", f"--label {LABEL}={shlex.quote(cluster)}"]
+        words += [f"-v {shlex.quote(f'{path}:{path}')}" for path in (folder, ALIVE_FOLDER)]
         if self.shm:
             words.append(f"--shm-size={self.shm}b")
         if self.has_gpus:
             words.append("--gpus all" if self.engine == "docker" else "--device nvidia.com/gpu=all")
-        words += [*self.options, "--entrypoint sh", shlex.quote(self.image)]
+        words += ["$binds", *self.options, "--entrypoint sh", shlex.quote(self.image)]
         words.append("-c 'while :; do sleep 86400 & wait; done'")
-        lines = [f"{_SETTINGS} >{settings} 2>/dev/null", self._engine(f"rm -f {name}") + _QUIET]
-        return "; ".join([*lines, self._engine(" ".join(words))])
+        folders, links = [], []
+        for inside, host in mounts.items():
+            # A file that is bound keeps its content when another one takes its place: it is a link.
+            bind, link = shlex.quote(f"{host}:{inside}"), _link(host, inside)
+            folders.append(f'if [ -d {shlex.quote(host)} ]; then set -- "$@" -v {bind}; fi')
+            links.append(f"[ -d {shlex.quote(host)} ] || {self._engine(self._as_root(link))}")
+        read = f"umask 077; {_SETTINGS} >{settings} 2>/dev/null; set --"
+        run = self._engine(" ".join(words)).replace("$binds", '"$@"')
+        return " && ".join(["; ".join([read, *folders]), self.remove(cluster), run, *links])
+
+    def _as_root(self, command: str) -> str:
+        return f"exec -u 0 {shlex.quote(self.name)} sh -c {shlex.quote(command)}"
+
+    def remove(self, cluster: str) -> str:
+        """End it, if there is one; another's container of its name is named and left alone."""
+        name = shlex.quote(self.name)
+        label = f"container inspect -f '{{{{index .Config.Labels \"{LABEL}\"}}}}' {name}"
+        whose = f"jc_whose=$({self._engine(label)} 2>/dev/null)"
+        foreign = shlex.quote(
+            f"there is a container {self.name} which is not of this cluster: remove it, or choose"
+            " another docker.container_name"
+        )
+        gone = self._engine(f"rm -f {name}") + _QUIET
+        return (
+            f'if {whose}; then if [ "$jc_whose" = {shlex.quote(cluster)} ]; then {gone};'
+            f" else echo {foreign} >&2; false; fi; fi"
+        )
 
     def inside(self, command: str, is_detached: bool = False, is_interactive: bool = False) -> str:
         """A shell command as it is run in the container."""
@@ -131,4 +169,24 @@ def container_of(
         options=(*docker.run_options, *more),
         has_gpus=gpus > 0 and not docker.disable_automatic_runtime_detection,
         shm=0 if docker.disable_shm_size_detection else int(memory * _SHM_SHARE),
+    )
+
+
+def _identity_options(options: Sequence[str]) -> list[str]:
+    """Those options of ``docker run`` that say who runs commands, and where their home is."""
+    found: list[str] = []
+    words = iter(shlex.split(" ".join(options)))
+    for word in words:
+        name, is_joined, _value = word.partition("=")
+        if name in ("--user", "-u", "--env", "-e", "--env-file", "--userns", "--group-add"):
+            found += [word] if is_joined else [word, next(words, "")]
+    return found
+
+
+def _link(host: str, inside: str) -> str:
+    """A link inside to a file in the cluster's folder."""
+    target = shlex.quote(inside)
+    return (
+        f'mkdir -p "$(dirname {target})" && {{ [ ! -d {target} ] || rmdir {target}; }} &&'
+        f" ln -sfn {shlex.quote(host)} {target}"
     )

@@ -10,7 +10,9 @@ import contextlib
 import json
 import os
 import shlex
+import signal
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,7 +22,11 @@ from typing import Any
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import CapacityError, ProviderError, SetupError
 from jupyter_cluster.model import NodeState, NodeType
-from jupyter_cluster.nodes.ssh import HostKeys, Login, Ssh, connect
+from jupyter_cluster.nodes.command import answering
+from jupyter_cluster.nodes.container import container_of
+from jupyter_cluster.nodes.node import open_node
+from jupyter_cluster.nodes.session import Ssh
+from jupyter_cluster.nodes.ssh import HostKeys, Login, connect
 from jupyter_cluster.providers.base import HEAD_NODE, HostProvider, Instance
 from jupyter_cluster.resources import CPU, GPU, MEMORY, Resources
 from jupyter_cluster.trust import write_private
@@ -75,12 +81,8 @@ class SshProvider(HostProvider):
 
     def instances(self) -> Sequence[Instance]:
         """See `Provider.instances`."""
-        worker = next(
-            (n for n in self._config.available_node_types if n != self._config.head_node_type),
-            self._config.head_node_type,
-        )
         return [
-            self._head() if node == HEAD_NODE else self._worker(node, host, worker)
+            self._head() if node == HEAD_NODE else self._worker(node, host)
             for node, host in self._read().items()
         ]
 
@@ -97,10 +99,17 @@ class SshProvider(HostProvider):
             inside,
         )
 
-    def _worker(self, node: str, host: str, default: str) -> Instance:
-        named = node.rpartition("-")[0]
-        kind = named if named in self._config.available_node_types else default
+    def _worker(self, node: str, host: str) -> Instance:
+        kind = self._type_of(node)
         return Instance(node, kind, NodeState.CONNECTING, host, host, host, host)
+
+    def _type_of(self, node: str) -> str:
+        """The node type of a worker by its name; a worker's where the name tells none."""
+        named, types = node.rpartition("-")[0], self._config.available_node_types
+        if named in types:
+            return named
+        head = self._config.head_node_type
+        return next((name for name in types if name != head), head)
 
     def node_types(self, known: Mapping[str, NodeType]) -> dict[str, NodeType]:
         """The types; where their resources are left out, those of the first host."""
@@ -120,7 +129,9 @@ class SshProvider(HostProvider):
         host = self._provider.head_ip if is_head else self._provider.worker_ips[0]
         if host not in self._found:
             with self._reached(host) as ssh:
-                cores, memory, gpus = ssh.run(_PROBE, timeout=20).split()
+                cores, memory, gpus = ssh.ask(
+                    answering(_PROBE), deadline=time.monotonic() + _STOP_SECONDS
+                ).split()
             amounts = {CPU: int(cores), MEMORY: int(memory) * 1024, GPU: int(gpus)}
             self._found[host] = Resources.of({k: v for k, v in amounts.items() if v})
         return self._found[host]
@@ -155,17 +166,25 @@ class SshProvider(HostProvider):
             return ""
         try:
             with self._reached(host) as ssh:
-                self._clean(ssh)
+                self._clean(ssh, self._type_of(node))
         except SetupError as error:
             return f"{node}: {error}"
         with self._lock:
             self._write({n: h for n, h in self._read().items() if n != node})
         return ""
 
-    def _clean(self, ssh: Ssh) -> None:
-        folder = shlex.quote(f".jupyter_cluster/{self._identity['id']}")
-        stop = f"{folder}/python/bin/python -P -m jupyter_cluster.nodes.keeper --stop {folder}"
-        ssh.run(f"{stop} 2>/dev/null; rm -rf {folder}", timeout=_STOP_SECONDS)
+    def _clean(self, ssh: Ssh, node_type: str) -> None:
+        node = open_node(ssh, self._identity["id"], _quiet, time.monotonic() + _STOP_SECONDS)
+        if node.read("remote/stop.py"):  # what runs in a container may belong to root
+            words = f"python3 remote/stop.py . {int(signal.SIGTERM)} {_STOP_SECONDS / 2:.0f}"
+            node.in_folder(f"{words} 2>/dev/null || sudo -n {words}")
+        is_head = node_type == self._config.head_node_type
+        container = container_of(self._config, node_type, is_head, 0, 0)
+        if container is not None:
+            there = f"command -v {container.engine} >/dev/null"
+            node.host(f"! {there} || {{ {container.remove(self._identity['id'])}; }}", quiet=True)
+        folder = shlex.quote(node.folder)
+        node.ask(f"rm -rf {folder} 2>/dev/null || sudo -n rm -rf {folder}")
 
     @contextlib.contextmanager
     def _reached(self, host: str) -> Iterator[Ssh]:
@@ -216,7 +235,7 @@ class SshProvider(HostProvider):
                 with ThreadPoolExecutor(_AT_ONCE) as threads:
                     ends = threads.map(lambda ip: self._left(head, ip), self._provider.worker_ips)
                     left = [text for text in ends if text]
-                self._clean(head)
+                self._clean(head, self._config.head_node_type)
         except SetupError as error:
             raise ProviderError(str(error)) from error
         if left:
@@ -229,8 +248,12 @@ class SshProvider(HostProvider):
             channel = head.channel(host, login.port)
             keys = self._keys()
             with contextlib.closing(connect(host, login, host, keys, channel)) as ssh:
-                self._clean(ssh)
+                self._clean(ssh, self._type_of(""))
         except (SetupError, OSError) as error:
             minutes = self._config.worker_grace_minutes
             return f"{host}: {error}; what runs there ends by itself after {minutes:g} minutes"
         return ""
+
+
+def _quiet(_line: str) -> None:
+    """Nobody reads what it takes to end a node."""

@@ -1,6 +1,8 @@
 """``python -m jupyter_cluster.nodes.keeper FOLDER MODULE …``: keeps one process of ours running.
 
-``--stop FOLDER`` ends it for good, ``--hang-up FOLDER`` so that it can be started again.
+``--stop FOLDER`` ends it for good, ``--hang-up FOLDER`` so that it can be started again. Both are
+told by a named pipe, which only a keeper that lives reads: a number of a process in a file may be
+that of a stranger by now, or belong to the inside of a container.
 
 Started anew when it dies, but not for ever: what dies at once again and again is left, with its
 log, and the host's watch ends the host.
@@ -16,6 +18,9 @@ import sys
 import time
 from pathlib import Path
 
+from jupyter_cluster.background import start_thread
+from jupyter_cluster.nodes.remote.stop import LOCK, PIPE, stop
+
 # Started again at most so often within a minute.
 MAX_RESTARTS = 5
 # What is told to end is killed after so long.
@@ -25,14 +30,14 @@ _STOPS = {"--stop": signal.SIGTERM, "--hang-up": signal.SIGHUP}
 
 def keep(folder: Path, module: str, arguments: list[str]) -> int:
     """Run the module until it ends in peace; returns its exit code."""
-    lock = (folder / "keeper.lock").open("w")
+    lock = (folder / LOCK).open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         print(f"{module} is kept running already", flush=True)
         return 0
-    (folder / "keeper.pid").write_text(str(os.getpid()))
     kept = _Kept(module, arguments, folder / "logs" / f"{module.rpartition('.')[2]}.log")
+    _listen(folder / PIPE)
     starts: list[float] = []
     while True:
         now = time.monotonic()
@@ -83,36 +88,25 @@ class _Kept:
             self._process.kill()
 
 
-def stop(folder: Path, how: int = signal.SIGTERM) -> None:
-    """End a keeper and what it keeps; none is no error.
+def _listen(path: Path) -> None:
+    """Send oneself the signals that are written to a pipe."""
+    path.unlink(missing_ok=True)
+    os.mkfifo(path, 0o600)
+    # With an end to write of its own, so that it never ends.
+    pipe = os.open(path, os.O_RDWR)
 
-    Parameters
-    ----------
-    how
-        SIGTERM for good; SIGHUP where it is started again in a moment: a head leaves its nodes as
-        they are.
-    """
-    try:
-        pid = int((folder / "keeper.pid").read_text())
-        os.kill(pid, how)
-    except (OSError, ValueError):
-        return
-    deadline = time.monotonic() + END_SECONDS + 5
-    with (folder / "keeper.lock").open("w") as lock:
-        while time.monotonic() < deadline:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                time.sleep(0.05)
-    os.kill(pid, signal.SIGKILL)
+    def read() -> None:
+        while data := os.read(pipe, 1):
+            if data[0] in _STOPS.values():
+                os.kill(os.getpid(), data[0])
+
+    start_thread("listening for the end", read)
 
 
 def main(words: list[str]) -> int:
     """Keep, or stop what is kept."""
     if words[0] in _STOPS:
-        stop(Path(words[1]), _STOPS[words[0]])
-        return 0
+        return 0 if stop(words[1], _STOPS[words[0]], END_SECONDS + 5) else 1
     folder = Path(words[0])
     (folder / "logs").mkdir(mode=0o700, exist_ok=True)
     return keep(folder, words[1], words[2:])

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from jupyter_cluster.nodes.bring_up import Bring
+from jupyter_cluster.nodes.bring_up import STORE, Bring
 from jupyter_cluster.nodes.node import Node
 from jupyter_cluster.nodes.remote.files import read_index
-from jupyter_cluster.nodes.ssh import CommandError
+from jupyter_cluster.nodes.session import CommandError
 from jupyter_cluster.nodes.swarm import HEAD, Swarm
 
 _PIECE = 2**18
@@ -24,7 +24,7 @@ def send_packs(store: Path, swarm: Swarm) -> Bring:
         packs = read_index(str(store))["packs"]
         if not packs:
             return
-        has = json.loads(node.script("files.py", "have", f"{node.folder}/mounts"))["packs"]
+        has = json.loads(node.script("files.py", "have", STORE))["packs"]
         lacking = [store / f"{name}.tar" for name in packs if name not in has]
         roots = json.dumps(list(paths))
         if sum(pack.stat().st_size for pack in lacking) < _SMALL_BYTES:
@@ -57,17 +57,16 @@ def _bring_from_swarm(node: Node, packs: list[Path], roots: str, swarm: Swarm) -
 
 def _take(node: Node, packs: list[Path], roots: str) -> None:
     for pack in packs:
-        node.script("files.py", "take", f"{node.folder}/mounts", roots, source=_pieces(pack))
+        node.script("files.py", "take", STORE, roots, source=_pieces(pack))
 
 
 def _fetch(node: Node, packs: list[Path], roots: str, source: str) -> None:
     for pack in packs:
-        words = (f"{node.folder}/credentials", source, pack.stem)
-        node.script("files.py", "fetch", f"{node.folder}/mounts", roots, *words)
+        node.script("files.py", "fetch", STORE, roots, "credentials", source, pack.stem)
 
 
 def _give_on(node: Node, swarm: Swarm) -> None:
-    port = node.script("share.py", f"{node.folder}/mounts", f"{node.folder}/credentials").strip()
+    port = node.script("share.py", STORE, "credentials").strip()
     swarm.join(f"{node.ssh.address}:{port}")
 
 

@@ -21,12 +21,14 @@ from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import ProviderError, SetupError
 from jupyter_cluster.model import NodeState, NodeType
 from jupyter_cluster.nodes.bring_up import Recipe, bring_up, outside
+from jupyter_cluster.nodes.command import OnLine
 from jupyter_cluster.nodes.container import container_of
 from jupyter_cluster.nodes.guard import ALIVE
-from jupyter_cluster.nodes.node import Node, folder_of
+from jupyter_cluster.nodes.node import Node, open_node
 from jupyter_cluster.nodes.packs import send_packs
 from jupyter_cluster.nodes.python import PythonEnvironment
-from jupyter_cluster.nodes.ssh import HostKeys, Login, OnLine, Ssh, wait_for
+from jupyter_cluster.nodes.session import Ssh
+from jupyter_cluster.nodes.ssh import HostKeys, Login, wait_for
 from jupyter_cluster.nodes.swarm import Swarm
 from jupyter_cluster.providers.base import HEAD_NODE, HostProvider, Instance, Provider
 from jupyter_cluster.resources import GPU, MEMORY
@@ -162,7 +164,7 @@ class Workers(Provider):
     def _sync(self, instance: Instance) -> None:
         deadline = time.monotonic() + self._config.setup_timeout_minutes * 60
         with self._node_of(instance, deadline, lambda _line: None) as node:
-            recipe = self._recipe(instance, node, deadline)
+            recipe = self._recipe(instance, node)
             recipe.bring_files(node, outside(node, recipe))
 
     def _has_pending(self) -> bool:
@@ -216,7 +218,7 @@ class Workers(Provider):
         # How long a node may take is the head's to say: it ends those that take too long.
         deadline = time.monotonic() + self._config.setup_timeout_minutes * 60
         with self._node_of(instance, deadline, on_line) as node:
-            bring_up(node, self._recipe(instance, node, deadline), report)
+            bring_up(node, self._recipe(instance, node), report)
 
     @contextmanager
     def _node_of(self, instance: Instance, deadline: float, on_line: OnLine) -> Iterator[Node]:
@@ -224,8 +226,7 @@ class Workers(Provider):
         self._connections[instance.node_id] = ssh
         try:
             identity = json.loads((self._folder / "cluster.json").read_text())
-            home, folder = folder_of(ssh, identity["id"])
-            yield Node(ssh, folder, home, on_line)
+            yield open_node(ssh, identity["id"], on_line, deadline)
         finally:
             self._connections.pop(instance.node_id, None)
             ssh.close()
@@ -234,7 +235,7 @@ class Workers(Provider):
         auth = self._config.auth
         return Login(auth.ssh_user, self._folder / "ssh.key", auth.ssh_port)
 
-    def _recipe(self, instance: Instance, node: Node, deadline: float) -> Recipe:
+    def _recipe(self, instance: Instance, node: Node) -> Recipe:
         facts = self._types[instance.node_type]
         amounts = facts.resources
         options = {
@@ -263,7 +264,6 @@ class Workers(Provider):
             setup=self._config.worker_setup(instance.node_type),
             module="jupyter_cluster.agent",
             arguments=lambda folder: [f"{folder}/agent.json"],
-            deadline=deadline,
         )
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from helpers import eventually
 
-from jupyter_cluster.nodes import keeper
+from jupyter_cluster.nodes.remote.stop import is_kept, stop
 
 pytestmark = pytest.mark.local
 
@@ -71,7 +71,7 @@ def kept_pid(folder: Path) -> int:
 def test_it_ends_as_soon_as_what_it_keeps_has_ended(tmp_path: Path) -> None:
     with keeping(tmp_path) as process:
         eventually(lambda: kept_pid(tmp_path))
-        keeper.stop(tmp_path)
+        assert stop(str(tmp_path), signal.SIGTERM, 20)
         assert process.wait(20) == 0
         assert (tmp_path / "ended").exists()
 
@@ -80,7 +80,7 @@ def test_what_does_not_listen_is_killed(tmp_path: Path) -> None:
     (tmp_path / "deaf").touch()
     with keeping(tmp_path, end_seconds=1) as process:
         eventually(lambda: kept_pid(tmp_path))
-        keeper.stop(tmp_path)
+        assert stop(str(tmp_path), signal.SIGTERM, 20)
         assert process.wait(20) != 0
         assert not psutil.pid_exists(kept_pid(tmp_path))
 
@@ -97,4 +97,26 @@ def test_what_dies_is_started_again_but_not_for_ever(tmp_path: Path) -> None:
 
 
 def test_nothing_to_stop_is_no_error(tmp_path: Path) -> None:
-    keeper.stop(tmp_path)
+    assert stop(str(tmp_path), signal.SIGTERM, 20)
+
+
+def test_a_stranger_with_the_number_of_a_keeper_that_died_is_left_alone(tmp_path: Path) -> None:
+    with keeping(tmp_path) as process:
+        eventually(lambda: kept_pid(tmp_path))
+        process.kill()
+        process.wait()
+        psutil.Process(kept_pid(tmp_path)).kill()
+    with subprocess.Popen(["sleep", "600"]) as stranger:
+        (tmp_path / "keeper.pid").write_text(str(stranger.pid))
+        assert not is_kept(str(tmp_path))
+        assert stop(str(tmp_path), signal.SIGTERM, 20)
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_one_that_does_not_end_in_time_is_told_and_said(tmp_path: Path) -> None:
+    (tmp_path / "deaf").touch()
+    with keeping(tmp_path):
+        eventually(lambda: kept_pid(tmp_path))
+        assert not stop(str(tmp_path), signal.SIGTERM, 0.2)
+        assert is_kept(str(tmp_path))
