@@ -15,9 +15,12 @@ from jupyter_cluster.errors import UsageError
 
 def attach(options: argparse.Namespace, console: Console) -> int:
     """An interactive shell where tasks run."""
-    from jupyter_cluster.commands.shell import interact, require_terminal
+    from jupyter_cluster.client.program import interact, is_terminal
 
-    require_terminal(console)
+    if not is_terminal():
+        raise UsageError(
+            f"an interactive shell needs a terminal; `{console.program} exec` runs one command"
+        )
     with hosts.node_of(running(options), options.node) as node:
         return interact(node, node.shell())
 
@@ -27,7 +30,7 @@ def exec(options: argparse.Namespace, console: Console) -> int:
 
     With a terminal on both sides it has one, too.
     """
-    from jupyter_cluster.commands.shell import run
+    from jupyter_cluster.client.program import run
 
     with hosts.node_of(running(options), options.node, console.notice) as node:
         return run(node, options.command)
@@ -35,7 +38,7 @@ def exec(options: argparse.Namespace, console: Console) -> int:
 
 def submit(options: argparse.Namespace, console: Console) -> int:
     """Bring a script to the head and run it there, as `exec` does."""
-    from jupyter_cluster.commands.shell import run
+    from jupyter_cluster.client.program import run
 
     script = Path(options.script)
     if not script.is_file():

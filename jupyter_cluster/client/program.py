@@ -13,8 +13,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from jupyter_cluster.commands.console import Console
-from jupyter_cluster.errors import SetupError, UsageError
+from jupyter_cluster.errors import SetupError
 from jupyter_cluster.nodes.command import Answer, Exchange, Who, execute, request
 from jupyter_cluster.nodes.node import Node
 
@@ -24,20 +23,6 @@ _END_SECONDS = 5.0
 _LEAVE_SECONDS = 2.0
 _INSISTENT = ("INT", "TERM", "KILL")
 INTERRUPTED, UNREAD = 130, 141
-
-
-def require_terminal(console: Console) -> None:
-    """An interactive shell needs somebody at a keyboard.
-
-    Raises
-    ------
-    UsageError
-        There is nobody.
-    """
-    if not is_terminal():
-        raise UsageError(
-            f"an interactive shell needs a terminal; `{console.program} exec` runs one command"
-        )
 
 
 def is_terminal() -> bool:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.local
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from jupyter_cluster.commands.shell import run
+from jupyter_cluster.client.program import run
 from jupyter_cluster.nodes.node import open_node
 from jupyter_cluster.nodes.ssh import HostKeys, Login, wait_for
 
