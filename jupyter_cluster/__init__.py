@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from jupyter_cluster.client.cluster import Cluster
     from jupyter_cluster.client.job import Job, Outcome
     from jupyter_cluster.client.progress import progress
-    from jupyter_cluster.client.refs import Ref, cancel
+    from jupyter_cluster.client.refs import Ref
     from jupyter_cluster.client.session import (
+        cancel,
         connect,
         down,
         get,
@@ -32,10 +33,9 @@ _HOMES = {
     "Job": "client.job",
     "Outcome": "client.job",
     "Ref": "client.refs",
-    "cancel": "client.refs",
     "progress": "client.progress",
     **dict.fromkeys(
-        ("connect", "down", "get", "init", "put", "remote", "shutdown", "up", "wait"),
+        ("cancel", "connect", "down", "get", "init", "put", "remote", "shutdown", "up", "wait"),
         "client.session",
     ),
 }

@@ -12,6 +12,8 @@ from .formats import format_bytes
 # One ten-thousandth is the smallest amount of a resource, as in Ray: 0.1 + 0.2 CPU is exactly
 # 0.3 CPU when both are counted in whole units.
 UNITS = 10_000
+# More than any node has of anything, bytes too; whole ten-thousandths of it fit 64 bits.
+MAX_AMOUNT = 10**14
 
 CPU, GPU, MEMORY = "CPU", "GPU", "memory"
 # Every node has one of the resource that is named after its type: a task that asks for the least
@@ -39,7 +41,8 @@ class Resources:
         Raises
         ------
         ValueError
-            An amount is negative, not a number, or smaller than one ten-thousandth but not 0.
+            An amount is negative, not a number, too large, or smaller than one ten-thousandth but
+            not 0.
         """
         return cls.from_units(
             {name: _to_units(name, amount) for name, amount in {**(amounts or {}), **more}.items()}
@@ -121,6 +124,8 @@ def _to_units(name: str, amount: float) -> int:
         raise ValueError(f"resource {name}: {amount!r} is not a number") from None
     if exact < 0:
         raise ValueError(f"resource {name}: {amount} is negative")
+    if exact > MAX_AMOUNT * UNITS:
+        raise ValueError(f"resource {name}: the amount is larger than {MAX_AMOUNT:.0e}, the most")
     units = round(exact)
     if exact and not units:
         raise ValueError(f"resource {name}: {amount} is smaller than 0.0001, the smallest amount")

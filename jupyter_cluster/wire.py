@@ -9,7 +9,7 @@ a plain dict that msgpack can carry.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import accumulate
@@ -28,6 +28,9 @@ LARGE_RESULT = 1_000_000
 # (https://sqlite.org/limits.html, SQLITE_MAX_LENGTH).
 MAX_ITEM = 900_000_000
 
+# Tasks of one job; positions beyond are a mistake of whoever names them.
+MAX_TASKS = 100_000_000
+
 
 class Status(IntEnum):
     """How a task ended, one byte for each in a batch of results."""
@@ -42,11 +45,21 @@ class Status(IntEnum):
     MEMORY = 6
     # Only in the journal: the result went with its node, and the task is to be run again.
     LOST = 7
+    # Only from a node: as ERROR, with an exception after which the task is not run again.
+    FINAL = 8
 
     @property
     def is_system_failure(self) -> bool:
         """The process ended, not the function."""
         return self in (Status.CRASHED, Status.TIMEOUT, Status.MEMORY)
+
+
+@dataclass(frozen=True)
+class Retried:
+    """A function on its way to a slot, with the exceptions after which it is run again."""
+
+    function: Callable[..., Any]
+    errors: tuple[type[BaseException], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +127,34 @@ class Block:
 
     @classmethod
     def unpack(cls, packed: Iterable[Any]) -> Block:
-        """From what `pack` made."""
-        start, base, ends, data = packed
-        return cls(start, base, array("Q", bytes(ends)), data)
+        """From what `pack` made.
+
+        Raises
+        ------
+        ValueError
+            It is no block, or its index does not fit its data.
+        """
+        try:
+            start, base, ends, data = packed
+            block = cls(start, base, array("Q", bytes(memoryview(ends))), data)
+            is_whole = block._is_whole()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"no block of tasks: {error}") from None
+        if not is_whole:
+            raise ValueError("the index of a block of tasks does not fit its data")
+        return block
+
+    def _is_whole(self) -> bool:
+        ends = self.ends.tolist()
+        return (
+            type(self.start) is int
+            and type(self.base) is int
+            and 0 <= self.start <= self.start + len(ends) <= MAX_TASKS
+            and self.base >= 0
+            and sorted(ends) == ends
+            and (not ends or ends[0] >= self.base)
+            and (ends[-1] if ends else self.base) - self.base == len(memoryview(self.data))
+        )
 
 
 def cut_blocks(blocks: Iterable[Block], start: int, stop: int) -> list[Block]:

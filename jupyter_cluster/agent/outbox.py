@@ -78,7 +78,7 @@ class Outbox:
     def _pickled(self, status: Status, value: Any) -> tuple[Status, bytes]:
         if status is Status.CANCELLED:
             return status, b""
-        if status is Status.ERROR:
+        if status in (Status.ERROR, Status.FINAL):
             return status, dump_error(value, HERE)
         self._buffer.seek(0)
         self._buffer.truncate()

@@ -24,7 +24,7 @@ from jupyter_cluster.agent.frames import receive
 from jupyter_cluster.agent.outbox import Outbox
 from jupyter_cluster.agent.shared import IDLE, Interrupted, Shared
 from jupyter_cluster.codec import resolving
-from jupyter_cluster.wire import IN_TASK, Block, Status
+from jupyter_cluster.wire import IN_TASK, Block, Retried, Status
 
 if TYPE_CHECKING:
     from jupyter_cluster.agent.shell import CellRunner
@@ -39,6 +39,7 @@ class Runner:
         self._outbox = Outbox(sock, results)
         self._function: Callable[..., Any] | None = None
         self._function_id = ""
+        self._retried: tuple[type[BaseException], ...] | None = None
         self._in_task = False
         self._cells: CellRunner | None = None
         signal.signal(signal.SIGINT, self._on_interrupt)
@@ -70,7 +71,9 @@ class Runner:
         """The bundle's function; where it cannot be loaded, one that says so for every task."""
         if bundle["fn"] != self._function_id or self._function is None:
             try:
-                function = pickle.loads(bundle["code"])
+                function, self._retried = pickle.loads(bundle["code"]), None
+                if isinstance(function, Retried):
+                    self._retried, function = function.errors, function.function
             except BaseException as error:
                 self._function = None
                 return _raiser(error)
@@ -129,9 +132,17 @@ class Runner:
                 status, value = Status.CANCELLED, None
             except BaseException as error:
                 self._in_task = False
-                status, value = Status.ERROR, error
+                status, value = self._status_of(error), error
             add(status, value)
         view[0] = IDLE
+
+    def _status_of(self, error: BaseException) -> Status:
+        """Whether the options may have a task run again that has raised this."""
+        try:
+            is_retried = self._retried is None or isinstance(error, self._retried)
+        except Exception:  # a class of the user's decides what its instances are
+            is_retried = False
+        return Status.ERROR if is_retried else Status.FINAL
 
 
 def _spread(function: Callable[..., Any]) -> Callable[[Any], Any]:

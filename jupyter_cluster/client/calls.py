@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from typing import Any
 
-from jupyter_cluster.client.channel import JobChannel
+from jupyter_cluster.client.channel import JobChannel, Sending
 from jupyter_cluster.client.connection import Connection
 from jupyter_cluster.codec import PLAIN, Pickler, collecting, unpicklable
 from jupyter_cluster.errors import SerializationError
 from jupyter_cluster.wire import MAX_ITEM, Block
 
-Sending = tuple[int, int, dict[str, Any]]
-
 # What travels together and is one row of the journal; a single item may be larger. Large enough
 # that the cost of a message does not count, small enough that a block is soon sent and written.
 BLOCK_BYTES = 16_000_000
+# How long the connection waits for who adds a call. An argument may take any time to be pickled,
+# and may even wait for the connection: then its call is taken later, and others go on.
+TAKE_SECONDS = 0.01
 
 
 class CallStream:
@@ -32,6 +33,7 @@ class CallStream:
         self._lock = threading.Lock()
         self._buffer = BytesIO()
         self._pickler = Pickler(self._buffer)
+        self._was_missed = False
         self._begin(0)
         channel.outbox = self._take
 
@@ -70,7 +72,8 @@ class CallStream:
             for item in items:
                 if self._append(item, refs, what) >= full:
                     break
-        if is_first:
+        if is_first or self._was_missed:
+            self._was_missed = False
             self._connection.wake()
         return first
 
@@ -117,13 +120,19 @@ class CallStream:
         """Bytes that have not been taken by the connection."""
         return self._buffer.tell()
 
-    def _take(self) -> list[Sending]:
-        with self._lock:
+    def _take(self) -> list[Sending] | None:
+        """What has gathered; None while someone adds to it."""
+        if not self._lock.acquire(timeout=TAKE_SECONDS):
+            self._was_missed = True
+            return None
+        try:
             if not self._ends:
                 return []
             gathered = Block(self._start, 0, self._ends, self._buffer.getvalue())
             refs = self._refs
             self._begin(self.count)
+        finally:
+            self._lock.release()
         return [self._sending(block, refs) for block in _cut(gathered)]
 
     def _sending(self, block: Block, refs: list[tuple[int, list[str]]]) -> Sending:

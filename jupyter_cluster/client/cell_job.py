@@ -94,13 +94,10 @@ def submit(
     }
     put = {"id": values, "client": connection.client, "kind": "put", "name": f"values of {name}"}
     connection.open(JobChannel(values, [{"op": "job", "spec": put}]))
-    opening = [
-        *modules_messages(environment),
-        {"op": "job", "spec": spec},
-        {"op": "tasks", "job": job, "block": block.pack(), "refs": refs},
-        {"op": "seal", "job": job},
-    ]
-    channel = JobChannel(job, opening)
+    channel = JobChannel(job, [*modules_messages(environment), {"op": "job", "spec": spec}])
+    tasks = {"op": "tasks", "job": job, "block": block.pack(), "refs": refs}
+    channel.untaken.append((block.stop, len(block.data), tasks))
+    channel.sealed = True
     connection.open(channel)
     return CellJob(cluster, channel, name, nodes=tuple(nodes), values=values, outs=cell.outs)
 
@@ -109,9 +106,7 @@ def found(cluster: Cluster, channel: JobChannel, row: dict[str, Any]) -> CellJob
     """The cell that another client, or this one before its kernel was started again, has sent."""
     values = row["values"]
     if values not in cluster.connection.channels:
-        following = JobChannel(values, [])
-        cluster.connection.open(following)
-        cluster.connection.send(**following.following)
+        cluster.connection.open(JobChannel(values, []))
     nodes, outs = tuple(row["nodes"]), tuple(row["outs"])
     return CellJob(cluster, channel, row["name"], nodes=nodes, values=values, outs=outs)
 
@@ -259,7 +254,7 @@ class CellJob(Job):
         return value_of(self._connection, ref.job, ref.index, ref.name)
 
     def _is_large(self, ref: Ref) -> bool:
-        outcomes = self._connection.channels[ref.job].outcomes
+        outcomes = self._connection.channel(ref.job).outcomes
         with self._connection.changed:
             bring(self._connection, ref.job, ref.index, ref.index + 1, None)
             ((statuses, block, _node),) = outcomes.find(ref.index, ref.index + 1)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from jupyter_cluster.client import cell_job, launch
+from jupyter_cluster.client import arguments, cell_job, launch
 from jupyter_cluster.client.calls import CallStream
 from jupyter_cluster.client.channel import JobChannel
 from jupyter_cluster.client.connection import Connection
@@ -29,7 +29,7 @@ from jupyter_cluster.client.remote import (
 from jupyter_cluster.client.streams import Stream, Streams
 from jupyter_cluster.codec import dumps
 from jupyter_cluster.errors import UsageError
-from jupyter_cluster.wire import IN_TASK
+from jupyter_cluster.wire import IN_TASK, Retried
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -117,6 +117,8 @@ class Cluster:
 
         Raises
         ------
+        UsageError
+            An option is of the wrong type or out of bounds.
         SerializationError
             The function or one of the first items cannot be sent.
         """
@@ -129,8 +131,8 @@ class Cluster:
             function = function.function
         else:
             chosen = TaskOptions(**checked_options(options))
-        title = name or str(getattr(function, "__name__", "map"))
-        channel = self._open("map", title, function, chosen, unit)
+        title = arguments.title(function) if name is None else arguments.text("name", name)
+        channel = self._open("map", title, function, chosen, arguments.text("unit", unit, 40))
         job = Job(self, channel, title)
         feeder = Feeder(self.connection, channel, items, lambda error: _set_error(job, error))
         try:
@@ -191,7 +193,7 @@ class Cluster:
     def call(self, remote: RemoteFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref:
         """One call of a remote function; what `.remote()` does."""
         stream = self._streams.of(remote, self._surroundings.now().digest)
-        name = remote.function.__name__
+        name = arguments.title(remote.function)
         index = stream.calls.add([(args, kwargs)], lambda _index: f"an argument of {name}")
         held = (args, kwargs) if _has_refs(args, kwargs) else None
         return Ref(self.connection, stream.job, index, name, held)
@@ -208,7 +210,8 @@ class Cluster:
 
     def _begin(self, remote: RemoteFunction) -> Stream:
         function = remote.function
-        channel = self._open("calls", function.__name__, function, remote.options_, "task")
+        name = arguments.title(function)
+        channel = self._open("calls", name, function, remote.options_, "task")
         return Stream(self.connection, channel, self._surroundings.now().digest)
 
     def _open(
@@ -219,7 +222,8 @@ class Cluster:
         options: TaskOptions,
         unit: str,
     ) -> JobChannel:
-        code = dumps(function, f"function {getattr(function, '__name__', name)}")
+        sent = function if options.retried is None else Retried(function, options.retried)
+        code = dumps(sent, f"function {arguments.title(function)}")
         digest = hashlib.sha256(code).hexdigest()
         environment = self._surroundings.now()
         needed = [{"op": "code", "fn": digest, "code": code}, *modules_messages(environment)]
@@ -292,7 +296,6 @@ class Cluster:
         if channel is None:
             channel = JobChannel(row["id"], [])
             self.connection.open(channel)
-            self.connection.send(**channel.following)
         if row["kind"] == "cell":
             return cell_job.found(self, channel, row)
         return Job(self, channel, row["name"])

@@ -16,13 +16,21 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from jupyter_cluster.background import Guard, describe, start_thread
 from jupyter_cluster.client.absence import Absence
-from jupyter_cluster.client.channel import JobChannel, Part
+from jupyter_cluster.client.channel import JobChannel
+from jupyter_cluster.client.incoming import Incoming
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.tunnel import address_of
-from jupyter_cluster.errors import ClusterError, ConnectionLostError, GetTimeoutError
+from jupyter_cluster.errors import (
+    ClusterError,
+    ConnectionLostError,
+    GetTimeoutError,
+    JobError,
+    UsageError,
+)
 from jupyter_cluster.trust import Role, dask_security, require_role
-from jupyter_cluster.wire import PROTOCOL, Block, spans
+from jupyter_cluster.wire import PROTOCOL, spans
 
 RECONNECT_SECONDS = 0.2
 # How long the head may be away before calls that wait for it give up.
@@ -34,7 +42,14 @@ MAX_UNTAKEN = 64_000_000
 RELEASE_SECONDS = 0.2
 # Messages that may arrive twice. Submissions are repeated from what is kept of them; a fetch by
 # who waits for it.
-_REPEATABLE = {"cancel", "delete", "leave"}
+_REPEATABLE = {"cancel", "delete"}
+# What is said again of each job on a new connection, from what its channel keeps.
+_SUBMISSIONS = {"code", "modules", "job", "tasks", "seal", "follow"}
+# What a network does; a connection that ends by anything else so often in a row is of no use.
+_LOST = (OSError, TimeoutError, PermissionError, EOFError, ConnectionLostError)
+MAX_ODD = 5
+# A connection that has lasted this long was of use.
+STEADY_SECONDS = 30.0
 
 
 class Connection:
@@ -45,7 +60,7 @@ class Connection:
     changed : Condition
         Guards all channels; notified whenever something has come.
     arrived : int
-        How many tasks have ended so far, of all channels.
+        Grows with each task that ends, and where a job is refused.
     connections : int
         How often a connection was made: what was asked for on one goes with it.
     """
@@ -60,32 +75,66 @@ class Connection:
         self._closed = False
         self._failure: ClusterError | None = None
         self.arrived = 0
+        self._forgotten = 0  # what has arrived of jobs that are not kept any more
         self._connected = False
         self.connections = 0
         self._away_since = time.monotonic()
         self._absence = Absence(entry)
+        self._incoming = Incoming(self)
+        self._guard = Guard(f"the connection to cluster {entry.name!r}")
+        self._odd = 0
         self._wake: asyncio.Event
         self._loop: asyncio.AbstractEventLoop
-        started = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, args=(started,), name=f"jupyter_cluster {entry.name}", daemon=True
-        )
-        self._thread.start()
-        started.wait()
+        self._started = threading.Event()
+        self._thread = start_thread(f"jupyter_cluster {entry.name}", self._run, self._has_died)
+        self._started.wait()
 
     # -- for the other threads ----------------------------------------------------------------
 
     def open(self, channel: JobChannel) -> None:
-        """Submit a job, or follow one."""
+        """Submit a job, or follow one that is known to the head.
+
+        Raises
+        ------
+        UsageError
+            What it is made from cannot be sent.
+        """
+        for message in channel.opening:
+            if message["op"] == "job":
+                _require_plain(message["spec"])
         with self.changed:
             self.channels[channel.job] = channel
-        for message in channel.opening:
-            self._queue.append(message)
+            self._queue.extend(channel.submission)
         self.wake()
 
+    def channel(self, job: str) -> JobChannel:
+        """The traffic of a job.
+
+        Raises
+        ------
+        JobError
+            It was deleted.
+        """
+        try:
+            return self.channels[job]
+        except KeyError:
+            raise JobError(f"job {job} was deleted") from None
+
+    def forget(self, channel: JobChannel) -> None:
+        """Keep nothing of a job any more; with the condition held."""
+        if self.channels.pop(channel.job, None) is not None:
+            self._forgotten += channel.arrived
+
     def send(self, **message: Any) -> None:
-        """Send a message that need not be repeated after a reconnection."""
-        self._queue.append(message)
+        """Send a message that need not be repeated after a reconnection.
+
+        One about a job leaves behind what was submitted to the job before.
+        """
+        channel = self.channels.get(message.get("job", ""))
+        if channel is not None and not channel.problem:
+            channel.behind.append(message)
+        else:
+            self._queue.append(message)
         self.wake()
 
     def wake(self) -> None:
@@ -160,8 +209,6 @@ class Connection:
         """Take leave: refs and values of this client are dropped, jobs go on."""
         if self._closed:
             return
-        with contextlib.suppress(ClusterError):
-            self.send(op="leave")
         self._closed = True
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._wake.set)
@@ -171,44 +218,70 @@ class Connection:
 
     # -- the thread ---------------------------------------------------------------------------
 
-    def _run(self, started: threading.Event) -> None:
+    def _run(self) -> None:
         async def main() -> None:
             self._loop = asyncio.get_running_loop()
             self._wake = asyncio.Event()
-            started.set()
-            await self._stay_connected()
+            self._started.set()
+            while not self._closed and self._failure is None:
+                await self._stay_connected()
 
-        asyncio.run(main())
+        try:
+            asyncio.run(main())
+        finally:
+            self._started.set()
+
+    def _has_died(self, error: BaseException) -> None:
+        self._fail(
+            ConnectionLostError(
+                f"the connection to cluster {self._entry.name!r} has failed: {describe(error)};"
+                " jc.shutdown() and then jc.connect() make a new one, and jobs go on meanwhile"
+            )
+        )
 
     async def _stay_connected(self) -> None:
-        while not self._closed and self._failure is None:
-            comm = None
+        """One connection, from its making to its end; what is odd about it is logged."""
+        began = time.monotonic()
+        with self._guard:
             try:
-                comm = await self._connect()
-                await self._converse(comm)
-            except (OSError, TimeoutError, PermissionError, EOFError, ConnectionLostError):
+                await self._converse()
+            except _LOST:
                 pass  # tried again; who waits is told after AWAY_SECONDS
             except ValueError as error:
                 if "IOStream" not in str(error):
                     raise
                 # Tornado's word for a connection that was closed before its TLS began.
-            finally:
-                if comm is not None:
-                    comm.abort()
-            if self._connected:
-                self._connected, self._away_since = False, time.monotonic()
-            if not self._closed:
-                await self._give_up_if_for_good()
-                await asyncio.sleep(RECONNECT_SECONDS)
+        now = time.monotonic()
+        self._odd = 0 if now - began > STEADY_SECONDS else self._odd + bool(self._guard.problem)
+        if self._odd >= MAX_ODD:
+            self._has_died(RuntimeError(self._guard.problem))
+        if self._connected:
+            self._connected, self._away_since = False, now
+        if not self._closed:
+            await self._give_up_if_for_good()
+            await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _give_up_if_for_good(self) -> None:
-        if reason := await asyncio.to_thread(self._absence.why_for_good):
-            self._fail(ConnectionLostError(reason))
+        with Guard("asking whether the head comes back"):
+            if reason := await asyncio.to_thread(self._absence.why_for_good):
+                self._fail(ConnectionLostError(reason))
 
     def _fail(self, error: ClusterError) -> None:
         with self.changed:
             self._failure = error
+            for channel in self.channels.values():
+                channel.outcomes.wake_all()
             self.changed.notify_all()
+
+    def welcomed(self) -> None:
+        """The head has taken the connection; with the condition held."""
+        self._connected = True
+        self._absence.is_over()
+        self.connections += 1
+
+    def refused(self, why: str) -> None:
+        """The head does not want this client; with the condition held."""
+        self._failure = ConnectionLostError(why)
 
     async def _connect(self) -> Any:
         from distributed.comm import connect  # a second of imports: only who needs it pays
@@ -231,7 +304,8 @@ class Connection:
         )
         return comm
 
-    async def _converse(self, comm: Any) -> None:
+    async def _converse(self) -> None:
+        comm = await self._connect()
         self._say_again()
         writer = asyncio.create_task(self._write(comm))
         reader = asyncio.create_task(self._read(comm))
@@ -243,20 +317,18 @@ class Connection:
             for task in (writer, reader):
                 task.cancel()
             await asyncio.gather(writer, reader, return_exceptions=True)
+            comm.abort()
 
     def _say_again(self) -> None:
-        """After a reconnection: all that the head may not have, and where we left off."""
-        if not self._connected and self._away_since and not self.channels:
-            return
+        """On a new connection: all that the head may not have, and where we left off."""
         with self.changed:
             again: list[dict[str, Any]] = []
             for channel in self.channels.values():
-                again += channel.opening
-                again += [message for _stop, _size, message in channel.untaken]
-                if channel.sealed:
-                    again.append({"op": "seal", "job": channel.job})
-                again.append(channel.following)
-            self._queue.extendleft(reversed(again))
+                if not channel.problem:  # what the head has refused it would refuse again
+                    again += channel.again
+            others = [m for m in self._queue if m["op"] not in _SUBMISSIONS]
+            self._queue.clear()
+            self._queue.extend(again + others)
         self._wake.set()
 
     async def _write(self, comm: Any) -> None:
@@ -264,29 +336,43 @@ class Connection:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), RELEASE_SECONDS)
             self._wake.clear()
-            self.collect_inputs()
+            with self.changed:
+                for channel in self.channels.values():
+                    self._queue.extend(channel.gather())
             self._collect_released()
+            is_last = self._closed
+            if is_last:
+                self._queue.append({"op": "leave"})
             batch = []
             while self._queue:
                 batch.append(self._queue.popleft())
             if batch:
                 try:
-                    await comm.write(batch, serializers=("msgpack",))
+                    await self._write_batch(comm, batch)
                 except BaseException:
                     self._queue.extendleft(m for m in reversed(batch) if m["op"] in _REPEATABLE)
                     raise
-            if self._closed and not self._queue:
+            if is_last:
                 await comm.close()
                 return
 
-    def collect_inputs(self) -> None:
-        """Move what calls have gathered into the queue."""
-        with self.changed:
-            for channel in self.channels.values():
-                if channel.outbox is not None:
-                    for stop, size, message in channel.outbox():
-                        channel.untaken.append((stop, size, message))
-                        self._queue.append(message)
+    async def _write_batch(self, comm: Any, batch: list[dict[str, Any]]) -> None:
+        """Send messages; one that cannot be packed is left out, and its job says why."""
+        try:
+            await comm.write(batch, serializers=("msgpack",))
+        except _LOST:
+            raise
+        except Exception as error:
+            if len(batch) > 1:
+                for message in batch:
+                    await self._write_batch(comm, [message])
+                return
+            job = batch[0].get("job") or batch[0].get("spec", {}).get("id")
+            problem = f"a message ({batch[0]['op']}) cannot be sent: {describe(error)}"
+            with self.changed:
+                if channel := self.channels.get(job):
+                    channel.refuse(problem)
+                self.changed.notify_all()
 
     def _collect_released(self) -> None:
         released: dict[str, list[int]] = {}
@@ -296,13 +382,18 @@ class Connection:
         with self.changed:
             for job, indexes in released.items():
                 if channel := self.channels.get(job):
+                    channel.released += len(indexes)
                     here = [i for i in indexes if channel.outcomes.is_here(i)]
                     channel.dropped.update(set(indexes).difference(here))
-                    self._free(sum(channel.outcomes.drop(index) for index in here))
+                    self.free(sum(channel.outcomes.drop(index) for index in here))
+                    if channel.problem:
+                        if channel.is_forgotten:
+                            self.forget(channel)
+                        continue
                     ranges = [list(span) for span in spans(sorted(indexes))]
                     self._queue.append({"op": "release", "job": job, "ranges": ranges})
 
-    def _free(self, size: int) -> None:
+    def free(self, size: int) -> None:
         """Let the head send as much more."""
         if size:
             self._queue.append({"op": "credit", "size": size})
@@ -311,62 +402,16 @@ class Connection:
         while True:
             messages = await comm.read(deserializers=("msgpack",))
             with self.changed:
-                for message in messages:
-                    getattr(self, f"_on_{message.pop('op')}")(**message)
-                self.arrived = sum(one.outcomes.ended for one in self.channels.values())
+                self._incoming.take(messages)
+                self.arrived = self._forgotten + sum(c.arrived for c in self.channels.values())
                 self.changed.notify_all()
 
-    # -- what the head says (with the condition held) -----------------------------------------
 
-    def _on_welcome(self, cluster: str) -> None:
-        self._connected = True
-        self._absence.is_over()
-        self.connections += 1
+def _require_plain(spec: dict[str, Any]) -> None:
+    """Refuse at once what could not be sent later, where nobody would be told."""
+    from msgpack import packb  # comes with Dask; a terminal's verbs need neither
 
-    def _on_refused(self, text: str) -> None:
-        self._failure = ConnectionLostError(text)
-
-    def _on_taken(self, job: str, stop: int) -> None:
-        if channel := self.channels.get(job):
-            while channel.untaken and channel.untaken[0][0] <= stop:
-                channel.untaken.popleft()
-
-    def _on_results(self, job: str, node: str, statuses: bytes, block: list[Any]) -> None:
-        if channel := self.channels.get(job):
-            unpacked = Block.unpack(block)
-            channel.outcomes.take(statuses, unpacked, node)
-            if channel.dropped:
-                gone = channel.dropped.intersection(range(unpacked.start, unpacked.stop))
-                channel.dropped -= gone
-                self._free(sum(channel.outcomes.drop(index) for index in gone))
-
-    def _on_ended(self, job: str, start: int, states: bytes) -> None:
-        if channel := self.channels.get(job):
-            channel.outcomes.note(start, len(states))
-
-    def _on_output(self, job: str, position: int, index: int, data: bytes) -> None:
-        channel = self.channels.get(job)
-        if channel is not None and position >= channel.next_output:
-            channel.next_output = position + 1
-            channel.outputs.append((index, data))
-
-    def _on_job(self, info: dict[str, Any]) -> None:
-        if channel := self.channels.get(info["id"]):
-            channel.info = info
-
-    def _on_problem(self, job: str, text: str) -> None:
-        if channel := self.channels.get(job):
-            channel.problem = text
-
-    def _on_part(self, job: str, index: int, size: int, offset: int, data: bytes) -> None:
-        if channel := self.channels.get(job):
-            part = channel.parts.setdefault(index, Part(size))
-            if offset == len(part.data):
-                part.data += data
-
-    def _on_gone(self, job: str, index: int, again: bool) -> None:
-        if channel := self.channels.get(job):
-            channel.parts.pop(index, None)
-            channel.outcomes.reopen(index)
-            if not again:
-                channel.gone.add(index)
+    try:
+        packb(spec)
+    except (TypeError, ValueError, OverflowError) as error:  # of these is UnicodeEncodeError
+        raise UsageError(f"job {spec['name']!a} cannot be sent: {error}") from None

@@ -23,7 +23,7 @@ from distributed.utils import LoopRunner, silence_logging_cmgr, sync
 
 from jupyter_cluster.client.dask_adapt import LeaseAdaption
 from jupyter_cluster.client.dask_worker import WorkerSpec, run_worker
-from jupyter_cluster.client.refs import cancel
+from jupyter_cluster.client.session import cancel
 from jupyter_cluster.errors import ClusterError, GetTimeoutError, UsageError
 from jupyter_cluster.trust import make_certificates
 

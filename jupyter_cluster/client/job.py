@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from jupyter_cluster.client import arguments
 from jupyter_cluster.client.channel import JobChannel
 from jupyter_cluster.client.reading import Failure, forget, values_of
-from jupyter_cluster.errors import JobError
+from jupyter_cluster.errors import UsageError
 from jupyter_cluster.model import JobInfo, JobState
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class Job:
     """Tasks submitted together; lives on the head, whatever becomes of this process.
 
     Iterating gives the values in the order of the inputs, each as soon as it and those before it
-    are there, and raises the exception of a task that raised one.
+    are there, and raises the exception of a task that raised one. Where reading the inputs failed,
+    what was read before is run and delivered, and then that error is raised.
     """
 
     def __init__(self, cluster: Cluster, channel: JobChannel, name: str) -> None:
@@ -99,7 +100,10 @@ class Job:
             at = stop
 
     def as_completed(self) -> Iterator[Outcome]:
-        """How each task ended, in the order in which they end."""
+        """How each task ended, in the order in which they end; each once, from the first on.
+
+        It may be called again, also after the end; the results are then fetched again.
+        """
         at = 0
         while ready := self._arrived_since(at):
             at += len(ready)
@@ -134,7 +138,12 @@ class Job:
         ------
         GetTimeoutError
             It did not end in time; it goes on.
+        Exception
+            What reading the inputs has raised, once all that was read before has ended: iterating
+            or `as_completed` gives those results.
         """
+        if errors not in ("raise", "return"):
+            raise UsageError(f"errors must be 'raise' or 'return', not {arguments.shown(errors)}")
         self.wait(timeout)
         values: list[Any] = []
         for start in range(0, self.done, _WINDOW):
@@ -154,9 +163,10 @@ class Job:
         GetTimeoutError
             They did not in time; they go on.
         """
+        patience = arguments.patience(timeout)
         with self._connection.changed:
             self._connection.wait_until(
-                self._all_ended, timeout, f"job {self.name!r} has not ended"
+                self._all_ended, patience, f"job {self.name!r} has not ended"
             )
             self._raise_feed_error()
         return self
@@ -189,11 +199,8 @@ class Job:
             return outcomes.ended_until(start, _AT_ONCE)
 
     def _all_ended(self) -> bool:
-        if self._channel.problem:
-            raise JobError(self._channel.problem)
+        self._channel.raise_if_refused()
         info = self._channel.info
-        if self.feed_error is not None:
-            return True
         return bool(info.get("sealed")) and self._channel.outcomes.ended >= info["total"]
 
     def _raise_feed_error(self) -> None:
@@ -237,8 +244,12 @@ class Job:
     def _ask(self, *what: str) -> Any:
         """What the head says of the job, which has been told of it by then."""
         with self._connection.changed:
-            self._connection.wait_until(lambda: bool(self._channel.info), 30, "the head is silent")
+            self._connection.wait_until(self._is_known, 30, "the head is silent")
         return self._cluster.endpoint.get(self._cluster.endpoint.job(self.id, *what))
+
+    def _is_known(self) -> bool:
+        self._channel.raise_if_refused()
+        return bool(self._channel.info)
 
     def events(self) -> list[dict[str, Any]]:
         """The diary since the job began: ``t`` (seconds since then), ``kind`` and ``text``."""
@@ -277,18 +288,27 @@ class Job:
     # -- ending -------------------------------------------------------------------------------
 
     def cancel(self) -> None:
-        """End all tasks that have not ended; those that run stop within a second."""
+        """End all tasks that have not ended; those that run stop within a second.
+
+        Results that are there stay. A job that is still being fed takes no more items. A job that
+        has ended, or was cancelled or deleted before, is left as it is.
+        """
         self._connection.send(op="cancel", job=self.id, ranges=None)
-        deadline = time.monotonic() + 10
+        channel = self._channel
         with self._connection.changed:
             self._connection.wait_until(
-                lambda: self._channel.info.get("state") != JobState.RUNNING,
-                deadline - time.monotonic(),
+                lambda: (
+                    bool(channel.problem)
+                    or channel.info.get("state", JobState.RUNNING) != JobState.RUNNING
+                ),
+                10,
                 f"job {self.name!r} was not cancelled",
             )
 
     def delete(self) -> None:
-        """Forget the job and its results, on the head too."""
-        self._connection.send(op="delete", job=self.id)
+        """Forget the job and its results, on the head too; what runs of it is stopped."""
         with self._connection.changed:
-            self._connection.channels.pop(self.id, None)
+            self._connection.forget(self._channel)
+            self._channel.refuse(f"job {self.name!r} was deleted")
+            self._connection.changed.notify_all()
+        self._connection.send(op="delete", job=self.id)

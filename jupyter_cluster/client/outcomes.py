@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from bisect import bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from jupyter_cluster.wire import Block
+from jupyter_cluster.wire import MAX_TASKS, Block
 
 OPEN, ENDED, HERE = range(3)
 
@@ -171,7 +172,12 @@ class Outcomes:
         if self._watchers:
             for index in [i for i in self._watchers if start <= i < stop]:
                 for loop, future in self._watchers.pop(index):
-                    loop.call_soon_threadsafe(_set, future)
+                    with contextlib.suppress(RuntimeError):  # that loop has been closed
+                        loop.call_soon_threadsafe(_set, future)
+
+    def wake_all(self) -> None:
+        """Nothing more will come: none need wait any longer."""
+        self._wake(0, MAX_TASKS)
 
 
 def _set(future: asyncio.Future[None]) -> None:

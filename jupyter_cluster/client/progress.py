@@ -13,7 +13,8 @@ from IPython import get_ipython
 from IPython.display import display
 from tqdm.std import tqdm
 
-from jupyter_cluster.errors import ClusterError, UsageError
+from jupyter_cluster.client import arguments
+from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.formats import format_seconds
 from jupyter_cluster.wire import Status
 
@@ -81,7 +82,8 @@ class Progress(tqdm):  # type: ignore[misc]
 
     def wait(self, timeout: float | None = None) -> Progress:
         """Wait until all has ended; after `timeout` seconds return all the same."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        patience = arguments.patience(timeout)
+        deadline = None if patience is None else time.monotonic() + patience
         with self:
             while not self._source.is_over and (deadline is None or time.monotonic() < deadline):
                 self._follow()
@@ -256,7 +258,8 @@ class RefsSource:
 
     def wait(self, predicate: Callable[[], bool], timeout: float) -> bool:
         """Wait until something is so; whether it is."""
-        return self._refs[0]._connection.wait_for(predicate, timeout)
+        pending = self._pending or self._refs  # of several clusters the one that is awaited
+        return pending[0]._connection.wait_for(predicate, timeout) if pending else True
 
     def items(self) -> Iterator[Ref]:
         """The refs, as they end."""
@@ -273,11 +276,15 @@ class RefsSource:
         """Take those that have ended from those that have not."""
         still: list[Ref] = []
         for ref in self._pending:
-            outcomes = ref._connection.channels[ref.job].outcomes
-            if not outcomes.has_ended(ref.index):
+            channel = ref._connection.channels.get(ref.job)
+            if channel is not None and not channel.has_ended(ref.index):
                 still.append(ref)
                 continue
             self._found.append(ref)
+            if channel is None or not channel.outcomes.has_ended(ref.index):
+                self._failed += 1  # its job was deleted or refused
+                continue
+            outcomes = channel.outcomes
             if outcomes.is_here(ref.index):
                 [(statuses, _, _)] = outcomes.find(ref.index, ref.index + 1)
                 self._failed += statuses[0] not in _GOOD
@@ -299,12 +306,5 @@ def progress(refs: Sequence[Ref], **options: Any) -> Progress:
     UsageError
         These are not refs.
     """
-    from jupyter_cluster.client.refs import Ref
-
-    listed = list(refs) if not isinstance(refs, Ref) else [refs]
-    for ref in listed:
-        if not isinstance(ref, Ref):
-            raise UsageError(
-                f"progress takes refs, not a {type(ref).__name__}; of a job, job.progress()"
-            )
+    listed = arguments.refs("progress", refs, "; of a job, job.progress()")
     return Progress(RefsSource(listed), **options)

@@ -46,7 +46,7 @@ def values_of(
     """The values of consecutive tasks, waited for; a `Failure` where a task has none."""
     with connection.changed:
         bring(connection, job, start, stop, timeout)
-        found = list(connection.channels[job].outcomes.find(start, stop))
+        found = list(connection.channel(job).outcomes.find(start, stop))
     values: list[Any] = []
     for statuses, block, node in found:
         if not statuses.strip(b"\0"):  # all are Status.OK
@@ -93,14 +93,14 @@ def _value(
 def forget(connection: Connection, job: str, start: int, stop: int) -> None:
     """Results were read: they need not be kept here, and others may come."""
     with connection.changed:
-        freed = connection.channels[job].outcomes.forget(start, stop)
+        freed = connection.channel(job).outcomes.forget(start, stop)
     if freed:
         connection.send(op="credit", size=freed)
 
 
 def bring(connection: Connection, job: str, start: int, stop: int, timeout: float | None) -> None:
     """Have the results of a range here; with the condition held."""
-    channel = connection.channels[job]
+    channel = connection.channel(job)
     asked: set[int] = set()
     connections = connection.connections
 
@@ -109,9 +109,9 @@ def bring(connection: Connection, job: str, start: int, stop: int, timeout: floa
         if connections != connection.connections:  # what was asked for went with the old one
             connections = connection.connections
             asked.clear()
-        if channel.problem:
-            raise JobError(channel.problem)
         missing = channel.outcomes.not_here(start, stop)
+        if missing:
+            channel.raise_if_refused()
         _ask(connection, channel, [i for i in missing if i not in asked], asked)
         return not missing
 
@@ -132,7 +132,7 @@ def _read_stored(connection: Connection, job: str, index: int, timeout: float | 
         # It went with its node and is computed again, or will be once the head has noticed.
         connection.changed.wait(_NOTICE_SECONDS)
         bring(connection, job, index, index + 1, timeout)
-        ((statuses, block, _node),) = connection.channels[job].outcomes.find(index, index + 1)
+        ((statuses, block, _node),) = connection.channel(job).outcomes.find(index, index + 1)
         if statuses[0] != Status.STORED:  # the new one may be small
             return block.data
     return data
@@ -142,7 +142,7 @@ def _read_parts(
     connection: Connection, job: str, index: int, timeout: float | None
 ) -> bytes | None:
     """The parts of a large result; None where it is gone and computed again."""
-    channel = connection.channels[job]
+    channel = connection.channel(job)
     connections = 0
 
     def is_settled() -> bool:
@@ -151,6 +151,7 @@ def _read_parts(
             connections = connection.connections
             channel.parts.pop(index, None)
             connection.send(op="fetch_stored", job=job, index=index)
+        channel.raise_if_refused()
         if index in channel.gone:
             raise JobError(f"result {index} of job {job} was dropped")
         part = channel.parts.get(index)

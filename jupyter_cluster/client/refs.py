@@ -37,7 +37,8 @@ class Ref:
         return f"{self.job}:{self.index}"
 
     def __repr__(self) -> str:
-        ended = self._connection.channels[self.job].outcomes.has_ended(self.index)
+        channel = self._connection.channels.get(self.job)
+        ended = channel is None or channel.has_ended(self.index)
         return f"<Ref {self.name}[{self.index}] {'ready' if ended else 'pending'}>"
 
     def __eq__(self, other: object) -> bool:
@@ -60,17 +61,12 @@ class Ref:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         with self._connection.changed:
-            outcomes = self._connection.channels[self.job].outcomes
-            if outcomes.has_ended(self.index):
+            channel = self._connection.channel(self.job)
+            if channel.has_ended(self.index):
                 future.set_result(None)
             else:
-                outcomes.watch(self.index, loop, future)
+                channel.outcomes.watch(self.index, loop, future)
         while not future.done():
             await asyncio.wait((future,), timeout=1.0)
             self._connection.raise_if_lost()
         return await asyncio.to_thread(value_of, self._connection, self.job, self.index, self.name)
-
-
-def cancel(ref: Ref) -> None:
-    """End the call of a ref if it has not ended; one that runs stops within a second."""
-    ref._connection.send(op="cancel", job=ref.job, ranges=[[ref.index, ref.index + 1]])

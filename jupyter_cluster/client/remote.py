@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import functools
-import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from jupyter_cluster.client import arguments
 from jupyter_cluster.client.refs import Ref
 from jupyter_cluster.errors import UsageError
 from jupyter_cluster.resources import CPU, GPU, MEMORY, Resources, on_type
@@ -33,8 +33,8 @@ class TaskOptions:
         Further resources by name, as declared in the cluster YAML.
     max_retries : int or None
         How often a call is run again after its process or its node died; None means 3.
-    retry_exceptions : bool
-        Whether it is run again after an exception of its own.
+    retry_exceptions : bool or list of exception classes
+        Whether it is run again after an exception of its own, or after which.
     timeout : float or None
         Seconds a call may take; it is not run again after that unless `max_retries` was given.
     on : str
@@ -46,20 +46,22 @@ class TaskOptions:
     memory: float | None = None
     resources: Mapping[str, float] | None = None
     max_retries: int | None = None
-    retry_exceptions: bool = False
+    retry_exceptions: bool | Sequence[type[BaseException]] = False
     timeout: float | None = None
     on: str = ""
 
     def __post_init__(self) -> None:
-        if self.timeout is not None and not (self.timeout > 0 and math.isfinite(self.timeout)):
-            raise UsageError(f"timeout must be a number of seconds above 0, not {self.timeout!r}")
-        if self.max_retries is not None and self.max_retries < 0:
-            raise UsageError(f"max_retries must be 0 or more, not {self.max_retries!r}")
+        for option in ("num_cpus", "num_gpus"):
+            arguments.number(option, getattr(self, option))
         if self.num_gpus > 1 and self.num_gpus != int(self.num_gpus):
             raise UsageError(
                 f"num_gpus must be a whole number or a fraction of one, not {self.num_gpus}"
             )
-        _ = self.shape
+        if self.memory is not None:
+            arguments.number("memory", self.memory)
+        if not isinstance(self.on, str):
+            raise UsageError(f"on must be the name of a node type, not {arguments.shown(self.on)}")
+        _ = self.spec()
 
     @property
     def shape(self) -> Resources:
@@ -68,26 +70,61 @@ class TaskOptions:
         Raises
         ------
         UsageError
-            An amount is negative or no number.
+            An amount is negative, too large or no number.
         """
-        amounts = {CPU: self.num_cpus, GPU: self.num_gpus, **(self.resources or {})}
+        amounts = {CPU: self.num_cpus, GPU: self.num_gpus, **_resources(self.resources)}
         if self.memory is not None:
             amounts[MEMORY] = self.memory
         try:
             shape = Resources.of(amounts)
         except ValueError as error:
             raise UsageError(str(error)) from None
-        return shape + on_type(self.on) if self.on else shape
+        return shape + on_type(arguments.text("on", self.on)) if self.on else shape
+
+    @property
+    def retried(self) -> tuple[type[BaseException], ...] | None:
+        """The exceptions after which a call is run again, where only some are.
+
+        Raises
+        ------
+        UsageError
+            It is neither a bool nor a list of exception classes.
+        """
+        given = self.retry_exceptions
+        if type(given) is bool:
+            return None
+        classes = tuple(given) if isinstance(given, (list, tuple, set, frozenset)) else (given,)
+        for one in classes:
+            if not (isinstance(one, type) and issubclass(one, BaseException)):
+                raise UsageError(
+                    "retry_exceptions must be True, False or a list of exception classes, not"
+                    f" {arguments.shown(one)}"
+                )
+        return classes
 
     def spec(self) -> dict[str, Any]:
         """As a job carries them."""
+        retries = self.max_retries
         return {
             "shape": [list(pair) for pair in self.shape.units],
-            "timeout": self.timeout,
-            "max_retries": 3 if self.max_retries is None else self.max_retries,
-            "retry_exceptions": self.retry_exceptions,
-            "retry_timeouts": self.max_retries is not None,
+            "timeout": arguments.limit("timeout", self.timeout),
+            "max_retries": 3 if retries is None else arguments.whole("max_retries", retries, 0),
+            "retry_exceptions": self.retry_exceptions is True or bool(self.retried),
+            "retry_timeouts": retries is not None,
         }
+
+
+def _resources(given: Mapping[str, float] | None) -> dict[str, float]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f"resources must be a dict of amounts by name, not {arguments.shown(given)}"
+        )
+    return {
+        arguments.text("a name among resources", name): arguments.number(f"resource {name}", amount)
+        for name, amount in given.items()
+    }
 
 
 class RemoteFunction:
@@ -105,7 +142,8 @@ class RemoteFunction:
         self._cluster_of = cluster_of
         self._origin = origin
         # Calls with equal options share a job. Asked for by each call, so it is made once.
-        self.options_key = str(options.spec())
+        errors = [(error.__qualname__, id(error)) for error in options.retried or ()]
+        self.options_key = str((options.spec(), errors))
         functools.update_wrapper(self, function)
 
     @property
@@ -114,7 +152,7 @@ class RemoteFunction:
         return self._origin or self
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
-        name = self.function.__name__
+        name = arguments.title(self.function)
         raise UsageError(
             f"{name} is a remote function: call {name}.remote(…) to run it on the cluster, or"
             f" {name}.function(…) to run it here"
@@ -141,7 +179,7 @@ class RemoteFunction:
         return self._cluster_of().call(self, args, kwargs)
 
     def __repr__(self) -> str:
-        return f"<remote function {self.function.__qualname__} {self.options_.shape}>"
+        return f"<remote function {arguments.title(self.function)} {self.options_.shape}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # In a task it is the plain function's stand-in: `.remote()` says that it cannot.
@@ -169,7 +207,8 @@ def checked_options(options: dict[str, Any]) -> dict[str, Any]:
     """
     known = dict(options)
     for name, harmless in _IGNORED.items():
-        if name in known and known.pop(name) not in (None, harmless):
+        given = known.pop(name, None)
+        if given is not None and (type(given) is not type(harmless) or given != harmless):
             raise UsageError(f"remote: {name} is not supported")
     for name in known:
         if name not in TaskOptions.__dataclass_fields__:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from jupyter_cluster.client import launch
+from jupyter_cluster.client import arguments, launch
 from jupyter_cluster.client.cluster import Cluster
-from jupyter_cluster.client.reading import Failure, value_of, values_of
+from jupyter_cluster.client.connection import Connection
+from jupyter_cluster.client.reading import Failure, values_of
 from jupyter_cluster.client.refs import Ref
 from jupyter_cluster.client.registry import Entry, find
 from jupyter_cluster.client.remote import make_remote
 from jupyter_cluster.config import ClusterConfig, load, local_config
 from jupyter_cluster.errors import GetTimeoutError, NoClusterError, UsageError
+
+# Of several clusters each is waited for in turn, for so long.
+_TURN_SECONDS = 0.05
 
 _current: Cluster | None = None
 
@@ -179,22 +183,28 @@ def get(refs: Sequence[Ref], timeout: float | None = None) -> list[Any]: ...
 def get(refs: Ref | Sequence[Ref], timeout: float | None = None) -> Any:
     """The value of a ref, or the values of a list of refs, waited for.
 
+    A list may be empty, may name a ref more than once (its value then stands in each place, a copy
+    of its own) and may hold refs of several clusters. A result can be read as often as one likes
+    while a ref to it is kept.
+
+    Parameters
+    ----------
+    timeout
+        Seconds for all of them together; None waits for as long as it takes, 0 looks only.
+
     Raises
     ------
     GetTimeoutError
         They were not there after `timeout` seconds; the tasks go on.
+    JobError, ConnectionLostError
+        They will never be there: the job was deleted or refused, or the cluster has ended.
     Exception
-        What the task raised, with the node's traceback as its cause.
+        What the task raised, with the node's traceback as its cause; of a list, the first in it
+        that raised one, once all have ended.
     """
-    if isinstance(refs, Ref):
-        return value_of(refs._connection, refs.job, refs.index, refs.name, timeout)
-    if not isinstance(refs, Iterable):
-        raise UsageError(f"get takes a ref or a list of refs, not a {type(refs).__name__}")
-    listed = list(refs)
-    for ref in listed:
-        if not isinstance(ref, Ref):
-            raise UsageError(f"get takes refs, not a {type(ref).__name__}")
-    deadline = None if timeout is None else time.monotonic() + timeout
+    patience = arguments.patience(timeout)
+    listed = arguments.refs("get", refs)
+    deadline = None if patience is None else time.monotonic() + patience
     values: list[Any] = []
     for first, count in _runs(listed):
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -204,7 +214,7 @@ def get(refs: Ref | Sequence[Ref], timeout: float | None = None) -> Any:
     for value in values:
         if isinstance(value, Failure):
             raise value.error
-    return values
+    return values[0] if isinstance(refs, Ref) else values
 
 
 def _runs(refs: list[Ref]) -> Iterator[tuple[Ref, int]]:
@@ -227,27 +237,66 @@ def wait(
     timeout: float | None = None,
     fetch_local: bool = True,
 ) -> tuple[list[Ref], list[Ref]]:
-    """Wait until some of the refs are ready.
+    """Wait until some of the refs are ready: their calls have returned, raised, or never will end.
+
+    The list may be empty, may hold refs that have ended long ago, refs of several clusters, and a
+    ref more than once: then it counts as often, and comes back as often.
+
+    Parameters
+    ----------
+    num_returns
+        How many to wait for; of a shorter list all.
+    timeout
+        Seconds; None waits for as long as it takes, 0 looks only.
+    fetch_local
+        As in Ray; it changes nothing, since `get` fetches what it reads.
 
     Returns
     -------
     tuple
         At most `num_returns` refs that are ready, and the others, both in the order given. After
         `timeout` seconds it returns with what is ready by then.
+
+    Raises
+    ------
+    UsageError
+        These are no refs, or a number is none.
+    ConnectionLostError
+        The cluster of one has ended.
     """
-    listed = list(refs)
-    if listed and not isinstance(listed[0], Ref):  # looking at all of them takes its time
-        raise UsageError(f"wait takes a list of refs, not of {type(listed[0]).__name__}")
-    if num_returns < 1:
-        raise UsageError(f"num_returns must be at least 1, not {num_returns}")
-    if not listed:
-        return [], []
-    return _wait(listed, min(num_returns, len(listed)), timeout)
+    count = arguments.whole("num_returns", num_returns, 1, most=2**62)
+    patience = arguments.patience(timeout)
+    arguments.flag("fetch_local", fetch_local)
+    if isinstance(refs, Ref):
+        raise UsageError("wait takes a list of refs, not a single one: wait([ref])")
+    listed = arguments.refs("wait", refs)
+    return _wait(listed, min(count, len(listed)), patience)
 
 
 def _wait(refs: list[Ref], count: int, timeout: float | None) -> tuple[list[Ref], list[Ref]]:
-    connection = refs[0]._connection
+    deadline = None if timeout is None else time.monotonic() + timeout
+    connections = list({id(ref._connection): ref._connection for ref in refs}.values())
     found: list[int] = []
+    for connection in itertools.cycle(connections):
+        left = None if deadline is None else deadline - time.monotonic()
+        is_last = left is not None and left <= _TURN_SECONDS
+        pause = left if len(connections) == 1 or is_last else _TURN_SECONDS
+        _wait_on(connection, refs, count, pause, found)
+        if len(found) >= count or pause == left:
+            break
+    return _split(refs, found)
+
+
+def _wait_on(
+    connection: Connection, refs: list[Ref], count: int, timeout: float | None, found: list[int]
+) -> None:
+    """Wait for news of one cluster until enough of the refs are ready; `found` has those that are.
+
+    Raises
+    ------
+    ConnectionLostError
+        Its head is gone.
+    """
     looked_at = -1
 
     def enough() -> bool:
@@ -263,18 +312,19 @@ def _wait(refs: list[Ref], count: int, timeout: float | None) -> tuple[list[Ref]
             connection.wait_until(enough, timeout, "")
         except GetTimeoutError:
             found[:] = _ready(refs, count)
-    return _split(refs, found)
 
 
 def _ready(refs: list[Ref], count: int) -> list[int]:
     """Positions of the first refs that are ready, at most `count`."""
     found: list[int] = []
-    job, states = "", bytearray()
+    job, states, is_over = "", bytearray(), False
     for position, ref in enumerate(refs):
         if ref.job != job:
             job = ref.job
-            states = ref._connection.channels[job].outcomes.states
-        if ref.index < len(states) and states[ref.index]:
+            channel = ref._connection.channels.get(job)
+            is_over = channel is None or bool(channel.problem)
+            states = channel.outcomes.states if channel else bytearray()
+        if is_over or (ref.index < len(states) and states[ref.index]):
             found.append(position)
             if len(found) == count:
                 break
@@ -289,6 +339,25 @@ def _split(refs: list[Ref], positions: list[int]) -> tuple[list[Ref], list[Ref]]
         rest += refs[at:position]
         at = position + 1
     return ready, rest + refs[at:]
+
+
+def cancel(refs: Ref | Sequence[Ref]) -> None:
+    """End the calls of refs that have not ended; one that runs stops within a second.
+
+    Takes a ref or a list, which may be empty, may name a ref more than once and may hold refs of
+    several clusters. A call that has ended keeps its result. `get` of one that was cancelled raises
+    `TaskCancelledError`; one that has not begun never will, however soon it is cancelled.
+
+    Raises
+    ------
+    UsageError
+        These are no refs.
+    ConnectionLostError
+        The cluster has ended.
+    """
+    for first, count in _runs(arguments.refs("cancel", refs)):
+        ranges = [[first.index, first.index + count]]
+        first._connection.send(op="cancel", job=first.job, ranges=ranges)
 
 
 def put(value: Any) -> Ref:

@@ -7,7 +7,8 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from jupyter_cluster.client.calls import CallStream, Sending
+from jupyter_cluster.client.calls import CallStream
+from jupyter_cluster.client.channel import Sending
 from jupyter_cluster.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -29,6 +30,15 @@ class Stream:
         self._connection = connection
         self._channel = channel
 
+    def takes(self, modules: str) -> bool:
+        """Whether another call may be added, with the modules as they are now."""
+        return self.modules == modules and self.calls.count < MAX_CALLS and not self.is_refused
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing more will come of its job."""
+        return bool(self._channel.problem)
+
     def close(self) -> None:
         """No call will be added: seal the job once all of them have ended.
 
@@ -36,11 +46,13 @@ class Stream:
         runs; a call whose ref nobody keeps is to be run as well. The garbage collector may call
         this, so it takes no lock: the connection's thread sees to the rest.
         """
+        if self.is_refused:
+            return
         take = self._channel.outbox
 
-        def take_or_seal() -> list[Sending]:
+        def take_or_seal() -> list[Sending] | None:
             sendings = take() if take else []
-            if not sendings and self._channel.outcomes.ended >= self.calls.count:
+            if sendings == [] and self._channel.outcomes.ended >= self.calls.count:
                 self._seal()
             return sendings
 
@@ -48,7 +60,7 @@ class Stream:
 
     def _seal(self) -> None:
         self._channel.outbox = None
-        self._channel.sealed = True
+        self._channel.size = self.calls.count
         with contextlib.suppress(ClusterError):  # it was closed: the head drops what is left
             self._connection.send(op="seal", job=self.job)
             # Refs may all have been dropped before: has the head look whether any is left.
@@ -76,7 +88,7 @@ class Streams:
             streams = self._open[remote.origin] = {}
             weakref.finalize(remote.origin, _close_all, streams).atexit = False
         stream = streams.get(remote.options_key)
-        if stream is None or stream.modules != modules or stream.calls.count >= MAX_CALLS:
+        if stream is None or not stream.takes(modules):
             if stream is not None:
                 stream.close()
             stream = streams[remote.options_key] = self._begin(remote)

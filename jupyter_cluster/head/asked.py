@@ -91,7 +91,7 @@ def read_body(model: type[A], body: bytes) -> A:
     try:
         return model.model_validate_json(body or b"{}")
     except ValidationError as error:
-        raise ClusterError(_sentence(error, "the body")) from None
+        raise ClusterError(sentence(error, "the body")) from None
 
 
 def read_query(model: type[A], arguments: Mapping[str, Sequence[bytes]]) -> A:
@@ -108,10 +108,11 @@ def read_query(model: type[A], arguments: Mapping[str, Sequence[bytes]]) -> A:
     except UnicodeDecodeError:
         raise ClusterError("the query is not UTF-8") from None
     except ValidationError as error:
-        raise ClusterError(_sentence(error, "the query")) from None
+        raise ClusterError(sentence(error, "the query")) from None
 
 
-def _sentence(error: ValidationError, what: str) -> str:
+def sentence(error: ValidationError, what: str) -> str:
+    """What is wrong first, and where; `what` names the whole."""
     first, *more = error.errors(include_url=False, include_input=False, include_context=False)
     where = ".".join(str(part) for part in first["loc"]) or what
     text = first["msg"].removeprefix("Input ").removeprefix("Invalid JSON: ")

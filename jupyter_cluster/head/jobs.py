@@ -48,6 +48,7 @@ class Follower(Protocol):
     def on_results(self, results: Results) -> None: ...
     def on_output(self, job: str, output: Output) -> None: ...
     def on_job(self, job: Job) -> None: ...
+    def on_deleted(self, job: Job) -> None: ...
 
 
 class Jobs:
@@ -107,27 +108,46 @@ class Jobs:
         except KeyError:
             raise JobError(f"there is no job {job!r}, or it was deleted") from None
 
-    def submit(self, spec: JobSpec) -> Job:
-        """Take a job in; a known one is left as it is, or opened again for its client."""
+    def submit(self, spec: JobSpec, done: Callable[[], None] | None = None) -> Job:
+        """Take a job in; a known one is left as it is, or opened again for its client.
+
+        Raises
+        ------
+        JobError
+            It was deleted, or its function or modules have not come.
+        """
         if (job := self.by_id.get(spec.id)) is None:
+            self._require_whole(spec)
             job = self.by_id[spec.id] = Job(spec, time.time())
             self._on_turn(job)
             if spec.session:
                 self._admit(job)
             if spec.kind == "map":
                 self._log("job", f"job {spec.name!r} was submitted")
-        elif job.note == CLIENT_AWAY:
-            self._unseal(job)
+        else:
+            self.welcome_back(job)
         self._journal.execute(
             "INSERT OR IGNORE INTO jobs VALUES (?, ?, 0, ?, NULL, 0, '')",
             spec.id,
             spec.to_json(),
             job.submitted,
+            done=done,
         )
         return job
 
-    def _unseal(self, job: Job) -> None:
+    def _require_whole(self, spec: JobSpec) -> None:
+        if spec.id in self.deleted:
+            raise JobError(f"job {spec.name!r} was deleted")
+        if (spec.fn or spec.kind in ("map", "calls")) and spec.fn not in self.functions:
+            raise JobError(f"the function of job {spec.name!r} has not come with it")
+        modules = spec.environment.get("modules")
+        if modules and modules not in self.modules:
+            raise JobError(f"the modules of job {spec.name!r} have not come with it")
+
+    def welcome_back(self, job: Job) -> None:
         """Its client has come back and may go on feeding it; it seals what it has fed itself."""
+        if job.note != CLIENT_AWAY:
+            return
         job.sealed, job.note, job.finished = False, "", None
         self._journal.execute(
             "UPDATE jobs SET sealed = 0, note = '', finished = NULL WHERE id = ?", job.id
@@ -206,11 +226,14 @@ class Jobs:
 
     def delete(self, job: Job) -> None:
         """Forget a job with all its results; what runs of it is stopped."""
+        if job.id in self.deleted:  # by the end of its last tasks, a moment ago
+            return
+        self.deleted.add(job.id)
         self.cancel(job, None)
         del self.by_id[job.id]
-        self.deleted.add(job.id)
         self.ready.pop(job.id, None)
-        self._followers.pop(job.id, None)
+        for follower in self._followers.pop(job.id, ()):
+            follower.on_deleted(job)
         for node, name in self.results.drop(job.id, 0, len(job.states)):
             self._on_drop(node, name)
         self._on_forget(job.id, 0, len(job.states))
@@ -455,7 +478,7 @@ class Jobs:
 
     def seal_client(self, client: str) -> None:
         """A client went away: no more inputs will come for what it was feeding."""
-        for job in self.by_id.values():
+        for job in list(self.by_id.values()):
             if job.spec.client == client and job.spec.kind == "map" and not job.sealed:
                 self.seal(job, CLIENT_AWAY)
 

@@ -1,7 +1,8 @@
 """Which tasks are run again, and what becomes of those that are given up.
 
 System failures (a process that died, too much memory) are retried, since the function may not be
-to blame. Its own exceptions, and running into its own timeout, are retried only where asked for.
+to blame. Its own exceptions (all, or those that the slot finds named), and running into its own
+timeout, are retried only where asked for.
 """
 
 from __future__ import annotations
@@ -58,6 +59,10 @@ def _judge_failure(job: Job, result: Results, attempt: int, verdict: Verdict) ->
     index, status = result.block.start, Status(result.statuses[0])
     if status is Status.CANCELLED:
         verdict.final.append(result)
+        return
+    if status is Status.FINAL:
+        error = bytes([Status.ERROR])
+        verdict.final.append(Results(result.job, result.node, error, result.block))
         return
     tries = job.failures[index] = job.failures.get(index, 0) + 1
     if tries <= job.spec.max_retries and _is_retried(job, status):

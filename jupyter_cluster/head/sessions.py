@@ -15,9 +15,23 @@ from typing import Any
 
 from distributed.comm import CommClosedError
 from distributed.core import Status as DaskStatus
+from pydantic import ValidationError, validate_call
 
+from jupyter_cluster.background import Guard, describe, report, start_task
 from jupyter_cluster.errors import ClusterError, JobError
-from jupyter_cluster.head.job import DONE, Job, JobSpec
+from jupyter_cluster.head.asked import sentence
+from jupyter_cluster.head.client_messages import (
+    Blob,
+    Count,
+    Digest,
+    Name,
+    PackedBlock,
+    Position,
+    Ranges,
+    References,
+    spec_of,
+)
+from jupyter_cluster.head.job import DONE, Job
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.outputs import Output
 from jupyter_cluster.head.results import Results
@@ -63,13 +77,18 @@ class Session:
 
     async def serve(self) -> bool:
         """Until the client goes; whether it took its leave, rather than being lost."""
-        writer = asyncio.create_task(self._write())
+        writer = start_task(f"telling client {self.client}", self._write(), self._cut)
         try:
             while not self._ending:
-                for message in await self._comm.read(deserializers=("msgpack",)):
-                    await self._handle(message)
+                messages = await self._comm.read(deserializers=("msgpack",))
+                if not isinstance(messages, (list, tuple)):
+                    raise TypeError(f"messages came as a {type(messages).__name__}")
+                for message in messages:
+                    self._handle(message)
         except (CommClosedError, OSError):
             pass
+        except Exception as error:  # what it sends cannot be read: it may try again
+            logger.error("a client's connection is cut: %s", describe(error))
         finally:
             writer.cancel()
             for fetch in self._fetches:
@@ -92,6 +111,10 @@ class Session:
         except (CommClosedError, OSError):
             self._comm.abort()
 
+    def _cut(self, _error: BaseException) -> None:
+        """Have the client connect again: it could be told nothing more on this connection."""
+        self._comm.abort()
+
     def tell(self, **message: Any) -> None:
         """Queue a message to the client."""
         self._outbox.append(message)
@@ -102,53 +125,81 @@ class Session:
         self._outbox.append(message)
         asyncio.get_running_loop().call_later(ACK_SECONDS, self._wake.set)
 
-    async def _handle(self, message: dict[str, Any]) -> None:
-        operation = message.pop("op")
+    def _handle(self, message: Any) -> None:
+        """Take a message; what is wrong with it is told to its job, and is no failure of ours."""
+        known = {**message} if isinstance(message, dict) else {}
+        operation = known.pop("op", None)
+        handler = getattr(self, f"_on_{operation}", None) if isinstance(operation, str) else None
         self.last_activity = time.time()
+        problem = ""
         try:
-            getattr(self, f"_on_{operation}")(**message)
+            if handler is None:
+                raise JobError(f"the head knows no message of kind {str(operation)[:40]!a}")
+            handler(**known)
+        except ValidationError as error:
+            problem = f"the head refuses a message: {sentence(error, operation)}"
         except (ClusterError, ValueError) as error:
-            self.tell(op="problem", job=message.get("job", ""), text=str(error))
+            problem = str(error)
         except Exception as error:
-            logger.exception("message %r of a client", operation)
-            self.tell(op="problem", job=message.get("job", ""), text=f"the head failed: {error!r}")
+            report(f"taking the message {operation!a} of a client", error)
+            problem = f"the head failed: {describe(error)}"
+        if problem:
+            self.tell(op="problem", job=_job_of(known), text=problem)
 
     # -- what clients send --------------------------------------------------------------------
 
-    def _on_code(self, fn: str, code: bytes) -> None:
+    # The signatures say what may come: pydantic checks each message against them.
+
+    @validate_call
+    def _on_code(self, fn: Digest, code: Blob) -> None:
         self._jobs.add_function(fn, code)
 
-    def _on_modules(self, digest: str, archive: bytes) -> None:
+    @validate_call
+    def _on_modules(self, digest: Digest, archive: Blob) -> None:
         self._jobs.add_modules(digest, archive)
 
+    @validate_call
     def _on_job(self, spec: dict[str, Any]) -> None:
-        job = self._jobs.submit(JobSpec(**spec))
+        wanted = spec_of(spec)
+        if wanted.client != self.client:
+            raise JobError(f"job {wanted.name!r} is not of the client that sends it")
+        job = self._jobs.submit(wanted, self._acknowledging(wanted.id, 0))
         self._jobs.follow(job, self)
         self._tell_later(op="job", info=job.info().as_dict())
 
-    def _on_tasks(self, job: str, block: list[Any], refs: list[tuple[int, list[str]]]) -> None:
+    @validate_call
+    def _on_tasks(self, job: Name, block: PackedBlock, refs: References) -> None:
         unpacked = Block.unpack(block)
+        if not all(unpacked.start <= index < unpacked.stop for index, _keys in refs):
+            raise ValueError("refs stand among arguments that did not come with them")
         account = self._jobs.get(job)
-        safe = self._acknowledging(job, unpacked)
+        if account.spec.nodes and unpacked.stop > len(account.spec.nodes):
+            raise ValueError("there are more tasks than nodes that they are to run on")
+        safe = self._acknowledging(job, unpacked.stop)
         if account.spec.kind == "put":
             self._jobs.put(account, Results(job, "", bytes(len(unpacked)), unpacked), safe)
         else:
             self._jobs.add_tasks(account, unpacked, {i: list(keys) for i, keys in refs}, safe)
 
-    def _acknowledging(self, job: str, block: Block) -> Callable[[], None]:
-        return lambda: self._tell_later(op="taken", job=job, stop=block.stop)
+    def _acknowledging(self, job: str, stop: int) -> Callable[[], None]:
+        """Tell, once the journal has it, that a job and its inputs so far need not be repeated."""
+        return lambda: self._tell_later(op="taken", job=job, stop=stop)
 
-    def _on_seal(self, job: str) -> None:
+    @validate_call
+    def _on_seal(self, job: Name) -> None:
         account = self._jobs.get(job)
         self._jobs.seal(account)
         self.on_job(account)
 
-    def _on_follow(self, job: str, outputs: int = 0) -> None:
+    @validate_call
+    def _on_follow(self, job: Name, outputs: Position = 0) -> None:
         """Tell what has ended so far, then what ends from now on; of a cell also what it shows.
 
         `outputs` is how many batches of output the client has.
         """
         account = self._jobs.get(job)
+        if account.spec.client == self.client:
+            self._jobs.welcome_back(account)
         for output in self._jobs.outputs.since(job, outputs):
             self.on_output(job, output)
         for start, states in account.runs_of_final():
@@ -156,23 +207,28 @@ class Session:
         self._jobs.follow(account, self)
         self.on_job(account)
 
-    def _on_credit(self, size: int) -> None:
-        self._credit += size
+    @validate_call
+    def _on_credit(self, size: Count) -> None:
+        self._credit = min(CREDIT, self._credit + size)
 
-    def _on_cancel(self, job: str, ranges: list[list[int]] | None) -> None:
-        account = self._jobs.get(job)
-        self._jobs.cancel(account, None if ranges is None else [(a, b) for a, b in ranges])
+    @validate_call
+    def _on_cancel(self, job: Name, ranges: Ranges | None) -> None:
+        if (account := self._jobs.by_id.get(job)) is None:
+            return  # all refs were dropped, or it was deleted: nothing of it runs
+        self._jobs.cancel(account, ranges)
         self.on_job(account)
 
-    def _on_release(self, job: str, ranges: list[list[int]]) -> None:
+    @validate_call
+    def _on_release(self, job: Name, ranges: Ranges) -> None:
         """Refs were dropped; a job all of whose refs are gone is deleted."""
-        account = self._jobs.by_id.get(job)
-        if account is not None:
-            self._jobs.release(account, [(start, stop) for start, stop in ranges])
+        if (account := self._jobs.by_id.get(job)) is not None:
+            self._jobs.release(account, _within(account, ranges))
 
-    def _on_delete(self, job: str) -> None:
+    @validate_call
+    def _on_delete(self, job: Name) -> None:
         self._jobs.delete(self._jobs.get(job))
 
+    @validate_call
     def _on_leave(self) -> None:
         self._ending = True
 
@@ -217,13 +273,19 @@ class Session:
         """The job as a whole has changed."""
         self.tell(op="job", info=job.info().as_dict())
 
-    def _on_fetch(self, job: str, ranges: list[list[int]]) -> None:
+    def on_deleted(self, job: Job) -> None:
+        """Nothing more can be had of the job."""
+        self.tell(op="deleted", job=job.id)
+
+    @validate_call
+    def _on_fetch(self, job: Name, ranges: Ranges) -> None:
         """The client reads these results; those that are not there yet follow when they are."""
         account = self._jobs.get(job)
-        for start, stop in ranges:
+        within = _within(account, ranges)
+        for start, stop in within:
             for a, b in account.open_ranges(start, stop):
                 self._wanted.setdefault(job, set()).update(range(a, b))
-        self._in_background(self._send_results(job, [(a, b) for a, b in ranges]))
+        self._in_background(job, self._send_results(job, within))
 
     async def _send_results(self, job: str, ranges: list[tuple[int, int]]) -> None:
         """A few at a time, each when those before it have left."""
@@ -246,13 +308,21 @@ class Session:
         self._wake.set()
         await event.wait()
 
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
+    def _in_background(self, job: str, work: Coroutine[None, None, None]) -> None:
+        def tell(error: BaseException) -> None:
+            text = f"the head cannot read results: {describe(error)}"
+            self.tell(op="problem", job=job, text=text)
+
+        task = start_task(f"sending results of job {job}", work, tell)
         self._fetches.add(task)
         task.add_done_callback(self._fetches.discard)
 
-    def _on_fetch_stored(self, job: str, index: int) -> None:
-        self._in_background(self._send_stored(self._jobs.get(job), index))
+    @validate_call
+    def _on_fetch_stored(self, job: Name, index: Position) -> None:
+        account = self._jobs.get(job)
+        if index >= len(account.states):
+            raise ValueError(f"job {account.spec.name!r} has no task {index}")
+        self._in_background(job, self._send_stored(account, index))
 
     async def _send_stored(self, job: Job, index: int) -> None:
         """A large result, in parts; where its node was lost, it is being computed again."""
@@ -271,6 +341,18 @@ class Session:
                 await self._sent()
         except (OSError, KeyError, JobError):
             self.tell(op="gone", job=job.id, index=index, again=True)
+
+
+def _job_of(message: dict[str, Any]) -> str:
+    """Which job a message is about, however wrong it is; empty where that cannot be told."""
+    spec = message.get("spec")
+    job = spec.get("id") if isinstance(spec, dict) else message.get("job")
+    return job if isinstance(job, str) else ""
+
+
+def _within(job: Job, ranges: Ranges) -> list[tuple[int, int]]:
+    """The parts of ranges that the job has."""
+    return [(start, min(stop, len(job.states))) for start, stop in ranges]
 
 
 class Sessions:
@@ -313,13 +395,17 @@ class Sessions:
 
     def _on_gone(self, client: str, left: bool) -> None:
         if left:
-            self._jobs.drop_client(client)
+            self._guarded(self._jobs.drop_client, client)
             return
         loop = asyncio.get_running_loop()
         self._timers[client] = [
-            loop.call_later(SEAL_SECONDS, self._jobs.seal_client, client),
-            loop.call_later(DROP_SECONDS, self._jobs.drop_client, client),
+            loop.call_later(SEAL_SECONDS, self._guarded, self._jobs.seal_client, client),
+            loop.call_later(DROP_SECONDS, self._guarded, self._jobs.drop_client, client),
         ]
+
+    def _guarded(self, work: Callable[[str], None], client: str) -> None:
+        with Guard(f"what follows when client {client} is gone"):
+            work(client)
 
     def watch_for_return(self) -> None:
         """After a restart of the head: clients come back, or have gone meanwhile."""

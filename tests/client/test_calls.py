@@ -122,7 +122,7 @@ def test_a_map_of_large_items_is_not_pickled_ahead_of_the_connection(
     feeder = Feeder(cast(Connection, Wire()), channel, items, pytest.fail)
     received: list[Any] = []
     rounds = 0
-    while not feeder._feed():
+    while not feeder._feed_container():
         received += values(channel)
         rounds += 1
     assert received + values(channel) == items

@@ -11,7 +11,6 @@ import pytest
 from tqdm.std import tqdm
 
 import jupyter_cluster as jc
-from jupyter_cluster.client.feeder import _AT_ONCE_LAZY as READ_AT_ONCE
 from jupyter_cluster.errors import UsageError
 
 pytestmark = pytest.mark.local
@@ -107,9 +106,9 @@ def test_a_bar_of_a_job_that_is_still_fed_knows_its_total_in_the_end(
     more = threading.Event()
 
     def numbers():
-        yield from range(READ_AT_ONCE)
+        yield from range(3)
         more.wait(20)
-        yield READ_AT_ONCE
+        yield 3
 
     job = cluster.map(float, numbers())
     bar = job.progress(file=io.StringIO())
@@ -117,8 +116,8 @@ def test_a_bar_of_a_job_that_is_still_fed_knows_its_total_in_the_end(
     values = iter(bar)
     assert next(values) == 0
     more.set()
-    assert len(list(values)) == READ_AT_ONCE
-    assert bar.total == READ_AT_ONCE + 1
+    assert len(list(values)) == 3
+    assert bar.total == 4
 
 
 def test_no_refs_are_no_work_and_other_things_are_refused(cluster: jc.Cluster) -> None:

@@ -75,7 +75,7 @@ def test_remote_inside_a_task_is_refused(cluster: jc.Cluster) -> None:
         ({"num_cpu": 1}, "there is no option 'num_cpu'"),
         ({"num_cpus": -1}, "resource CPU: -1 is negative"),
         ({"timeout": 0}, "timeout must be"),
-        ({"max_retries": -1}, "max_retries must be 0 or more"),
+        ({"max_retries": -1}, "max_retries must be at least 0, not -1"),
         ({"num_gpus": 1.5}, "num_gpus must be a whole number or a fraction of one"),
         ({"runtime_env": {"pip": ["x"]}}, "runtime_env is not supported"),
     ],

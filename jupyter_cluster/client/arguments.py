@@ -1,0 +1,166 @@
+"""What people give as options: of the right type and within bounds, or one sentence that says so.
+
+An option is checked where it is given: what the head or a node found wrong with it later would
+reach nobody.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any
+
+from jupyter_cluster.client.refs import Ref
+from jupyter_cluster.errors import UsageError
+
+# Names are shown in tables and on bars.
+MAX_NAME = 200
+# About thirty years: longer than anything runs, and every clock can add it.
+MAX_SECONDS = 1e9
+
+
+def number(option: str, value: Any) -> float:
+    """A real number; numpy's are numbers too, texts and bools are not.
+
+    Raises
+    ------
+    UsageError
+        It is something else, or not finite.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise UsageError(f"{option} must be a number, not {shown(value)}")
+    try:
+        given = float(value)
+    except OverflowError:
+        given = math.inf
+    if not math.isfinite(given):
+        raise UsageError(f"{option} must be a finite number, not {shown(value)}")
+    return given
+
+
+def whole(option: str, value: Any, least: int, most: int = 2**31 - 1) -> int:
+    """A whole number within bounds.
+
+    Raises
+    ------
+    UsageError
+        It is something else.
+    """
+    try:
+        given = operator.index(value)
+    except TypeError:
+        given = None
+    if given is None or isinstance(value, bool):
+        raise UsageError(f"{option} must be a whole number, not {shown(value)}")
+    if not least <= given <= most:
+        bounds = f"at least {least}" if given < least else f"at most {most}"
+        raise UsageError(f"{option} must be {bounds}, not {shown(value)}")
+    return given
+
+
+def flag(option: str, value: Any) -> bool:
+    """True or False.
+
+    Raises
+    ------
+    UsageError
+        It is something else.
+    """
+    if type(value) is not bool:
+        raise UsageError(f"{option} must be True or False, not {shown(value)}")
+    return value
+
+
+def limit(option: str, value: Any) -> float | None:
+    """Seconds of work above 0; None for no limit.
+
+    Raises
+    ------
+    UsageError
+        It is something else.
+    """
+    if value is None:
+        return None
+    seconds = number(option, value)
+    if not 0 < seconds <= MAX_SECONDS:
+        raise UsageError(
+            f"{option} must be a number of seconds above 0 and at most {MAX_SECONDS:.0e}, not"
+            f" {shown(value)}; None for no limit"
+        )
+    return seconds
+
+
+def patience(value: Any) -> float | None:
+    """How long a call waits: None, or seconds; what is below 0 is 0, what is endless is None.
+
+    Raises
+    ------
+    UsageError
+        It is no number.
+    """
+    if value is None or (isinstance(value, float) and value == math.inf):
+        return None
+    return min(MAX_SECONDS, max(0.0, number("timeout", value)))
+
+
+def text(option: str, value: Any, most: int = MAX_NAME) -> str:
+    """A text for people: not empty, not long, without control characters.
+
+    Raises
+    ------
+    UsageError
+        It is something else.
+    """
+    if not isinstance(value, str):
+        raise UsageError(f"{option} must be a text, not {shown(value)}")
+    if not value.strip():
+        raise UsageError(f"{option} must not be empty")
+    if len(value) > most:
+        raise UsageError(f"{option} has {len(value):,} characters; at most {most} are allowed")
+    if not value.isprintable():
+        odd = next(one for one in value if not one.isprintable())
+        raise UsageError(f"{option} must not hold the character {odd!a}: {value!a}")
+    return str(value)
+
+
+def title(function: Any, otherwise: str = "call") -> str:
+    """What a callable is called, whatever kind of object it is."""
+    try:
+        name = getattr(function, "__name__", None) or type(function).__name__
+    except Exception:
+        name = otherwise
+    return "".join(c for c in str(name)[:MAX_NAME] if c.isprintable()) or otherwise
+
+
+def refs(verb: str, given: Any, hint: str = "") -> list[Ref]:
+    """One ref, or any number of them, as a list; `hint` says what to do with something else.
+
+    Raises
+    ------
+    UsageError
+        Something else is among them.
+    """
+    if isinstance(given, Ref):
+        return [given]
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise UsageError(
+            f"{verb} takes a ref or a list of refs, not a {type(given).__name__}{hint}"
+        )
+    listed = list(given)
+    for one in listed:
+        if not isinstance(one, Ref):
+            raise UsageError(f"{verb} takes refs, not a {type(one).__name__}{hint}")
+    return listed
+
+
+def shown(value: Any) -> str:
+    """A value within a sentence: short, on one line, whatever its `repr` does."""
+    kind = type(value).__name__
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"a number of {value.bit_length():,} bits"
+    if value is None or isinstance(value, (int, float, str, bytes)):
+        plain = ascii(value)
+        return plain if len(plain) <= 60 else f"{plain[:50]}… ({len(plain):,} characters)"
+    return f"a {kind}"

@@ -1,0 +1,151 @@
+"""What a client says to the head: taken once, refused with a reason, never the head's own end."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from raw_client import RawClient, raw_client
+from real_head import real_head, until
+
+from jupyter_cluster.head.client_messages import _Spec
+from jupyter_cluster.head.job import JobSpec
+from jupyter_cluster.head.jobs import CLIENT_AWAY
+from jupyter_cluster.head.service import Head
+from jupyter_cluster.wire import Block
+
+pytestmark = pytest.mark.unit
+
+DIGEST = "0" * 64
+
+
+def tasks(job: str, start: int = 0, count: int = 1) -> dict[str, Any]:
+    block = Block.of(start, [pickle.dumps(number) for number in range(count)])
+    return {"op": "tasks", "job": job, "block": block.pack(), "refs": []}
+
+
+def with_head(
+    folder: Path, test: Callable[[Head, RawClient], Awaitable[None]], client: str = "raw"
+) -> None:
+    async def main() -> None:
+        async with real_head(folder) as head, raw_client(folder, client) as raw:
+            await raw.hear("welcome")
+            await asyncio.wait_for(test(head, raw), 60)
+
+    asyncio.run(main())
+
+
+def test_the_bounds_are_of_all_fields_of_a_job_and_of_no_others() -> None:
+    assert list(_Spec.__dataclass_fields__) == list(JobSpec.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"max_retries": 2**63}, "max_retries"),
+        ({"max_retries": "3"}, "max_retries"),
+        ({"timeout": float("nan")}, "timeout"),
+        ({"retry_exceptions": ["ValueError"]}, "retry_exceptions"),
+        ({"shape": [["CPU", -1]]}, "shape"),
+        ({"kind": "nonsense"}, "kind"),
+        ({"bogus": 1}, "bogus"),
+        ({"id": "../../up"}, "id"),
+        ({"client": "another"}, "not of the client"),
+        ({"kind": "map", "fn": DIGEST}, "the function of job 'values' has not come"),
+        ({"environment": {"modules": DIGEST}}, "the modules of job 'values' have not come"),
+    ],
+)
+def test_a_job_that_cannot_be_is_refused_to_itself(
+    tmp_path: Path, fields: dict[str, Any], said: str
+) -> None:
+    async def test(head: Head, raw: RawClient) -> None:
+        await raw.say(raw.spec("bad", **fields), raw.spec("good"), tasks("good"))
+        problem = await raw.hear("problem", job=fields.get("id", "bad"))
+        assert said in problem["text"]
+        await raw.hear("taken", job="good", stop=1)
+        assert set(head.jobs.by_id) == {"good"}
+
+    with_head(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"op": "nonsense", "job": "good"},
+        {"op": "tasks", "job": "good", "block": [1, 0, b"12345678", b"x"], "refs": []},
+        {"op": "tasks", "job": "good", "block": [0, 0, bytes(8), b"x"], "refs": []},
+        {"op": "tasks", "job": "good", "block": [0, 0, bytes(8), b""], "refs": [[9, ["a:0"]]]},
+        {"op": "tasks", "job": "good", "block": [0, 0, bytes(8), b""], "refs": [[0, ["nothing"]]]},
+        {"op": "cancel", "job": "good", "ranges": [[-1, 2]]},
+        {"op": "fetch_stored", "job": "good", "index": 7},
+        {"op": "seal", "job": "unknown"},
+        {"op": "seal"},
+        {"no": "op"},
+        "no map",
+    ],
+    ids=str,
+)
+def test_a_message_that_cannot_be_is_answered_and_costs_nothing_else(
+    tmp_path: Path, message: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(head: Head, raw: RawClient) -> None:
+        await raw.say(raw.spec("good"), message, tasks("good"))
+        await raw.hear("problem")
+        await raw.hear("taken", job="good", stop=1)
+
+    with_head(tmp_path, test)
+    assert "Traceback" not in caplog.text
+
+
+def test_a_job_is_taken_once_it_is_in_the_journal_and_not_again_once_it_was_deleted(
+    tmp_path: Path,
+) -> None:
+    async def test(head: Head, raw: RawClient) -> None:
+        await raw.say(raw.spec("job"))
+        await raw.hear("taken", job="job", stop=0)
+        await raw.say({"op": "delete", "job": "job"})
+        await raw.hear("deleted", job="job")
+        await raw.say(raw.spec("job"))
+        assert "was deleted" in (await raw.hear("problem", job="job"))["text"]
+        assert not head.jobs.by_id
+
+    with_head(tmp_path, test)
+
+
+def test_a_client_that_leaves_calls_whose_refs_it_has_dropped_takes_them_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cancelling the last task deletes the job: that was a KeyError where it was being deleted."""
+
+    async def test(head: Head, raw: RawClient) -> None:
+        calls = raw.spec("calls", kind="calls", fn=DIGEST, name="fire and forget")
+        await raw.say({"op": "code", "fn": DIGEST, "code": b""}, calls, tasks("calls", count=3))
+        await raw.say({"op": "seal", "job": "calls"}, raw.spec("other"))
+        await raw.say({"op": "release", "job": "calls", "ranges": [[0, 3]]}, {"op": "leave"})
+        await until(lambda: not head.sessions.count)
+        assert not head.jobs.by_id, "the job beside it goes too"
+
+    with_head(tmp_path, test)
+    assert "Traceback" not in caplog.text
+
+
+def test_a_client_that_comes_back_goes_on_feeding_without_saying_all_again(tmp_path: Path) -> None:
+    async def test(head: Head, raw: RawClient) -> None:
+        fed = raw.spec("fed", kind="map", fn=DIGEST)
+        await raw.say({"op": "code", "fn": DIGEST, "code": b""}, fed, tasks("fed"))
+        await raw.hear("taken", job="fed", stop=1)
+        head.jobs.seal_client("raw")
+        assert head.jobs.by_id["fed"].note == CLIENT_AWAY
+        async with raw_client(tmp_path, "another") as another:
+            await another.say({"op": "follow", "job": "fed"})
+            await another.hear("job")
+            assert head.jobs.by_id["fed"].sealed, "somebody who looks on feeds nothing"
+        await raw.say({"op": "follow", "job": "fed"}, tasks("fed", start=1))
+        await raw.hear("taken", job="fed", stop=2)
+        assert not head.jobs.by_id["fed"].sealed
+
+    with_head(tmp_path, test)
