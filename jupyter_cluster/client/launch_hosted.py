@@ -26,6 +26,7 @@ from jupyter_cluster.model import NodeState, NodeType
 from jupyter_cluster.nodes import files
 from jupyter_cluster.nodes.bring_up import Recipe, bring_up, send_tree
 from jupyter_cluster.nodes.container import container_of
+from jupyter_cluster.nodes.guard import ALIVE
 from jupyter_cluster.nodes.node import Node, open_node
 from jupyter_cluster.nodes.provisioning import host_provider
 from jupyter_cluster.nodes.python import differences, environment_here
@@ -39,6 +40,8 @@ Progress = Callable[[str], None]
 _POLL_SECONDS = 0.5
 # After so long every instance is in every answer of EC2.
 _SHOWN_SECONDS = 30.0
+# A head that has started answers within so long.
+_ANSWER_SECONDS = 60.0
 # What the head needs of the certificates: its own, the agents', which it gives to workers, and a
 # client's, for scripts that run on it.
 _CREDENTIALS = ("ca.pem", *(f"{r}.{kind}" for r in Role for kind in ("pem", "key")))
@@ -60,7 +63,7 @@ def start(
     head = _head(place, hosts, progress, deadline)
     _bring_up_head(place, config, hosts, head, progress, on_line, deadline, restart, setup)
     write_private(place.folder / "config.json", config.as_json(with_secrets=True).encode())
-    _await_answer(place, deadline)
+    _await_answer(place)
 
 
 def survey(config: ClusterConfig) -> tuple[dict[str, NodeType], list[str]]:
@@ -112,11 +115,12 @@ def reach(place: Entry, progress: Progress) -> None:
     _bring_up_head(
         place, config, hosts, head, progress, lambda _line: None, deadline, None, setup=False
     )
-    _await_answer(place, deadline)
+    _await_answer(place)
 
 
-def _await_answer(place: Entry, deadline: float) -> None:
+def _await_answer(place: Entry) -> None:
     """A head that is started again has its address from before, and listens a moment later."""
+    deadline = time.monotonic() + _ANSWER_SECONDS
     while True:
         try:
             Endpoint(place).get("status")
@@ -326,7 +330,7 @@ def _recipe(
         environment=environment,
         setup=config.head_setup(),
         module="jupyter_cluster.head",
-        arguments=lambda folder: [folder, "--address", head.address],
+        arguments=lambda folder: [folder, "--address", head.address, "--alive", ALIVE],
         started="head.json",
     )
 
@@ -346,12 +350,17 @@ def _kit(place: Entry, config: ClusterConfig) -> dict[str, bytes]:
 
 
 def end(place: Entry, progress: Progress) -> None:
-    """End all hosts and delete what was made for the cluster; verified."""
+    """End all hosts and delete what was made for the cluster; verified.
+
+    A cluster that cannot be ended from here is left at its work, with all by which it ends itself.
+    """
     hosts = host_provider(_config_of(place), _identity(place))
     hosts.on_notice = progress
+    hosts.check_release()
     if place.is_alive:
         progress("telling its head")
-        # So that it launches nothing more; where it does not answer, its machine is ended anyway.
+        # So that it launches nothing more. It ends its workers and then its own machine, whatever
+        # becomes of us; where it does not answer, its machine is ended from here anyway.
         with contextlib.suppress(ClusterError):
             Endpoint(place, timeout=10).post("down")
     close_tunnel(place)

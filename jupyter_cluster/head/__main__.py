@@ -27,6 +27,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--control", type=int, help="socket to the local host")
     parser.add_argument("--lifeline", type=int, help="descriptor that closes with the local host")
     parser.add_argument("--address", default="127.0.0.1", help="where nodes and clients reach it")
+    parser.add_argument("--alive", type=Path, help="file by which the host's watch sees it alive")
     arguments = parser.parse_args(argv)
     os.umask(0o077)  # inputs, results and logs are their owner's alone
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
@@ -42,7 +43,7 @@ def main(argv: Sequence[str]) -> None:
         return Provisioning(folder, head) if issubclass(made, HostProvider) else made()
 
     async def run() -> None:
-        head = Head(arguments.folder, config, identity, arguments.address)
+        head = Head(arguments.folder, config, identity, arguments.address, arguments.alive)
         await head.run(make_provider, arguments.lifeline)
 
     asyncio.run(run())

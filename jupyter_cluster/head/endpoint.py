@@ -230,7 +230,7 @@ class _EndWorkers(_Handler):
 
 class _Down(_Handler):
     def post(self) -> None:
-        self.head.end("a client has ended the cluster")
+        self.head.end("a client has ended the cluster", keeps_results=False)
         self.reply({})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import signal
@@ -70,14 +71,15 @@ class Head:
         config: ClusterConfig,
         identity: dict[str, Any],
         address: str = "127.0.0.1",
+        alive: Path | None = None,
     ) -> None:
-        self._address = address
+        self._address, self._alive = address, alive
         self.folder = folder
         self.config = config
         self.identity = identity
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
-        self._ends_itself = self._leaves_nodes = False
+        self._ends_itself = self._leaves_nodes = self._keeps_results = False
         self._broken: BaseException | None = None
         self._odd: dict[str, float] = {}
         self.started = time.time()
@@ -174,6 +176,7 @@ class Head:
         loops = {
             "scaling": scaling.run(),
             "sampling": self._repeat("sampling", self._sample, SAMPLE_SECONDS),
+            "showing life": self._repeat("showing life", self._show_life, SAMPLE_SECONDS),
             "looking for silent nodes": self._repeat(
                 "looking for silent nodes", self._look_around, SAMPLE_SECONDS
             ),
@@ -292,7 +295,7 @@ class Head:
             if link.lost_since is None:
                 link.send({"op": "jc-end"})
         alive = [member.id for member in self.fleet.alive]
-        # Whoever has told us to end looks after what is left; by ourselves, nobody does.
+        # Whoever has sent a signal looks after what is left; else nobody does.
         for pause in range(END_TRIES if self._ends_itself else 1):
             try:
                 await asyncio.to_thread(provider.terminate, alive)
@@ -302,8 +305,13 @@ class Head:
                 await asyncio.sleep(pause)
 
     async def _end_machine(self, provider: Provider) -> None:
-        """Nobody else ends it: try until it is done, or until a signal ends this process."""
-        keep = any(job.spec.kind != "put" for job in self.jobs.by_id.values())
+        """Stop it where results are to be kept, else end it for good.
+
+        Nobody else may do it: try until it is done, or until a signal ends this process, or the
+        machine's own watch ends the machine, since no sign of life comes any more.
+        """
+        has_jobs = any(job.spec.kind != "put" for job in self.jobs.by_id.values())
+        keep = self._keeps_results and has_jobs
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._loop.remove_signal_handler(number)
         guard, pause = Guard("ending the head's own machine"), 1.0
@@ -324,9 +332,15 @@ class Head:
         else:
             self.fleet.node_types.update(types)
 
-    def end(self, reason: str, by_itself: bool = False) -> None:
-        """End the cluster; where nobody else does it, its own machine too."""
-        self._ends_itself = by_itself
+    def end(self, reason: str, keeps_results: bool) -> None:
+        """End the cluster, and its own machine too: who has asked for it may be gone by then.
+
+        Parameters
+        ----------
+        keeps_results
+            Whether the machine's disk is kept where there are jobs.
+        """
+        self._ends_itself, self._keeps_results = True, keeps_results
         self.diary.add("node", reason)
         self._ended.set()
 
@@ -384,6 +398,12 @@ class Head:
 
     # -- in the background --------------------------------------------------------------------
 
+    def _show_life(self) -> None:
+        """As long as this loop turns, the machine's own watch leaves it running."""
+        if self._alive is not None:
+            with contextlib.suppress(OSError):  # a host that was there before us has no watch
+                self._alive.touch()
+
     def _sample(self) -> None:
         self.metrics.take(self.jobs, self.dispatcher)
         self.fleet.note_head()
@@ -403,7 +423,7 @@ class Head:
         if self.is_ending:
             return
         if self.targets.closing and not self.fleet.alive:
-            self.end("the budget is used up and all nodes have ended", by_itself=True)
+            self.end("the budget is used up and all nodes have ended", keeps_results=True)
         elif allowed := self.config.cluster_idle_timeout_minutes * 60:
             self._end_what_idles(allowed, self._last_task)
 
@@ -412,7 +432,7 @@ class Head:
             self.end_session(session.name, unused_text(allowed), is_known=False)
         if time.time() - max(last_task, self.sessions.last_activity) > allowed:
             text = f"no task and no active client for {format_seconds(allowed)}"
-            self.end(text, by_itself=True)
+            self.end(text, keeps_results=True)
 
     def end_workers(self, keep_min: bool) -> list[str]:
         """Drain and end all workers, or all but those that are always kept; returns their names."""

@@ -189,7 +189,8 @@ def _make_environment(node: Node, recipe: Recipe, report: Report) -> None:
                 f"environment/{environment.wheel_name}": environment.wheel,
             }
         )
-        node.script("get_uv.py", "bin/uv")
+        with node.transfer():
+            node.script("get_uv.py", "bin/uv")
     settings = (
         f"export UV_CACHE_DIR={node.folder}/cache UV_PYTHON_INSTALL_DIR={node.folder}/pythons"
         " UV_NO_PROGRESS=1; "

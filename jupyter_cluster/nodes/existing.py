@@ -225,6 +225,9 @@ class SshProvider(HostProvider):
     def open_ssh(self) -> None:
         """It is open, or not ours to open."""
 
+    def check_release(self) -> None:
+        """See `HostProvider.check_release`; who may log in may end what runs."""
+
     def release(self, progress: Callable[[str], None]) -> None:
         """End what runs on the head, and through it what runs on workers."""
         progress("ending what runs on its hosts")

@@ -1,38 +1,48 @@
 """What a host does at its first boot: start the watch that ends it when nobody looks after it.
 
 The watch is a shell script on the host itself, so that it holds whatever happens to us: set-up that
-never finishes, an agent that hangs, a head that is gone. It shuts the host down; a worker that
-shuts down is terminated, a head stops and keeps its disk.
+never finishes, an agent that hangs, a head that is gone or was told to end by a `down` that went no
+further. It shuts the host down; a worker that shuts down is terminated, a head stops and keeps its
+disk.
 """
 
 from __future__ import annotations
 
-# Touched by who is alive; open to all users of the host, since agents run in containers too.
+# Files whose change is a sign of life; open to all users of the host, since agents run in
+# containers too.
 ALIVE_FOLDER = "/var/lib/jupyter-cluster"
+# Touched by a head that works, and by an agent that has its head.
 ALIVE = f"{ALIVE_FOLDER}/alive"
+# Touched while files arrive: set-up goes on, however long they take.
+PROGRESS = f"{ALIVE_FOLDER}/progress"
 
-_SCRIPT = """#!/bin/sh
+# Time is that since the boot: the clock of a host may be set right while it runs.
+_WATCH = """#!/bin/sh
+up() {{ cut -d. -f1 {clock}; }}
+of() {{ stat -c %y "$1" 2>/dev/null; }}
+alive=$(of {alive}) progress=$(of {progress}) # what is of a former boot is no sign
+last=$(up) limit={boot} reason="it was not set up within {boot} s"
+while sleep {pause}; do
+    if [ "$(of {alive})" != "$alive" ]; then
+        alive=$(of {alive}) last=$(up) limit={grace} reason="nobody was heard of for {grace} s"
+    elif [ "$(of {progress})" != "$progress" ]; then
+        progress=$(of {progress}) last=$(up)
+    elif [ $(($(up) - last)) -gt $limit ]; then
+        echo "jupyter_cluster ends this host: $reason" | tee {folder}/ended >/dev/console
+        shutdown -h now
+        sleep 60
+        poweroff -f
+    fi
+done
+"""
+_BOOT = """#!/bin/sh
 # Made by jupyter_cluster: ends this host when nobody looks after it any more.
 mkdir -p {folder}
 chmod 1777 {folder}
+touch {alive} {progress}
+chmod 666 {alive} {progress}
 cat >/usr/local/sbin/jupyter-cluster-guard <<'GUARD'
-#!/bin/sh
-started=$(date +%s)
-while sleep {pause}; do
-    now=$(date +%s)
-    if [ -e {alive} ]; then
-        [ $((now - $(stat -c %Y {alive}))) -gt {grace} ] || continue
-        reason="nobody was heard of for {grace} s"
-    else
-        [ $((now - started)) -gt {boot} ] || continue
-        reason="it was not set up {boot} s after its boot"
-    fi
-    echo "jupyter_cluster ends this host: $reason" | tee {folder}/ended >/dev/console
-    shutdown -h now
-    sleep 60
-    poweroff -f
-done
-GUARD
+{watch}GUARD
 chmod 755 /usr/local/sbin/jupyter-cluster-guard
 if [ -d /run/systemd/system ]; then
     cat >/etc/systemd/system/jupyter-cluster-guard.service <<'UNIT'
@@ -52,18 +62,31 @@ fi
 
 
 def user_data(grace: float, boot: float) -> str:
-    """The script for a host's user data.
+    """The script for a host's user data; see `watch`."""
+    return _BOOT.format(
+        folder=ALIVE_FOLDER, alive=ALIVE, progress=PROGRESS, watch=watch(grace, boot)
+    )
+
+
+def watch(
+    grace: float, boot: float, folder: str = ALIVE_FOLDER, clock: str = "/proc/uptime"
+) -> str:
+    """The script that watches.
 
     Parameters
     ----------
     grace
         Seconds without a sign of life after which the host ends.
     boot
-        Seconds after its boot in which the first sign must come.
+        Seconds after its boot in which the first sign must come; files that arrive begin them anew.
+    clock
+        A file whose first number is the seconds since the boot.
     """
-    return _SCRIPT.format(
-        folder=ALIVE_FOLDER,
-        alive=ALIVE,
+    return _WATCH.format(
+        folder=folder,
+        alive=f"{folder}/alive",
+        progress=f"{folder}/progress",
+        clock=clock,
         pause=max(1, min(10, int(grace / 4))),
         grace=int(grace),
         boot=int(boot),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import shlex
 import tarfile
 import time
@@ -99,15 +100,25 @@ class Node:
         return self.ask_inside("pwd").strip()
 
     def _ask(self, line: str, source: Iterable[bytes]) -> str:
-        """Questions have an end of their own; a transfer takes as long as it takes."""
+        """Questions have an end of their own."""
         if not source:
             until = time.monotonic() + _ASK_SECONDS
             return self.ssh.ask(line, deadline=until if self.deadline is None else self.deadline)
-        began = time.monotonic()
-        answer = self.ssh.ask(line, source)
-        if self.deadline is not None:
-            self.deadline += time.monotonic() - began
-        return answer
+        with self.transfer():
+            return self.ssh.ask(line, source)
+
+    @contextmanager
+    def transfer(self) -> Iterator[None]:
+        """What is sent or fetched takes as long as the network does: the deadline waits.
+
+        The host's watch waits too, as long as something arrives (`nodes.guard`).
+        """
+        began, deadline = time.monotonic(), self.deadline
+        self.deadline = math.inf
+        try:
+            yield
+        finally:
+            self.deadline = None if deadline is None else deadline + time.monotonic() - began
 
     def shell(self) -> str:
         """The command of an interactive shell where tasks run."""

@@ -29,8 +29,9 @@ def host_provider(config: ClusterConfig, identity: dict[str, Any]) -> HostProvid
     made = provider_class(config.provider.type)
     if not issubclass(made, HostProvider):
         raise TypeError(f"provider {config.provider.type} gives no hosts")
-    # A head that was set up once is looked after by itself: it ends by its own idle time-out.
-    scripts = {"head": user_data(grace=10**9, boot=2 * boot), "worker": user_data(grace, boot)}
+    # A head that works ends itself by its idle time-out; where it does not work any more, or was
+    # told to end by a `down` that went no further, its machine ends all the same.
+    scripts = {"head": user_data(2 * boot, 2 * boot), "worker": user_data(grace, boot)}
     return made.of(config, identity, scripts)
 
 

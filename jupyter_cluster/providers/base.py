@@ -189,6 +189,16 @@ class HostProvider(Provider):
         """Let SSH in from where this is called."""
 
     @abstractmethod
+    def check_release(self) -> None:
+        """Ask whether `release` may end the hosts, without ending any.
+
+        Raises
+        ------
+        ProviderError
+            It may not, or nobody can be asked.
+        """
+
+    @abstractmethod
     def release(self, progress: Callable[[str], None]) -> None:
         """End all hosts, delete all that was made for the cluster, and verify it.
 

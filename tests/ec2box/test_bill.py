@@ -9,6 +9,8 @@ from helpers import eventually
 
 import jupyter_cluster as jc
 from ec2box.bench import Bench
+from jupyter_cluster.client.endpoint import Endpoint
+from jupyter_cluster.client.registry import entry
 from jupyter_cluster.errors import ConnectionLostError
 
 pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
@@ -60,6 +62,38 @@ def test_a_worker_whose_setup_never_ends_is_ended_by_its_own_host(bench: Bench):
     bench.rig.power_cut(bench.head(), "terminated")
     jc.shutdown()
     eventually(lambda: not bench.workers(), 60)
+
+
+def test_whatever_becomes_of_down_the_machines_end(bench: Bench):
+    cluster = bench.up(max_workers=1)
+    cluster.map(square, range(2)).results()
+    jc.shutdown()
+    refusals = [
+        ("DescribeInstances", "RequestExpired", "credentials have expired"),
+        ("TerminateInstances", "UnauthorizedOperation", "may not do TerminateInstances"),
+    ]
+    for operation, code, words in refusals:
+        bench.rig.fault(operation, code, times=-1)
+        done = bench.command("down", "posters", "-y")
+        bench.rig.no_faults()
+        assert words in done.stderr
+        assert Endpoint(entry("posters")).get("status")["state"] == "running"  # as if not asked
+    # The laptop is gone as soon as it has told the head.
+    Endpoint(entry("posters")).post("down")
+    eventually(lambda: not bench.instances(), 60)
+
+
+def test_a_head_whose_process_has_gone_is_switched_off_and_keeps_its_disk(bench: Bench):
+    bench.start(bench.file())
+    head, watch = bench.head(), "/usr/local/sbin/jupyter-cluster-guard"
+    hurry = "s/limit=[0-9]*/limit=5/; s/while sleep [0-9]*/while sleep 1/"  # half an hour else
+    bench.rig.run(head, "pkill -f '[j]upyter-cluster-guard'")
+    bench.rig.run(head, f"sed -i '{hurry}' {watch}")
+    bench.rig.run(head, f"setsid {watch} </dev/null >/dev/null 2>&1 &")
+    bench.rig.run(
+        head, "pkill -KILL -f '[n]odes.keeper' && pkill -KILL -f '[j]upyter_cluster.head'"
+    )
+    eventually(lambda: [row["InstanceId"] for row in bench.instances("stopped")] == [head], 60)
 
 
 def test_a_worker_that_hangs_is_given_up_and_its_tasks_go_elsewhere(bench: Bench):

@@ -16,6 +16,9 @@ import sys
 import urllib.parse
 import urllib.request
 import zipfile
+from typing import Any
+
+from files import PIECE, show_progress  # type: ignore[import-not-found] # beside it on the host
 
 DEFAULT = "https://pypi.org/simple/"
 ACCEPT = "application/vnd.pypi.simple.v1+json"
@@ -41,6 +44,15 @@ def version(name: str) -> list[int]:
     return [int(part) if part.isdigit() else -1 for part in parts]
 
 
+def read(answer: Any) -> bytes:
+    """All of an answer; the host's watch is shown that it comes."""
+    pieces = []
+    while piece := answer.read(PIECE):
+        pieces.append(piece)
+        show_progress()
+    return b"".join(pieces)
+
+
 def main(target: str) -> None:
     """Fetch it, where it is not there yet."""
     if os.access(target, os.X_OK):
@@ -53,7 +65,7 @@ def main(target: str) -> None:
         sys.exit(f"the package index {page} has no uv for {platform.machine()}")
     newest = max(files, key=lambda file: version(file["filename"]))
     with urllib.request.urlopen(urllib.parse.urljoin(page, newest["url"]), timeout=120) as answer:
-        wheel = answer.read()
+        wheel = read(answer)
     if hashlib.sha256(wheel).hexdigest() != newest["hashes"]["sha256"]:
         sys.exit("{} arrived damaged".format(newest["filename"]))
     with zipfile.ZipFile(io.BytesIO(wheel)) as archive:

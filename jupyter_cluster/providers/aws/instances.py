@@ -15,6 +15,7 @@ ALIVE = ("pending", "running", "stopping", "stopped")
 SETTLE_SECONDS = 60.0
 # EC2 advises against larger requests (its "Troubleshoot API requests").
 _TERMINATE_BATCH = 100
+_UNKNOWN = "InvalidInstanceID.NotFound"
 
 
 class Instances:
@@ -52,6 +53,23 @@ class Instances:
         )
         return {row["InstanceId"]: row for reservation in pages for row in reservation["Instances"]}
 
+    def check_terminate(self, machines: list[str]) -> None:
+        """Ask whether these might be ended; none is.
+
+        Raises
+        ------
+        ProviderError
+            The credentials may not do it, or have expired.
+        """
+        try:
+            if machines:
+                batch = machines[:_TERMINATE_BATCH]
+                self._service.ask("terminate_instances", InstanceIds=batch, DryRun=True)
+        except ProviderError as error:
+            # The answer where it would be done; one that is gone meanwhile is no matter.
+            if code_of(error.__cause__ or error) not in ("DryRunOperation", _UNKNOWN):
+                raise
+
     def terminate(self, machines: list[str]) -> None:
         """End these; all in one call, or where EC2 does not know one of them, each in its own.
 
@@ -65,7 +83,7 @@ class Instances:
             try:
                 self._service.ask("terminate_instances", InstanceIds=batch)
             except ProviderError as error:
-                if code_of(error.__cause__ or error) != "InvalidInstanceID.NotFound":
+                if code_of(error.__cause__ or error) != _UNKNOWN:
                     raise
                 if len(batch) > 1:
                     for machine in batch:
