@@ -65,7 +65,7 @@ async def real_head(
             yield head
         finally:
             if not head.is_ending:
-                head.end("the test is over")
+                head.end("the test is over", keeps_results=False)
             await running
 
 
