@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import signal
 import threading
-import traceback
 import types
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,9 @@ from typing import Any, ClassVar
 
 import cloudpickle
 
-from .errors import RemoteTraceback, SerializationError, TaskError
+from .by_value import REDUCERS, ByValuePickler
+from .described import class_name, reason_of, repr_of, sentence_of
+from .errors import SerializationError
 
 _local = threading.local()
 
@@ -39,14 +41,14 @@ def _make_code(make: Callable[..., types.CodeType], args: Any, file: str) -> typ
     return make(*args).replace(co_filename=file)
 
 
-class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+class Pickler(ByValuePickler):
     """Writes many values, one pickle each, into the same file.
 
     Making a pickler costs ten times what pickling a number does, so one serves for a whole batch.
     """
 
     dispatch_table: ClassVar = ChainMap(
-        {types.CodeType: _reduce_code}, cloudpickle.Pickler.dispatch_table
+        {types.CodeType: _reduce_code, **REDUCERS}, cloudpickle.Pickler.dispatch_table
     )
 
     def __init__(self, file: BytesIO) -> None:
@@ -69,11 +71,81 @@ def dumps(value: Any, what: str) -> bytes:
         that is to blame.
     """
     buffer = BytesIO()
-    try:
+    with refusing(value, what):
         Pickler(buffer).dump_one(value)
-    except Exception as error:
-        raise unpicklable(value, what, error) from error
     return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def refusing(value: Any, what: str, where: str = "function") -> Iterator[None]:
+    """Whatever the value raises when it is pickled becomes a `SerializationError`; not Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise unpicklable(value, what, error, where) from error
+
+
+class Bounded(BytesIO):
+    """A file that refuses to grow beyond `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self._limit:
+            raise OverflowError(f"it takes more than {self._limit:,} bytes")
+        return super().write(data)
+
+
+def load_value(data: bytes | memoryview) -> Any:
+    """Unpickle what came from a task.
+
+    Raises
+    ------
+    SerializationError
+        It cannot be unpickled here, whatever it raises.
+    KeyboardInterrupt
+        The user has pressed Ctrl-C.
+    """
+    try:
+        return pickle.loads(data)
+    except BaseException as error:
+        if is_interrupt(error, data):
+            raise
+        raise SerializationError(sentence_of(error)) from error
+
+
+def is_interrupt(error: BaseException, data: bytes | memoryview) -> bool:
+    """Whether an exception from unpickling is the user's Ctrl-C, and not of what was unpickled.
+
+    What is unpickled may raise `KeyboardInterrupt` too. That it does so again while nobody
+    presses Ctrl-C tells one from the other.
+    """
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    if threading.current_thread() is not threading.main_thread():
+        return False  # a signal interrupts the main thread only
+    if signal.getsignal(signal.SIGINT) is None:
+        return True  # somebody handles it outside Python: do not touch that
+    pressed = False
+
+    def note(_signal: int, _frame: types.FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        pickle.loads(data)
+    except KeyboardInterrupt:
+        return pressed
+    except BaseException:
+        return True
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return True
 
 
 class _Namespace(dict):  # type: ignore[type-arg]
@@ -136,10 +208,8 @@ def dump_names(names: Mapping[str, Any], namespace: dict[str, Any], limit: int) 
     with collecting() as refs, _noting_files() as files:
         for name, value in names.items():
             before = buffer.tell()
-            try:
+            with refusing(value, f"the variable {name!r}", "cell"):
                 pickler.dump((name, value))
-            except Exception as error:
-                raise unpicklable(value, f"the variable {name!r}", error, "cell") from error
             sizes[name] = buffer.tell() - before
             if buffer.tell() > limit:
                 raise _too_large(sizes, limit)
@@ -180,13 +250,15 @@ def unpicklable(
     value: Any, what: str, error: BaseException, where: str = "function"
 ) -> SerializationError:
     """The sentence for something that cannot be sent; `where` it should be created instead."""
-    culprit = _find_culprit(value, 3)
+    try:
+        culprit = _find_culprit(value, 3)
+    except Exception:  # of what the value is made of, and looked at for a message only
+        culprit = ""
     blame = f" because of {culprit}" if culprit else ""
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return SerializationError(
-        f"{what} cannot be sent to the cluster{blame}: {reason}. "
-        f"Create such an object inside the {where} instead."
-    )
+    said = f"{what} cannot be sent to the cluster{blame}: {reason_of(error).rstrip('.')}."
+    if isinstance(error, SerializationError):  # it says what to do
+        return SerializationError(said)
+    return SerializationError(f"{said} Create such an object inside the {where} instead.")
 
 
 def _find_culprit(value: Any, depth: int) -> str:
@@ -194,9 +266,11 @@ def _find_culprit(value: Any, depth: int) -> str:
     for label, part in _parts(value):
         try:
             Pickler(BytesIO()).dump_one(part)
-        except Exception:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             deeper = _find_culprit(part, depth - 1) if depth else ""
-            return f"{label}, a {type(part).__name__}" + (f" ({deeper})" if deeper else "")
+            return f"{label}, a {class_name(part)}" + (f" ({deeper})" if deeper else "")
     return ""
 
 
@@ -212,56 +286,13 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
                 yield f"the global variable {name!r}", value.__globals__[name]
     elif isinstance(value, dict):
         for key, part in value.items():
-            yield f"its entry {key!r}", part
+            yield f"its entry {repr_of(key, 80)}", part
     elif isinstance(value, (list, tuple, set, frozenset)):
         for position, part in enumerate(value):
             yield f"its element {position}", part
     elif hasattr(value, "__dict__"):
         for name, part in vars(value).items():
             yield f"its attribute {name!r}", part
-
-
-def dump_error(error: BaseException, hide: str = "") -> bytes:
-    """An exception with its traceback as text; `load_error` is its inverse.
-
-    Frames of files below the folder `hide` are left out: they are not the user's.
-    """
-    frames = traceback.TracebackException.from_exception(error)
-    if hide:
-        frames.stack = traceback.StackSummary.from_list(
-            [frame for frame in frames.stack if not frame.filename.startswith(hide)]
-        )
-    buffer = BytesIO()
-    try:
-        Pickler(buffer).dump_one(error)
-        pickle.loads(buffer.getvalue())  # some exceptions pickle but do not unpickle
-    except Exception:
-        buffer = BytesIO()
-    name = type(error).__qualname__
-    if type(error).__module__ not in ("builtins", "__main__"):
-        name = f"{type(error).__module__}.{name}"
-    return pickle.dumps((name, str(error), "".join(frames.format()), buffer.getvalue()))
-
-
-def load_error(data: bytes | memoryview, job: str, index: int, node: str) -> BaseException:
-    """The exception of a task, of its own type where that can be rebuilt here.
-
-    Its cause is a `RemoteTraceback` with the traceback of the node. An exception that would end
-    the caller's process or look like the caller's own Ctrl-C becomes a `TaskError`.
-    """
-    name, message, text, pickled = pickle.loads(data)
-    where = f"task {index} of job {job!r}" + (f" on node {node}" if node else "")
-    cause = RemoteTraceback(text, job, index, node)
-    error: BaseException | None = None
-    if pickled:
-        with contextlib.suppress(Exception):  # its class may exist on the node alone
-            error = pickle.loads(pickled)
-    if not isinstance(error, Exception):
-        error = TaskError(f"{where} raised {name}: {message}", job, index, node)
-    else:
-        error.add_note(f"Raised in {where}.")
-    error.__cause__ = cause
-    return error
 
 
 @contextlib.contextmanager

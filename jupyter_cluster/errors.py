@@ -18,6 +18,7 @@
     ├── JobError                      no such job, a job that is gone or was sealed
     └── TaskError                     a task did not return a value
         ├── RemoteTraceback           what the task's own exception looked like over there
+        ├── ControlFlowError          it raised StopIteration, SystemExit, KeyboardInterrupt, …
         ├── TaskCancelledError
         ├── InfeasibleError           no node of the cluster can ever hold it
         ├── TaskTimeoutError          (also a TimeoutError)
@@ -26,7 +27,14 @@
         └── ResultLostError           a large result went with its node and cannot be made again
 
 An exception that a task raises itself keeps its own type: it is raised as it was, with a
-`RemoteTraceback` as its cause.
+`RemoteTraceback` as its cause. Three kinds do not, and come as a `TaskError` that says what they
+were, with the exception itself as its cause where there is one here:
+
+- what would act as the caller's own control flow (StopIteration, StopAsyncIteration, and all that
+  is no `Exception`: SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError and groups
+  with one of them) comes as a `ControlFlowError`;
+- what cannot be rebuilt here: its class is on the node alone, it cannot be pickled or is too large;
+- what cannot be looked at: its ``__str__``, ``__repr__`` or ``__bool__`` raises.
 """
 
 from __future__ import annotations
@@ -135,6 +143,25 @@ class RemoteTraceback(TaskError):
 
     def __str__(self) -> str:
         return "\n" + super().__str__().rstrip()
+
+
+class ControlFlowError(TaskError):
+    """A task has raised what would act as the caller's own control flow, e.g. StopIteration.
+
+    Attributes
+    ----------
+    raised : str
+        The name of its class; the exception itself is the ``__cause__``.
+    """
+
+    def __init__(
+        self, message: str, job: str = "", index: int = -1, node: str = "", raised: str = ""
+    ) -> None:
+        super().__init__(message, job, index, node)
+        self.raised = raised
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.job, self.index, self.node, self.raised)
 
 
 class TaskCancelledError(TaskError):

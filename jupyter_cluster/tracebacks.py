@@ -13,8 +13,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .described import sentence_of
+
 _OURS = str(Path(__file__).parent)
 _FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+), in (?P<function>.*)')
+
+
+def attributes_of(error: BaseException) -> dict[str, Any]:
+    """What an exception has of its own, whatever its class says of attributes."""
+    found: dict[str, Any] = vars(BaseException)["__dict__"].__get__(error)
+    return found
+
+
+def set_cause(error: BaseException, cause: BaseException | None) -> None:
+    """``raise error from cause``, whatever the error's class says of being assigned to."""
+    vars(BaseException)["__cause__"].__set__(error, cause)
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """``error.add_note(note)``, whatever the error's class says of notes."""
+    notes = attributes_of(error).setdefault("__notes__", [])
+    if type(notes) is list:
+        notes.append(note)
 
 
 def shown_plainly(error: BaseException, remote: str = "", node: str = "") -> BaseException:
@@ -25,7 +45,7 @@ def shown_plainly(error: BaseException, remote: str = "", node: str = "") -> Bas
     remote
         The traceback of the node, as text; its frames are shown below those of the notebook.
     """
-    vars(error)["_render_traceback_"] = partial(render, error, remote, node)
+    attributes_of(error)["_render_traceback_"] = partial(render, error, remote, node)
     return error
 
 
@@ -34,20 +54,30 @@ def render(error: BaseException, remote: str = "", node: str = "") -> list[str]:
     from IPython import get_ipython
 
     shell: Any = get_ipython()
-    cause, is_suppressed = error.__cause__, error.__suppress_context__
-    error.__cause__ = None  # the sentence says it, or `remote` does
-    try:
-        lines: list[str] = shell.InteractiveTB.structured_traceback(
-            type(error), error, without_ours(error.__traceback__, not remote)
-        )
-    finally:
-        error.__cause__, error.__suppress_context__ = cause, is_suppressed
+    lines = _rendered(error, shell, not remote)
     frames = list(_frames(remote, shell))
     if not frames:
         return lines
     title = f"On node {node}:" if node else "On the node:"
-    at = len(lines) - 1 - len(getattr(error, "__notes__", ()))
+    notes = attributes_of(error).get("__notes__")
+    at = max(0, len(lines) - 1 - (len(notes) if type(notes) is list else 0))
     return [*lines[:at], "\n".join([title, *frames, ""]), *lines[at:]]
+
+
+def _rendered(error: BaseException, shell: Any, goes_on: bool) -> list[str]:
+    cause, is_suppressed = error.__cause__, error.__suppress_context__
+    set_cause(error, None)  # the sentence says it, or the node's frames do
+    try:
+        return list(
+            shell.InteractiveTB.structured_traceback(
+                type(error), error, without_ours(error.__traceback__, goes_on)
+            )
+        )
+    except Exception:  # of the error's own: it does not want to be looked at
+        return [sentence_of(error)]
+    finally:
+        set_cause(error, cause)
+        vars(BaseException)["__suppress_context__"].__set__(error, is_suppressed)
 
 
 def without_ours(

@@ -13,10 +13,13 @@ import threading
 import time
 from io import BytesIO
 from pathlib import Path
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 from jupyter_cluster.agent.frames import pack
-from jupyter_cluster.codec import PLAIN, Pickler, dump_error
+from jupyter_cluster.codec import PLAIN, Pickler
+from jupyter_cluster.described import class_name, reason_of
+from jupyter_cluster.raised import dump_error
 from jupyter_cluster.wire import LARGE_RESULT, MAX_ITEM, Block, Status
 
 # Results of shorter tasks travel together: a message costs about 50 microseconds.
@@ -59,10 +62,7 @@ class Outbox:
 
     def add(self, status: Status, value: Any) -> None:
         """Take the result of the next task."""
-        if status is Status.OK and type(value) in PLAIN:
-            data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-        else:
-            status, data = self._pickled(status, value)
+        status, data = self._pickled(status, value)
         if len(data) > LARGE_RESULT and status is Status.OK:
             status, data = self._store(data)
         with self._lock:
@@ -76,19 +76,21 @@ class Outbox:
                 self._has_some.set()
 
     def _pickled(self, status: Status, value: Any) -> tuple[Status, bytes]:
+        """A result as bytes, whatever the value does when it is looked at."""
         if status is Status.CANCELLED:
             return status, b""
         if status in (Status.ERROR, Status.FINAL):
             return status, dump_error(value, HERE)
-        self._buffer.seek(0)
-        self._buffer.truncate()
         try:
+            if type(value) in PLAIN:
+                return status, pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+            self._buffer.seek(0)
+            self._buffer.truncate()
             self._pickler.dump_one(value)
+            return status, self._buffer.getvalue()
         except BaseException as error:
-            kind = type(value).__name__
-            text = f"the task returned a {kind} that cannot be sent back: {error}"
-            return Status.ERROR, dump_error(TypeError(text), HERE)
-        return Status.OK, self._buffer.getvalue()
+            self._pickler = Pickler(self._buffer)  # the old one may be in the middle of something
+            return Status.FINAL, dump_error(TypeError(_refusal(value, error)), HERE)
 
     def _store(self, data: bytes) -> tuple[Status, bytes]:
         """Leave a large value on this node, as a file of its own; its size travels."""
@@ -142,3 +144,10 @@ class Outbox:
                 self.flush()
             except OSError:
                 return  # the agent is gone; the main thread notices by itself
+
+
+def _refusal(value: Any, error: BaseException) -> str:
+    said = f"the task returned a {class_name(value)} that cannot be sent back: {reason_of(error)}"
+    if issubclass(type(value), (GeneratorType, AsyncGeneratorType)):
+        said += ". Return what it gives, e.g. as a list"
+    return said

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import inspect
 import os
 import pickle
 import signal
@@ -17,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
+from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from jupyter_cluster.agent.frames import receive
@@ -77,8 +76,7 @@ class Runner:
             except BaseException as error:
                 self._function = None
                 return _raiser(error)
-            is_async = inspect.iscoroutinefunction(function)
-            self._function = _to_its_end(function) if is_async else function
+            self._function = function
             self._function_id = bundle["fn"]
         return self._function
 
@@ -114,7 +112,10 @@ class Runner:
         return call
 
     def _run(self, call: Callable[[Any], Any], block: Block) -> None:
-        """Run consecutive tasks; what is done for each costs as much as a short task itself."""
+        """Run consecutive tasks; what is done for each costs as much as a short task itself.
+
+        A coroutine that a function returns is run to its end, whatever kind of callable it is.
+        """
         view, add = self._shared.view, self._outbox.add
         loads, now = pickle.loads, time.monotonic
         for index, item in enumerate(block.items(), block.start):
@@ -126,6 +127,8 @@ class Runner:
             try:
                 self._in_task = True
                 value = call(loads(item))
+                if type(value) is CoroutineType:
+                    value = asyncio.run(value)
                 self._in_task = False
             except Interrupted:
                 self._in_task = False
@@ -140,7 +143,7 @@ class Runner:
         """Whether the options may have a task run again that has raised this."""
         try:
             is_retried = self._retried is None or isinstance(error, self._retried)
-        except Exception:  # a class of the user's decides what its instances are
+        except BaseException:  # a class of the user's decides what its instances are
             is_retried = False
         return Status.ERROR if is_retried else Status.FINAL
 
@@ -151,15 +154,6 @@ def _spread(function: Callable[..., Any]) -> Callable[[Any], Any]:
     def call(item: tuple[tuple[Any, ...], dict[str, Any]]) -> Any:
         args, kwargs = item
         return function(*args, **kwargs)
-
-    return call
-
-
-def _to_its_end(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A coroutine function as one that returns when the coroutine has ended."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return asyncio.run(function(*args, **kwargs))
 
     return call
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable
+from functools import partial
 from numbers import Real
 from typing import Any
 
 from jupyter_cluster.client.refs import Ref
+from jupyter_cluster.described import class_name
 from jupyter_cluster.errors import UsageError
 
 # Names are shown in tables and on bars.
@@ -128,10 +130,13 @@ def text(option: str, value: Any, most: int = MAX_NAME) -> str:
 def title(function: Any, otherwise: str = "call") -> str:
     """What a callable is called, whatever kind of object it is."""
     try:
-        name = getattr(function, "__name__", None) or type(function).__name__
-    except Exception:
-        name = otherwise
-    return "".join(c for c in str(name)[:MAX_NAME] if c.isprintable()) or otherwise
+        while isinstance(function, partial):
+            function = function.func
+        name = getattr(function, "__name__", None)
+    except BaseException:  # of a callable's own attributes
+        name = None
+    said = name if isinstance(name, str) and name else class_name(function)
+    return "".join(c for c in said[:MAX_NAME] if c.isprintable()) or otherwise
 
 
 def refs(verb: str, given: Any, hint: str = "") -> list[Ref]:

@@ -25,11 +25,20 @@ TAKE_SECONDS = 0.01
 
 
 class CallStream:
-    """Appends pickled items to a job; the connection takes all that has gathered at once."""
+    """Appends pickled items to a job; the connection takes all that has gathered at once.
 
-    def __init__(self, connection: Connection, channel: JobChannel) -> None:
+    Parameters
+    ----------
+    takes_refs
+        Whether the items go to tasks, for which refs among them are replaced by their values.
+    """
+
+    def __init__(
+        self, connection: Connection, channel: JobChannel, takes_refs: bool = True
+    ) -> None:
         self._connection = connection
         self._channel = channel
+        self._takes_refs = takes_refs
         self._lock = threading.Lock()
         self._buffer = BytesIO()
         self._pickler = Pickler(self._buffer)
@@ -81,24 +90,35 @@ class CallStream:
         """Append an item or, whatever interrupts it, nothing; returns where it ends."""
         buffer = self._buffer
         try:
-            if type(item) in PLAIN:
-                buffer.write(pickle.dumps(item, pickle.HIGHEST_PROTOCOL))
-            else:
-                self._pickler.dump_one(item)
+            try:
+                if type(item) in PLAIN:
+                    buffer.write(pickle.dumps(item, pickle.HIGHEST_PROTOCOL))
+                else:
+                    self._pickler.dump_one(item)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                raise unpicklable(item, what(self.count), error) from error
             end = buffer.tell()
             if end > MAX_ITEM:
                 self._check_size(end, what)
             if refs:
-                self._refs.append((self.count, list(refs)))
-                refs.clear()
+                self._note_refs(refs, what)
             self._ends.append(end)  # from here on it counts
-        except BaseException as error:  # Ctrl-C too
+        except BaseException:  # Ctrl-C too
             self._pickler = Pickler(buffer)  # the old one may be in the middle of something
             self._truncate()
-            if isinstance(error, Exception) and not isinstance(error, SerializationError):
-                raise unpicklable(item, what(self.count), error) from error
             raise
         return end
+
+    def _note_refs(self, refs: list[str], what: Callable[[int], str]) -> None:
+        if not self._takes_refs:
+            raise SerializationError(
+                f"{what(self.count)} is or holds a ref: only what a task is called with may. Pass"
+                " the ref itself to the calls, or get() its value first"
+            )
+        self._refs.append((self.count, list(refs)))
+        refs.clear()
 
     def _truncate(self) -> None:
         """Go back to the end of the last item that counts."""

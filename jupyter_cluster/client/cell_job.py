@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import pickle
 import time
 import uuid
 from collections.abc import Sequence
@@ -14,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from jupyter_cluster.client.channel import JobChannel
 from jupyter_cluster.client.environment import Environment, modules_messages
 from jupyter_cluster.client.job import Job
-from jupyter_cluster.client.reading import Failure, bring, value_of
+from jupyter_cluster.client.reading import Failure, bring, raise_first, value_of
 from jupyter_cluster.client.refs import Ref
 from jupyter_cluster.client.remote import TaskOptions
-from jupyter_cluster.codec import Names, dumps
-from jupyter_cluster.errors import GetTimeoutError
+from jupyter_cluster.codec import Names, dumps, load_value
+from jupyter_cluster.errors import GetTimeoutError, SerializationError
 from jupyter_cluster.wire import Block, Status
 
 if TYPE_CHECKING:
@@ -221,12 +220,12 @@ class CellJob(Job):
         BaseException
             What the cell has raised.
         """
-        (reply,) = super()._values(index, index + 1)
-        if isinstance(reply, Failure):
-            raise reply.error
+        replies = super()._values(index, index + 1)
+        raise_first(replies)
+        pickled = replies[0]["value"]
         try:
-            return True, None if reply["value"] is None else pickle.loads(reply["value"])
-        except Exception:
+            return True, None if pickled is None else load_value(pickled)
+        except SerializationError:
             return False, None  # e.g. of a module that only the nodes have
 
     def _values(self, start: int, stop: int) -> list[Any]:

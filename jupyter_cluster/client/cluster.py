@@ -23,6 +23,7 @@ from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.remote import (
     RemoteFunction,
     TaskOptions,
+    checked_callable,
     checked_options,
     make_remote,
 )
@@ -122,17 +123,15 @@ class Cluster:
         SerializationError
             The function or one of the first items cannot be sent.
         """
-        if not callable(function):
-            raise UsageError(f"map takes a function first, not a {type(function).__name__}")
+        callee = checked_callable(function, "map")
         if not isinstance(items, Iterable):
             raise UsageError(f"map takes items to iterate over, not a {type(items).__name__}")
         if isinstance(function, RemoteFunction):
             chosen = function.options(**options).options_
-            function = function.function
         else:
             chosen = TaskOptions(**checked_options(options))
-        title = arguments.title(function) if name is None else arguments.text("name", name)
-        channel = self._open("map", title, function, chosen, arguments.text("unit", unit, 40))
+        title = arguments.title(callee) if name is None else arguments.text("name", name)
+        channel = self._open("map", title, callee, chosen, arguments.text("unit", unit, 40))
         job = Job(self, channel, title)
         feeder = Feeder(self.connection, channel, items, lambda error: _set_error(job, error))
         try:
@@ -193,25 +192,29 @@ class Cluster:
     def call(self, remote: RemoteFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref:
         """One call of a remote function; what `.remote()` does."""
         stream = self._streams.of(remote, self._surroundings.now().digest)
-        name = arguments.title(remote.function)
+        name = remote.name
         index = stream.calls.add([(args, kwargs)], lambda _index: f"an argument of {name}")
         held = (args, kwargs) if _has_refs(args, kwargs) else None
         return Ref(self.connection, stream.job, index, name, held)
 
     def put(self, value: Any) -> Ref:
-        """Send a value once, to be an argument of many calls."""
+        """Send a value once, to be an argument of many calls.
+
+        Raises
+        ------
+        SerializationError
+            It cannot be sent, or holds a ref.
+        """
         if self._puts is None:
             channel = self._open_raw({"kind": "put", "name": "put"}, [])
-            self._puts = (channel, CallStream(self.connection, channel))
+            self._puts = (channel, CallStream(self.connection, channel, takes_refs=False))
         channel, calls = self._puts
         return Ref(
             self.connection, channel.job, calls.add([value], lambda _index: "the value"), "put"
         )
 
     def _begin(self, remote: RemoteFunction) -> Stream:
-        function = remote.function
-        name = arguments.title(function)
-        channel = self._open("calls", name, function, remote.options_, "task")
+        channel = self._open("calls", remote.name, remote.function, remote.options_, "task")
         return Stream(self.connection, channel, self._surroundings.now().digest)
 
     def _open(

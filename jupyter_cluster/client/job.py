@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_cluster.client import arguments
 from jupyter_cluster.client.channel import JobChannel
-from jupyter_cluster.client.reading import Failure, forget, values_of
+from jupyter_cluster.client.reading import Failure, forget, raise_first, values_of
+from jupyter_cluster.described import repr_of
 from jupyter_cluster.errors import UsageError
 from jupyter_cluster.model import JobInfo, JobState
 
@@ -41,6 +42,10 @@ class Outcome:
     index: int
     result: Any = None
     error: BaseException | None = None
+
+    def __repr__(self) -> str:
+        name, value = ("result", self.result) if self.error is None else ("error", self.error)
+        return f"Outcome(index={self.index}, {name}={repr_of(value)})"
 
     @property
     def value(self) -> Any:
@@ -94,7 +99,7 @@ class Job:
         at = 0
         while (stop := self._ended_from(at)) > at:
             for value in self._values(at, stop):
-                if isinstance(value, Failure):
+                if type(value) is Failure:
                     raise value.error
                 yield value
             at = stop
@@ -144,15 +149,17 @@ class Job:
         """
         if errors not in ("raise", "return"):
             raise UsageError(f"errors must be 'raise' or 'return', not {arguments.shown(errors)}")
+        values = self._all_values(timeout)
+        if errors == "raise":
+            raise_first(values)
+        return [value.error if type(value) is Failure else value for value in values]
+
+    def _all_values(self, timeout: float | None = None) -> list[Any]:
+        """The values of all tasks, waited for; a `Failure` where a task has none."""
         self.wait(timeout)
         values: list[Any] = []
         for start in range(0, self.done, _WINDOW):
             values += self._values(start, min(start + _WINDOW, self.done))
-        failures = [value for value in values if isinstance(value, Failure)]
-        if failures and errors == "raise":
-            raise failures[0].error
-        if failures:
-            return [value.error if isinstance(value, Failure) else value for value in values]
         return values
 
     def wait(self, timeout: float | None = None) -> Job:
@@ -172,7 +179,13 @@ class Job:
         return self
 
     def __await__(self) -> Generator[Any, None, list[Any]]:
-        return asyncio.to_thread(self.results).__await__()
+        return self._wait().__await__()
+
+    async def _wait(self) -> list[Any]:
+        # What a task raised comes as a value: asyncio takes some exceptions for its own.
+        values = await asyncio.to_thread(self._all_values)
+        raise_first(values)
+        return values
 
     def _values(self, start: int, stop: int) -> list[Any]:
         values = values_of(self._connection, self.id, start, stop, self.name)
@@ -181,7 +194,7 @@ class Job:
 
     def _outcomes(self, start: int, stop: int) -> Iterator[Outcome]:
         for index, value in enumerate(self._values(start, stop), start):
-            if isinstance(value, Failure):
+            if type(value) is Failure:
                 yield Outcome(index, error=value.error)
             else:
                 yield Outcome(index, value)

@@ -7,10 +7,16 @@ from typing import Any
 
 from jupyter_cluster.client.channel import JobChannel
 from jupyter_cluster.client.connection import Connection
-from jupyter_cluster.codec import load_error
-from jupyter_cluster.errors import JobError, RemoteTraceback, ResultLostError, TaskCancelledError
-from jupyter_cluster.tracebacks import shown_plainly
-from jupyter_cluster.wire import Status, spans
+from jupyter_cluster.codec import is_interrupt, load_value
+from jupyter_cluster.described import sentence_of
+from jupyter_cluster.errors import (
+    JobError,
+    ResultLostError,
+    SerializationError,
+    TaskCancelledError,
+)
+from jupyter_cluster.raised import load_error
+from jupyter_cluster.wire import Block, Status, spans
 
 # How long to wait before asking again for a large result that its node no longer hands over.
 _NOTICE_SECONDS = 0.1
@@ -29,10 +35,16 @@ def value_of(
     connection: Connection, job: str, index: int, name: str, timeout: float | None = None
 ) -> Any:
     """The value of a task, waited for; its own exception where it raised one."""
-    (value,) = values_of(connection, job, index, index + 1, name, timeout)
-    if isinstance(value, Failure):
-        raise value.error
-    return value
+    values = values_of(connection, job, index, index + 1, name, timeout)
+    raise_first(values)
+    return values[0]
+
+
+def raise_first(values: list[Any]) -> None:
+    """Raise the exception of the first task that has no value."""
+    for value in values:
+        if type(value) is Failure:  # a value of the user's may lie about its class
+            raise value.error
 
 
 def values_of(
@@ -50,16 +62,31 @@ def values_of(
     values: list[Any] = []
     for statuses, block, node in found:
         if not statuses.strip(b"\0"):  # all are Status.OK
-            try:
-                values += map(pickle.loads, block.items())
-                continue
-            except Exception:
-                del values[block.start - start :]  # one of them cannot be read: find out which
+            values += _unpickled(block, name, node)
+            continue
         for index, (status, data) in enumerate(
             zip(statuses, block.items(), strict=True), block.start
         ):
             values.append(_value(connection, job, index, name, Status(status), data, node, timeout))
     return values
+
+
+def _unpickled(block: Block, name: str, node: str) -> list[Any]:
+    """The values of a block; a `Failure` in the place of each that cannot be read."""
+    values: list[Any] = []
+    for index, item in enumerate(block.items(), block.start):
+        try:
+            values.append(pickle.loads(item))
+        except BaseException as error:
+            if is_interrupt(error, item):
+                raise
+            values.append(_unreadable(name, index, node, sentence_of(error)))
+    return values
+
+
+def _unreadable(name: str, index: int, node: str, why: str) -> Failure:
+    text = f"the result of task {index} of job {name!r} cannot be read here: {why}"
+    return Failure(ResultLostError(text, name, index, node))
 
 
 def _value(
@@ -78,16 +105,13 @@ def _value(
         status = Status.OK
     if status is Status.OK:
         try:
-            return pickle.loads(data)
-        except Exception as error:
-            text = f"the result of task {index} of job {name!r} cannot be read here: {error!r}"
-            return Failure(ResultLostError(text, name, index, node))
+            return load_value(data)
+        except SerializationError as error:
+            return _unreadable(name, index, node, str(error))
     if status is Status.CANCELLED:
         text = f"task {index} of job {name!r} was cancelled"
         return Failure(TaskCancelledError(text, name, index, node))
-    raised = load_error(data, name, index, node)
-    remote = str(raised.__cause__) if isinstance(raised.__cause__, RemoteTraceback) else ""
-    return Failure(shown_plainly(raised, remote, node))
+    return Failure(load_error(data, name, index, node))
 
 
 def forget(connection: Connection, job: str, start: int, stop: int) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from jupyter_cluster.client.reading import value_of
+from jupyter_cluster.client.reading import raise_first, values_of
 from jupyter_cluster.codec import note_ref, resolve_ref
 
 if TYPE_CHECKING:
@@ -44,6 +44,14 @@ class Ref:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ref) and (other.job, other.index) == (self.job, self.index)
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                f"a ref has no {name!r}: jc.get(ref) gives the value that it stands for. Actors,"
+                " whose methods run on the cluster, are not supported"
+            )
+
     def __hash__(self) -> int:
         return hash((self.job, self.index))
 
@@ -69,4 +77,9 @@ class Ref:
         while not future.done():
             await asyncio.wait((future,), timeout=1.0)
             self._connection.raise_if_lost()
-        return await asyncio.to_thread(value_of, self._connection, self.job, self.index, self.name)
+        # What the task raised comes as a value: asyncio takes some exceptions for its own.
+        values = await asyncio.to_thread(
+            values_of, self._connection, self.job, self.index, self.index + 1, self.name
+        )
+        raise_first(values)
+        return values[0]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
+import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_cluster.client import arguments
 from jupyter_cluster.client.refs import Ref
+from jupyter_cluster.described import class_name
 from jupyter_cluster.errors import UsageError
 from jupyter_cluster.resources import CPU, GPU, MEMORY, Resources, on_type
 from jupyter_cluster.wire import IN_TASK
@@ -140,11 +143,13 @@ class RemoteFunction:
         self.function = function
         self.options_ = options
         self._cluster_of = cluster_of
+        self.name = arguments.title(function)
         self._origin = origin
         # Calls with equal options share a job. Asked for by each call, so it is made once.
         errors = [(error.__qualname__, id(error)) for error in options.retried or ()]
         self.options_key = str((options.spec(), errors))
-        functools.update_wrapper(self, function)
+        with contextlib.suppress(Exception):  # of a callable's own attributes
+            functools.update_wrapper(self, function, updated=())
 
     @property
     def origin(self) -> RemoteFunction:
@@ -152,7 +157,7 @@ class RemoteFunction:
         return self._origin or self
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
-        name = arguments.title(self.function)
+        name = self.name
         raise UsageError(
             f"{name} is a remote function: call {name}.remote(…) to run it on the cluster, or"
             f" {name}.function(…) to run it here"
@@ -179,7 +184,7 @@ class RemoteFunction:
         return self._cluster_of().call(self, args, kwargs)
 
     def __repr__(self) -> str:
-        return f"<remote function {arguments.title(self.function)} {self.options_.shape}>"
+        return f"<remote function {self.name} {self.options_.shape}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # In a task it is the plain function's stand-in: `.remote()` says that it cannot.
@@ -234,8 +239,32 @@ def make_remote(
 def _wrap(
     function: Callable[..., Any], options: TaskOptions, cluster_of: Callable[[], Cluster]
 ) -> RemoteFunction:
-    if isinstance(function, type):
+    return RemoteFunction(checked_callable(function, "remote"), options, cluster_of)
+
+
+def checked_callable(function: object, verb: str) -> Callable[..., Any]:
+    """What `remote` and `map` take, by one rule: what can be called runs, and what it returns is
+    the result. A class is called too, and gives an instance; a coroutine is run to its end.
+
+    Raises
+    ------
+    UsageError
+        It cannot be called, or gives its results one by one.
+    """
+    if isinstance(function, RemoteFunction):
+        return function.function
+    if not callable(function):
+        raise UsageError(f"{verb} takes a function first, not a {class_name(function)}")
+    if _generates(function) or _generates(inspect.getattr_static(type(function), "__call__", None)):
         raise UsageError(
-            f"{function.__name__} is a class: actors are not supported, only functions are"
+            f"{arguments.title(function)} gives its results one by one (it has a yield), and a task"
+            " returns one: have it return a list"
         )
-    return RemoteFunction(function, options, cluster_of)
+    return function
+
+
+def _generates(function: object) -> bool:
+    try:
+        return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    except Exception:  # of the callable's own attributes
+        return False

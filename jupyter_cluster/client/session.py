@@ -12,7 +12,7 @@ from typing import Any, overload
 from jupyter_cluster.client import arguments, launch
 from jupyter_cluster.client.cluster import Cluster
 from jupyter_cluster.client.connection import Connection
-from jupyter_cluster.client.reading import Failure, values_of
+from jupyter_cluster.client.reading import raise_first, values_of
 from jupyter_cluster.client.refs import Ref
 from jupyter_cluster.client.registry import Entry, find
 from jupyter_cluster.client.remote import make_remote
@@ -211,9 +211,7 @@ def get(refs: Ref | Sequence[Ref], timeout: float | None = None) -> Any:
         values += values_of(
             first._connection, first.job, first.index, first.index + count, first.name, left
         )
-    for value in values:
-        if isinstance(value, Failure):
-            raise value.error
+    raise_first(values)
     return values[0] if isinstance(refs, Ref) else values
 
 

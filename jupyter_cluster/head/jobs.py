@@ -12,7 +12,6 @@ from array import array
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from jupyter_cluster.codec import dump_error
 from jupyter_cluster.errors import (
     InfeasibleError,
     JobError,
@@ -28,6 +27,7 @@ from jupyter_cluster.head.outputs import Output, Outputs
 from jupyter_cluster.head.results import Results, ResultStore
 from jupyter_cluster.head.retries import judge
 from jupyter_cluster.model import JobState
+from jupyter_cluster.raised import dump_error
 from jupyter_cluster.resources import Resources, unmarked
 from jupyter_cluster.wire import Block, Status
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from jupyter_cluster.codec import dump_error
 from jupyter_cluster.errors import (
     TaskCrashedError,
     TaskError,
@@ -18,6 +17,7 @@ from jupyter_cluster.errors import (
 )
 from jupyter_cluster.head.job import Job
 from jupyter_cluster.head.results import Results
+from jupyter_cluster.raised import dump_error
 from jupyter_cluster.wire import Block, Status
 
 _RETURNED = bytes([Status.OK, Status.STORED])

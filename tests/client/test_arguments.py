@@ -96,7 +96,7 @@ def test_a_callable_has_a_title_whatever_it_is() -> None:
             raise RuntimeError("no name")
 
     assert arguments.title(len) == "len"
-    assert arguments.title(Odd()) == "call"
+    assert arguments.title(Odd()) == "Odd"
     named = lambda: None  # noqa: E731
     named.__name__ = "A\ud800\x1b[1m"
     assert arguments.title(named) == "A[1m"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -85,11 +87,47 @@ def test_wrong_options_are_refused_at_once(options: dict[str, object], said: str
         jc.remote(**options)(lambda: None)
 
 
-def test_a_class_is_refused(cluster: jc.Cluster) -> None:
-    with pytest.raises(errors.UsageError, match="actors are not supported"):
+def test_a_class_makes_an_instance_and_is_no_actor(cluster: jc.Cluster) -> None:
+    @cluster.remote
+    class Counter:
+        def add(self) -> None: ...
 
-        @cluster.remote
-        class Counter: ...
+    ref = Counter.remote()
+    with pytest.raises(AttributeError, match=r"has no 'add'.* Actors, .* are not supported"):
+        ref.add.remote()
+    assert type(jc.get(ref)).__name__ == "Counter"
+
+
+@pytest.mark.parametrize("verb", ["map", "remote"])
+def test_what_gives_its_results_one_by_one_is_refused_by_all_verbs(
+    cluster: jc.Cluster, verb: str
+) -> None:
+    def one_by_one(x: int) -> object:
+        yield x
+
+    async def later(x: int) -> object:
+        yield x
+
+    class Instance:
+        def __call__(self, x: int) -> object:
+            yield x
+
+    for function in (one_by_one, later, Instance(), functools.partial(one_by_one, 3)):
+        with pytest.raises(errors.UsageError, match=r"one by one .* have it return a list"):
+            cluster.remote(function) if verb == "remote" else cluster.map(function, [1])
+
+
+@pytest.mark.parametrize("wrap", [lambda ref: ref, lambda ref: {"deep": [ref]}])
+def test_a_put_value_holds_no_ref(cluster: jc.Cluster, wrap: Callable[[jc.Ref], object]) -> None:
+    with pytest.raises(errors.SerializationError, match="the value is or holds a ref"):
+        cluster.put(wrap(cluster.put(7)))
+    assert jc.get(cluster.put(8)) == 8
+
+
+def test_a_ref_of_a_functions_closure_is_refused(cluster: jc.Cluster) -> None:
+    held = cluster.put(7)
+    with pytest.raises(errors.SerializationError, match="its variable 'held', a Ref: a ref can"):
+        cluster.map(lambda x: held, [1])
 
 
 def test_a_shape_that_fits_no_node_fails_with_the_nearest_type(cluster: jc.Cluster) -> None:
