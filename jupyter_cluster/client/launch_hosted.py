@@ -189,7 +189,12 @@ def _identity(place: Entry) -> dict[str, Any]:
 
 
 def _public_key(place: Entry, config: ClusterConfig) -> str:
-    """The public half of the cluster's SSH key, which is made where the user has given none."""
+    """The public half of the cluster's SSH key, which is made where the user has given none.
+
+    Empty where the user has given the private half alone: EC2 has the other by a name.
+    """
+    if config.auth.ssh_public_key is not None:
+        return Path(config.auth.ssh_public_key).read_text().strip()
     if config.auth.ssh_private_key is not None:
         return ""
     path = place.credentials / "ssh.key"
@@ -229,8 +234,10 @@ def _head(place: Entry, hosts: HostProvider, progress: Progress, deadline: float
         found = find_head(hosts)
         if found is not None and found.state is NodeState.CONNECTING and found.external_address:
             return found
-        if found is None and _is_lost(place):
-            raise ProviderError("the head's machine has ended while it was booting; try again")
+        why = hosts.why_gone([HEAD_NODE]).get(HEAD_NODE, "") if found is None else ""
+        if why or (found is None and _is_lost(place)):
+            because = f": {why}" if why else ""
+            raise ProviderError(f"the head's machine has ended while it was booting{because}")
         if found is not None:
             place.write(HOST_FILE, {**place.read(HOST_FILE), "machine": found.machine})
         if time.monotonic() > deadline:

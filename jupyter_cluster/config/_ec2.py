@@ -56,6 +56,7 @@ def _node_config(config: dict[str, Any], path: KeyPath, document: Document) -> I
         yield document.problem(path, message)
     elif _needs_key_name(document) and not config.get("KeyName"):
         message = "must name the KeyName that belongs to auth.ssh_private_key"
+        message += ", unless auth.ssh_public_key gives the other half"
         yield document.problem(path, message)
     image = config.get("ImageId")
     if isinstance(image, str) and not is_image(image):
@@ -67,8 +68,9 @@ def _node_config(config: dict[str, Any], path: KeyPath, document: Document) -> I
 
 def _needs_key_name(document: Document) -> bool:
     """EC2 cannot tell which of its keys belongs to a private key of the user's."""
-    own_key = as_map(document.data.get("auth")).get("ssh_private_key")
-    return bool(own_key) and "key_pair" not in as_map(document.data.get("provider"))
+    auth = as_map(document.data.get("auth"))
+    is_named = "key_pair" in as_map(document.data.get("provider"))
+    return bool(auth.get("ssh_private_key")) and not auth.get("ssh_public_key") and not is_named
 
 
 @cache

@@ -69,4 +69,7 @@ def _fill_node_type(node_type: Any, kind: Any) -> Any:
     filled = dict(node_type)
     if kind == "local" and filled.get("resources", {}) == {}:
         filled["resources"] = {"CPU": 1}
+    market = as_map(as_map(filled.get("node_config")).get("InstanceMarketOptions"))
+    if kind == "aws" and market.get("MarketType") == "spot":  # EC2's words for it
+        filled.setdefault("spot", True)
     return filled

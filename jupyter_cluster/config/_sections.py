@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, SecretStr, Strict, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Strict,
+    Tag,
+)
 
 # Strict: a quoted "30" is text and 3.10 is a number; guessing would hide a slip of the pen.
 Text = Annotated[str, Strict()]
@@ -16,6 +26,14 @@ Amount = Annotated[float, Strict(), Field(ge=0, le=1e15, allow_inf_nan=False)]
 Minutes = Annotated[float, Strict(), Field(ge=0, le=10_000_000, allow_inf_nan=False)]
 Money = Annotated[float, Strict(), Field(gt=0, le=1e9, allow_inf_nan=False)]
 Texts = tuple[Text, ...]
+
+
+def _network(text: str) -> str:
+    """A network as EC2 writes it, without the bits of a host."""
+    return str(ipaddress.ip_network(text, strict=False))
+
+
+Networks = tuple[Annotated[Text, AfterValidator(_network)], ...]
 
 
 class Section(BaseModel):
@@ -31,11 +49,13 @@ class Auth(Section):
     ssh_private_key: Text | None = Field(
         None,
         description="Path of a private key, relative to this file. Left out: a key is made for "
-        "the cluster. Given, on aws: name it too, by KeyName in each node_config or by "
-        "provider.key_pair.",
+        "the cluster. Given, on aws: give its public half too, or its name in EC2 by KeyName in "
+        "each node_config or by provider.key_pair.",
     )
     ssh_public_key: Text | None = Field(
-        None, description="Path of the public key, relative to this file."
+        None,
+        description="Path of the public half of ssh_private_key, relative to this file. On aws "
+        "the cluster's key pair is made of it.",
     )
     ssh_proxy_command: Text | None = Field(
         None, description="Command whose input and output lead to the node, as in OpenSSH."
@@ -127,6 +147,17 @@ class SecurityGroup(Section):
     )
 
 
+class HeadRole(Section):
+    """How the head's role in IAM is made."""
+
+    path: Annotated[Text, Field(pattern=r"^/([!-~]+/)?$")] = Field(
+        "/", description="Path of the role and its instance profile, e.g. /science/."
+    )
+    permissions_boundary: Annotated[Text, Field(pattern=r"^arn:")] | None = Field(
+        None, description="ARN of a policy that bounds what the role may do."
+    )
+
+
 class KeyPair(Section):
     """An EC2 key pair that exists already."""
 
@@ -149,6 +180,11 @@ class AwsProvider(Section):
     security_group: SecurityGroup = Field(
         default_factory=SecurityGroup, description="Security group of the nodes."
     )
+    ssh_from: Networks = Field(
+        (),
+        description="Networks from which SSH is let in, e.g. [198.51.100.0/24]. Left out: the "
+        "public address of this machine; with use_internal_ips, all private networks.",
+    )
     key_pair: KeyPair | None = Field(
         None, description="Key pair of the instances. Left out: one is made for the cluster."
     )
@@ -156,6 +192,10 @@ class AwsProvider(Section):
         None,
         description="Name or ARN of an instance profile for the head. Left out: a role that may "
         "touch this cluster only is made, and deleted with it.",
+    )
+    head_role: HeadRole = Field(
+        default_factory=HeadRole,
+        description="The role that is made for the head, where head_instance_profile is left out.",
     )
     aws_credentials: dict[str, SecretStr] = Field(
         default_factory=dict,

@@ -55,6 +55,11 @@ class Provisioning(Provider):
         rows = self._ask("instances")
         return [Instance(**{**row, "state": NodeState(row["state"])}) for row in rows]
 
+    def why_gone(self, node_ids: Collection[str]) -> dict[str, str]:
+        """See `Provider.why_gone`."""
+        answer: dict[str, str] = self._ask("why_gone", node_ids=list(node_ids))
+        return answer
+
     def node_types(self, known: Mapping[str, NodeType]) -> dict[str, NodeType]:
         """See `Provider.node_types`."""
         facts = self._ask("facts")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from jupyter_cluster.autoscaler import decide
 from jupyter_cluster.background import Guard, describe, repeat, start_task
-from jupyter_cluster.errors import CapacityError, QuotaError
+from jupyter_cluster.errors import CapacityError, ProviderError, QuotaError
 from jupyter_cluster.head.demand import demands
 from jupyter_cluster.head.dispatcher import Dispatcher
 from jupyter_cluster.head.ender import Ender
@@ -41,6 +41,7 @@ CAPACITY_COOLDOWN, QUOTA_COOLDOWN = 60.0, 600.0
 LOST_SECONDS = 30.0
 # After so many nodes of a type in a row that could not be set up, no more of it are launched.
 MAX_SETUP_FAILURES = 5
+_GONE = "its machine is gone"
 FOR_EVER = 10.0 * 365 * 24 * 3600
 
 
@@ -311,20 +312,24 @@ class Scaling:
 
     async def _look(self) -> None:
         """Notice nodes that died or never came, and those whose end was given up."""
+        # Only those that were there before the look: it cannot show what came meanwhile.
+        watched = self.fleet.in_state(*_WATCHED)
         running = {one.node_id: one for one in await asyncio.to_thread(self.provider.instances)}
-        for member in self.fleet.in_state(*_WATCHED):
-            if member.id not in self._ending:
+        reasons = await self._reasons([one for one in watched if one.id not in running])
+        for member in watched:
+            if member.id not in self._ending and member.state in _WATCHED:
+                why = reasons.get(member.id, _GONE)
                 with self._guard(f"looking after {member.id}"):
-                    self._look_after(member, running.get(member.id))
+                    self._look_after(member, running.get(member.id), why)
         for name in self._strangers(running):
             logger.warning("ending %s, which this cluster does not know", name)
             self._start(f"ending {name}", self._end_stranger(name), name)
 
-    def _look_after(self, member: Member, instance: Instance | None) -> None:
+    def _look_after(self, member: Member, instance: Instance | None, gone: str = _GONE) -> None:
         if instance is None and member.state is NodeState.DRAINING:
             self._gone(member, NodeState.TERMINATED, member.why)
         elif instance is None:
-            self._gone(member, NodeState.FAILED, "its machine is gone")
+            self._gone(member, NodeState.FAILED, gone)
         elif instance.state.is_gone:
             why = instance.detail or "its machine has ended"
             self._start_ending(member, NodeState.FAILED, why)
@@ -333,6 +338,19 @@ class Scaling:
         else:
             self._follow(member, instance)
             self._check_time(member, instance)
+
+    async def _reasons(self, lost: Sequence[Member]) -> dict[str, str]:
+        """Why machines are gone that nobody here has ended, where the provider knows it."""
+        names = [m.id for m in lost if m.state in _WATCHED and m.state is not NodeState.DRAINING]
+        names = [name for name in names if name not in self._ending]
+        if not names:
+            return {}
+        try:
+            found = await asyncio.to_thread(self.provider.why_gone, names)
+        except ProviderError as error:
+            logger.warning("the provider does not say why machines are gone: %s", error)
+            return {}
+        return {name: f"{_GONE}: {why}" for name, why in found.items()}
 
     def _strangers(self, running: Iterable[str]) -> list[str]:
         """Machines that run and should not: unknown ones, and those that were given up."""

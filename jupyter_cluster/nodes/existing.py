@@ -222,8 +222,9 @@ class SshProvider(HostProvider):
     def stop_head(self) -> None:
         """It is not ours to switch off."""
 
-    def open_ssh(self) -> None:
+    def open_ssh(self) -> Sequence[str]:
         """It is open, or not ours to open."""
+        return ()
 
     def check_release(self) -> None:
         """See `HostProvider.check_release`; who may log in may end what runs."""

@@ -72,6 +72,9 @@ class Server:
     def _do_instances(self) -> list[dict[str, Any]]:
         return [asdict(instance) for instance in self._provider.instances()]
 
+    def _do_why_gone(self, node_ids: list[str]) -> dict[str, str]:
+        return self._provider.why_gone(node_ids)
+
     def _do_facts(self) -> dict[str, Any]:
         return {
             name: {"resources": one.resources.as_dict(), "price": one.price}

@@ -63,12 +63,13 @@ class Workers(Provider):
     def __init__(self, hosts: HostProvider, config: ClusterConfig, folder: Path, head: str) -> None:
         self._hosts, self._config, self._folder, self._head = hosts, config, folder, head
         hosts.on_notice = lambda text: self.on_notice(text)
-        self._types = hosts.node_types(config.node_types())
+        self._types: dict[str, NodeType] = {}
         self._host_keys = HostKeys(folder / "known_hosts")
         self._progress: dict[str, SettingUp] = {}
         self._connections: dict[str, Ssh] = {}
         self._listed: list[Instance] = []
         self._listed_at = 0.0
+        self._changes = 0  # whether there was one while the provider was asked
         self._renewed = time.monotonic()
         self._swarm = Swarm()
         self._synced = self._files_mark()
@@ -79,14 +80,15 @@ class Workers(Provider):
 
     def node_types(self, known: Mapping[str, NodeType]) -> dict[str, NodeType]:
         """See `Provider.node_types`."""
-        return self._hosts.node_types(known)
+        self._types = self._hosts.node_types(known)
+        return self._types
 
     def create(self, node_type: str, node_ids: Sequence[str]) -> None:
         """See `Provider.create`."""
         try:
             self._hosts.create(node_type, node_ids)
         finally:
-            self._listed_at = 0.0
+            self._note_change()
 
     def terminate(self, node_ids: Collection[str]) -> None:
         """See `Provider.terminate`."""
@@ -96,6 +98,10 @@ class Workers(Provider):
         self._hosts.terminate(node_ids)
         for node in node_ids:
             self._progress.pop(node, None)
+        self._note_change()
+
+    def _note_change(self) -> None:
+        self._changes += 1
         self._listed_at = 0.0
 
     def instances(self) -> Sequence[Instance]:
@@ -103,6 +109,10 @@ class Workers(Provider):
         with self._lock:
             self._look()
             return [self._as_it_is(instance) for instance in self._listed]
+
+    def why_gone(self, node_ids: Collection[str]) -> dict[str, str]:
+        """See `Provider.why_gone`."""
+        return self._hosts.why_gone(node_ids)
 
     def renew(self) -> None:
         """See `Provider.renew`."""
@@ -129,8 +139,9 @@ class Workers(Provider):
         now = time.monotonic()
         if now - self._listed_at < pause - 0.1:
             return
+        changes = self._changes
         self._listed = [i for i in self._hosts.instances() if i.node_id != HEAD_NODE]
-        self._listed_at = now
+        self._listed_at = now if changes == self._changes else 0.0
         for instance in self._listed:
             if instance.state is NodeState.CONNECTING and instance.node_id not in self._progress:
                 self._progress[instance.node_id] = SettingUp(NodeState.CONNECTING, "")
@@ -236,7 +247,8 @@ class Workers(Provider):
         return Login(auth.ssh_user, self._folder / "ssh.key", auth.ssh_port)
 
     def _recipe(self, instance: Instance, node: Node) -> Recipe:
-        facts = self._types[instance.node_type]
+        types = self._types or self.node_types(self._config.node_types())
+        facts = types[instance.node_type]
         amounts = facts.resources
         options = {
             "node": instance.node_id,

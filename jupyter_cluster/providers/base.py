@@ -110,6 +110,16 @@ class Provider(ABC):
             Some could not be ended; the call may be repeated with the same ids.
         """
 
+    def why_gone(self, node_ids: Collection[str]) -> dict[str, str]:
+        """Why machines are gone that nobody here has ended, as far as the provider tells it.
+
+        Raises
+        ------
+        ProviderError
+            It cannot be asked.
+        """
+        return {}
+
     def node_types(self, known: Mapping[str, NodeType]) -> dict[str, NodeType]:
         """The node types with what only the provider knows: resources left out, prices.
 
@@ -185,8 +195,8 @@ class HostProvider(Provider):
         """Stop the head's host and keep its disk."""
 
     @abstractmethod
-    def open_ssh(self) -> None:
-        """Let SSH in from where this is called."""
+    def open_ssh(self) -> Sequence[str]:
+        """Let SSH in from where this is called; returns the networks from which it is let in."""
 
     @abstractmethod
     def check_release(self) -> None:

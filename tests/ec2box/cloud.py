@@ -6,6 +6,7 @@ instance is pending first, a client token is honoured, a host boots.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import threading
 import time
@@ -25,6 +26,7 @@ from moto.iam.models import IAMBackend
 from moto.ssm.models import Parameter, ssm_backends
 
 from ec2box.host import Host
+from ec2box.laws import ENDED, check_quota, launched_before
 from ec2box.network import Firewall, Opening
 
 ACCOUNT, REGION = "123456789012", "us-west-1"
@@ -59,25 +61,38 @@ class Cloud:
         How long a booted host takes until its sshd listens.
     hidden_seconds : float
         How long a new instance is in no answer: EC2 is eventually consistent.
+    stale_seconds : float
+        How long an instance that has ended is still said to be running.
+    stillborn : str
+        Instances die at launch, of this: EC2's StateReason, ``code: message``.
+    vcpus : dict
+        The quotas of vCPUs, of spot instances (True) and of others.
     notices : dict
         Spot notices by instance id, as the metadata service tells them.
     """
 
     def __init__(self, image: Path, folder: Path, environment: dict[str, str]) -> None:
-        self.boot_seconds = self.ssh_seconds = self.hidden_seconds = 0.0
+        self.behave_as_usual()
         self.notices: dict[str, dict[str, str]] = {}
         self.hosts: dict[str, Host] = {}
         self.by_address: dict[str, Instance] = {}
         self.firewall = Firewall()
         self.asked = threading.local()  # `action`: what this thread answers
         self._born: dict[str, float] = {}
-        self._tokens: dict[str, Any] = {}
+        self._tokens: dict[str, tuple[str, Any]] = {}
+        self._ended: dict[str, float] = {}
         self._lock = threading.RLock()
         self._workers = ThreadPoolExecutor(8)
         self._image, self._folder, self._environment = image, folder, environment
         for region in REGIONS:
             self._add_images(region)
         self._wrap()
+
+    def behave_as_usual(self) -> None:
+        """No faults of its own."""
+        self.boot_seconds = self.ssh_seconds = self.hidden_seconds = self.stale_seconds = 0.0
+        self.stillborn = ""
+        self.vcpus = {False: 64.0, True: 64.0}
 
     def instance(self, name: str) -> Any:
         """An instance by its id, hidden or not."""
@@ -168,15 +183,19 @@ class Cloud:
 
     def _run_instances(self, original: Any, backend: Any, *args: Any, **options: Any) -> Any:
         with self._lock:
-            token = options.get("client_token")
+            token, content = (
+                options.get("client_token"),
+                repr((args, sorted(options.items(), key=str))),
+            )
             if token in self._tokens:
-                return self._tokens[token]
+                return launched_before(*self._tokens[token], content)
+            check_quota(backend, args[1], options, self.vcpus)
             if not options.get("subnet_id") and not options.get("nics"):
                 zone = options.get("placement") or f"{backend.region_name}a"
                 options["subnet_id"] = backend.get_default_subnets()[zone].id
             made = original(backend, *args, **options)
             if token and token != "ABCDE":  # what moto says where there is none
-                self._tokens[token] = made
+                self._tokens[token] = (content, made)
             names = ("iam_instance_profile_name", "iam_instance_profile_arn")
             profile = {name: options[name] for name in names if options.get(name)}
             for instance in made.instances:
@@ -202,12 +221,30 @@ class Cloud:
             for reservation in found:
                 reservation.instances = [i for i in reservation.instances if self._is_seen(i)]
             found = [reservation for reservation in found if reservation.instances]
+        if self.stale_seconds and getattr(self.asked, "action", "") == "DescribeInstances":
+            for reservation in found:
+                reservation.instances = [self._as_shown(i) for i in reservation.instances]
         return found
+
+    def _as_shown(self, instance: Any) -> Any:
+        if instance._state.name not in ENDED:
+            return instance
+        ended = self._ended.setdefault(instance.id, time.monotonic())
+        if time.monotonic() - ended > self.stale_seconds:
+            return instance
+        shown = copy.copy(instance)
+        shown._state = InstanceState("running", CODES["running"])
+        return shown
 
     def _is_seen(self, instance: Any) -> bool:
         return time.monotonic() - self._born.get(instance.id, 0) > self.hidden_seconds
 
     def _boot(self, instance: Any) -> None:
+        if self.stillborn:
+            code = self.stillborn.partition(": ")[0]
+            instance.terminate()
+            instance._reason, instance.state_reason = "", StateReason(self.stillborn, code)
+            return
         try:
             host = self.hosts.get(instance.id) or self._new_host(instance)
             host.cable = host.cable.readdressed(instance.public_ip)
@@ -256,10 +293,13 @@ class Cloud:
                 return
         if getattr(host, "is_cut", False):
             return
+        code = "Client.InstanceInitiatedShutdown"
         if instance.instance_initiated_shutdown_behavior == "terminate":
             instance.terminate()
         else:
             instance.stop()
+        instance._reason = ""
+        instance.state_reason = StateReason(f"{code}: Instance initiated shutdown", code)
 
     def _terminate(self, original: Any, instance: Any) -> Any:
         with self._lock:
@@ -316,7 +356,12 @@ class Cloud:
         """A spot notice, and so many seconds later the end."""
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
         self.notices[name] = {"action": "terminate", "time": moment}
-        threading.Timer(seconds, lambda: self.instance(name).terminate()).start()
+        threading.Timer(seconds, self._take_back, [name]).start()
+
+    def _take_back(self, name: str) -> None:
+        instance, code = self.instance(name), "Server.SpotInstanceTermination"
+        instance.terminate()
+        instance._reason, instance.state_reason = "", StateReason(f"{code}: taken back", code)
 
     def apply_rules(self) -> None:
         """Make the security groups of all instances true on the bridge."""

@@ -17,7 +17,8 @@ from typing import Any
 from moto import settings
 
 from ec2box.cloud import Cloud
-from ec2box.network import limit_gateway
+from ec2box.laws import conflict
+from ec2box.network import GATEWAY, limit_gateway
 from ec2box.prices import answer_prices, answer_quota
 
 Start = Callable[[str, list[tuple[str, str]]], Any]
@@ -70,7 +71,7 @@ class Front:
         self._faults: list[Fault] = []
         self._calls: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self.vcpu_quota = 64.0
+        self.pricing_seconds = 0.0
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -79,10 +80,12 @@ class Front:
         if path.startswith("/box/"):
             return self._control(path[5:], json.loads(body or b"{}"), start)
         if target.startswith("AWSPriceListService."):
+            if environ.get("REMOTE_ADDR") != GATEWAY:  # a host, maybe one without a way to it
+                time.sleep(self.pricing_seconds)
             content = json.dumps(answer_prices(json.loads(body or b"{}"))).encode()
             return _reply(start, "200 OK", "application/x-amz-json-1.1", content)
         if target == "ServiceQuotasV20190624.GetServiceQuota":
-            content = json.dumps(answer_quota(json.loads(body), self.vcpu_quota)).encode()
+            content = json.dumps(answer_quota(json.loads(body), self._cloud.vcpus)).encode()
             return _reply(start, "200 OK", "application/x-amz-json-1.1", content)
         query = dict(urllib.parse.parse_qsl(body.decode())) if _is_form(environ) else {}
         action = query.get("Action") or target.rpartition(".")[2]
@@ -93,6 +96,9 @@ class Front:
             if fault.code:
                 text = _ERROR.format(code=fault.code, message=fault.message or fault.code)
                 return _reply(start, f"{fault.status} Error", "text/xml", text.encode())
+        if action == "RunInstances" and (message := conflict(query)):
+            text = _ERROR.format(code="InvalidParameterCombination", message=message)
+            return _reply(start, "400 Error", "text/xml", text.encode())
         if action == "RunInstances" and query.get("MaxCount") != query.get("MinCount"):
             query["MinCount"] = query["MaxCount"]  # moto makes the minimum, EC2 what it has
             body = urllib.parse.urlencode(query).encode()
@@ -127,10 +133,10 @@ class Front:
     def do_no_faults(self) -> None:
         with self._lock:
             self._faults.clear()
-        self._cloud.boot_seconds = self._cloud.ssh_seconds = self._cloud.hidden_seconds = 0.0
+        self._cloud.behave_as_usual()
+        self.pricing_seconds = 0.0
         self._cloud.firewall.parted = frozenset()
         self._cloud.apply_rules()
-        self.vcpu_quota = 64.0
 
     def do_clear(self) -> None:
         self._cloud.clear()
@@ -138,14 +144,17 @@ class Front:
     def do_authorise(self, is_on: bool) -> None:
         settings.INITIAL_NO_AUTH_ACTION_COUNT = 0.0 if is_on else float("inf")
 
-    def do_quota(self, vcpus: float) -> None:
-        self.vcpu_quota = vcpus
+    def do_quota(self, vcpus: float, spot: float) -> None:
+        self._cloud.vcpus = {False: vcpus, True: spot}
+
+    def do_slow_pricing(self, seconds: float) -> None:
+        self.pricing_seconds = seconds
 
     def do_calls(self) -> dict[str, int]:
         with self._lock:
             return dict(self._calls)
 
-    def do_behave(self, **options: float) -> None:
+    def do_behave(self, **options: float | str) -> None:
         for name, value in options.items():
             setattr(self._cloud, name, value)
 

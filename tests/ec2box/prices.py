@@ -24,8 +24,13 @@ def answer_prices(request: dict[str, Any]) -> dict[str, Any]:
     return {"FormatVersion": "aws_v1", "PriceList": [json.dumps(product)]}
 
 
-def answer_quota(request: dict[str, Any], vcpus: float) -> dict[str, Any]:
-    """What Service Quotas answers about a quota of vCPUs."""
+# Of spot instances, of the standard families.
+_SPOT = "L-34B43A08"
+
+
+def answer_quota(request: dict[str, Any], allowed: dict[bool, float]) -> dict[str, Any]:
+    """What Service Quotas answers about a quota of vCPUs, of spot instances or others."""
     code = request.get("QuotaCode", "")
+    vcpus = allowed[code == _SPOT]
     quota = {"ServiceCode": "ec2", "QuotaCode": code, "Value": vcpus, "Unit": "None"}
     return {"Quota": quota}

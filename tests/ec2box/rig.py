@@ -89,23 +89,21 @@ class Rig:
         self.fault("*", "RequestLimitExceeded", share=share, times=-1, status=503)
 
     def no_capacity(self, times: int = -1, **match: str) -> None:
-        """No instance is to be had, of those whose request matches."""
-        self.fault("RunInstances", "InsufficientInstanceCapacity", times=times, match=match)
+        """No instance is to be had, of those whose request matches; EC2 says 500 then."""
+        code = "InsufficientInstanceCapacity"
+        self.fault("RunInstances", code, times=times, match=match, status=500)
 
     def no_faults(self) -> None:
         """All is as it should be again."""
         self._call("no_faults")
 
-    def behave(
-        self,
-        boot_seconds: float | None = None,
-        ssh_seconds: float | None = None,
-        hidden_seconds: float | None = None,
-    ) -> None:
-        """How long instances are pending, take until sshd listens, and are in no answer."""
-        given = {"boot_seconds": boot_seconds, "ssh_seconds": ssh_seconds}
-        given["hidden_seconds"] = hidden_seconds
-        self._call("behave", **{k: v for k, v in given.items() if v is not None})
+    def behave(self, **how: float | str) -> None:
+        """How instances come and go from now on; options as the attributes of `Cloud`."""
+        self._call("behave", **how)
+
+    def slow_pricing(self, seconds: float) -> None:
+        """Let the pricing service take so long for who asks from a host; 0 for at once."""
+        self._call("slow_pricing", seconds=seconds)
 
     def power_cut(self, instance: str, then: str = "stopped") -> None:
         """Cut a host's power; EC2 says `then` of its instance."""
@@ -134,9 +132,9 @@ class Rig:
         """Take a spot instance back: the notice now, the end so many seconds later."""
         self._call("reclaim", instance=instance, seconds=seconds)
 
-    def quota(self, vcpus: float) -> None:
-        """How many vCPUs the account may run."""
-        self._call("quota", vcpus=vcpus)
+    def quota(self, vcpus: float, spot: float | None = None) -> None:
+        """How many vCPUs the account may run, on demand and as spot instances."""
+        self._call("quota", vcpus=vcpus, spot=vcpus if spot is None else spot)
 
     def authorise(self, is_on: bool) -> None:
         """Let everybody do only what their policies allow, or all do all again."""

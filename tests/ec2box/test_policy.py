@@ -29,6 +29,7 @@ OWNER = Owner("posters", "0123456789ab", "arn:aws:iam::123456789012:user/somebod
 # making of a role, are part of other calls, which moto does not look at; so is stopping here.
 NOT_OF_MOTO = {"pricing:GetProducts"}
 NOT_OF_MOTO_FOR_OWNERS = NOT_OF_MOTO | {
+    "sts:DecodeAuthorizationMessage",
     "servicequotas:GetServiceQuota",
     "iam:PassRole",
     "iam:TagInstanceProfile",
@@ -126,9 +127,7 @@ def life(provider: AwsProvider, public_key: str) -> None:
     assert types["worker"].price is not None
     assert types["worker"].price < 0.1, "the price is not that of the spot market"
     provider.prepare(public_key, lambda _text: None)
-    group = provider.foundation.group(provider.foundation.subnets(())[0].vpc)
-    provider.foundation.open_ssh("", "198.51.100.7")  # from a former address
-    assert group
+    provider.open_ssh(["198.51.100.7/32"])  # from a former address
     provider.open_ssh()
     provider.create_head(time.time())
     assert provider.instances()

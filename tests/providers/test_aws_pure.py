@@ -19,8 +19,9 @@ SUBNET = Subnet("subnet-1", "us-west-1a", "vpc-1")
 
 def plan(is_head: bool = False, **node_config) -> Plan:
     config = {"InstanceType": "m5.4xlarge", **node_config}
+    groups = ("sg-1", *node_config.get("SecurityGroupIds", ()))
     return Plan(
-        "worker", config, "ami-1", "/dev/sda1", 100, "sg-1", "key", "#!/bin/sh", "", False, is_head
+        "worker", config, "ami-1", "/dev/sda1", 100, groups, "key", "#!/bin/sh", "", False, is_head
     )
 
 

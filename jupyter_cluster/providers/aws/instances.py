@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from jupyter_cluster.errors import ProviderError
-from jupyter_cluster.providers.aws.service import Service, code_of
-from jupyter_cluster.providers.aws.tags import Owner
+from jupyter_cluster.providers.aws import tags
+from jupyter_cluster.providers.aws.service import SETTLE_SECONDS, Service, code_of
+from jupyter_cluster.providers.aws.tags import HEAD, Owner
 
 ALIVE = ("pending", "running", "stopping", "stopped")
-# New instances and profiles are not known everywhere at once.
-SETTLE_SECONDS = 60.0
 # EC2 advises against larger requests (its "Troubleshoot API requests").
 _TERMINATE_BATCH = 100
 _UNKNOWN = "InvalidInstanceID.NotFound"
@@ -25,14 +24,22 @@ class Instances:
         self._service, self._owner = service, owner
         # What this process has launched, which EC2 may not show yet.
         self._launched: dict[str, tuple[float, dict[str, Any]]] = {}
+        # What it has ended, which EC2 may show running for a while still.
+        self._ended: set[str] = set()
+        self._made: set[str] = set()
 
     def note_launched(self, rows: Iterable[dict[str, Any]]) -> None:
         """These are there, whatever EC2 says about it in the next minute."""
         for row in rows:
             self._launched[row["InstanceId"]] = (time.monotonic(), row)
+            self._made.add(row["InstanceId"])
 
     def rows(self) -> list[dict[str, Any]]:
-        """All instances of the cluster that are not terminated."""
+        """All instances of the cluster that are not terminated, without those ended here."""
+        return [row for row in self._known() if row["InstanceId"] not in self._ended]
+
+    def _known(self) -> list[dict[str, Any]]:
+        """The same as EC2 has them, and what was launched a moment ago."""
         found = self._described()
         for name, (at, row) in list(self._launched.items()):
             if name in found or time.monotonic() - at > SETTLE_SECONDS:
@@ -44,8 +51,22 @@ class Instances:
     def not_terminated(self) -> list[dict[str, Any]]:
         """The same with those that are shutting down."""
         found = self._described(*ALIVE, "shutting-down")
-        found |= {row["InstanceId"]: row for row in self.rows()}
+        found |= {row["InstanceId"]: row for row in self._known()}
         return list(found.values())
+
+    def ended(self, nodes: Collection[str]) -> dict[str, dict[str, Any]]:
+        """The instances of nodes that have ended, as long as EC2 shows them: about an hour.
+
+        A cluster has had other heads, perhaps: where this process has launched one, that is meant.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        described = self._described("shutting-down", "terminated").values()
+        for row in sorted(described, key=lambda row: row["LaunchTime"]):
+            node = tags.node_of(row)
+            is_other = bool(self._made) and row["InstanceId"] not in self._made
+            if node in nodes and not (node == HEAD and is_other):
+                found[node] = row
+        return found
 
     def _described(self, *states: str) -> dict[str, dict[str, Any]]:
         pages = self._service.pages(
@@ -67,7 +88,7 @@ class Instances:
                 self._service.ask("terminate_instances", InstanceIds=batch, DryRun=True)
         except ProviderError as error:
             # The answer where it would be done; one that is gone meanwhile is no matter.
-            if code_of(error.__cause__ or error) not in ("DryRunOperation", _UNKNOWN):
+            if code_of(error) not in ("DryRunOperation", _UNKNOWN):
                 raise
 
     def terminate(self, machines: list[str]) -> None:
@@ -83,7 +104,7 @@ class Instances:
             try:
                 self._service.ask("terminate_instances", InstanceIds=batch)
             except ProviderError as error:
-                if code_of(error.__cause__ or error) != _UNKNOWN:
+                if code_of(error) != _UNKNOWN:
                     raise
                 if len(batch) > 1:
                     for machine in batch:
@@ -92,3 +113,4 @@ class Instances:
                     raise
             for machine in batch:
                 self._launched.pop(machine, None)
+                self._ended.add(machine)

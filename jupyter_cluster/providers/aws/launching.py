@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,23 @@ from jupyter_cluster.providers.aws.foundation import Subnet
 
 # Set by the cluster; a node_config that has them is refused or overruled.
 _OURS = ("MinCount", "MaxCount", "SubnetIds", "ImageId", "UserData", "TagSpecifications")
+# EC2 takes these of a request or of its network interfaces, and not of both; by their names there.
+_OF_INTERFACE = {
+    "SubnetId": "SubnetId",
+    "PrivateIpAddress": "PrivateIpAddress",
+    "Ipv6AddressCount": "Ipv6AddressCount",
+    "Ipv6Addresses": "Ipv6Addresses",
+    "EnablePrimaryIpv6": "PrimaryIpv6",
+}
+_GROUPS = ("SecurityGroups", "SecurityGroupIds")
+# Kinds of user data by how they begin; everything else is a script (cloud-init's "User-data
+# formats").
+_USER_DATA = {
+    "#cloud-config": "cloud-config",
+    "#include": "x-include-url",
+    "#cloud-boothook": "cloud-boothook",
+    "#part-handler": "part-handler",
+}
 # GB of the root disk where the YAML says nothing: room for a container image and an environment.
 ROOT_GB = 100
 
@@ -28,6 +46,8 @@ class Plan:
         As in the YAML.
     image, root_device, root_gb
         The AMI, its root device and how large that is to be.
+    groups : sequence of str
+        Ids of security groups: the cluster's and those of the node_config.
     profile : str
         Name or ARN of an instance profile; empty for none.
     """
@@ -37,7 +57,7 @@ class Plan:
     image: str
     root_device: str
     root_gb: int
-    group: str
+    groups: Sequence[str]
     key_name: str
     user_data: str
     profile: str
@@ -59,12 +79,15 @@ def run_arguments(
     token: str,
 ) -> dict[str, Any]:
     """All arguments of one request for as many instances as there are nodes."""
-    config = {k: v for k, v in plan.node_config.items() if k not in _OURS}
+    moved = (*_OURS, *_GROUPS, *_OF_INTERFACE, "MetadataOptions", "NetworkInterfaces")
+    config = {k: v for k, v in plan.node_config.items() if k not in moved}
+    metadata = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
     arguments: dict[str, Any] = {
-        "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1},
         "BlockDeviceMappings": [_root_disk(plan)],
         "KeyName": plan.key_name,
         **config,
+        "MetadataOptions": {**metadata, **plan.node_config.get("MetadataOptions", {})},
+        "NetworkInterfaces": _interfaces(plan, subnet),
         "ImageId": plan.image,
         "UserData": joined(plan.user_data, plan.node_config.get("UserData")),
         "MinCount": 1,
@@ -72,21 +95,31 @@ def run_arguments(
         "ClientToken": token,
         # A worker that shuts down is gone; a head keeps its disk, where results may wait.
         "InstanceInitiatedShutdownBehavior": "stop" if plan.is_head else "terminate",
-        "TagSpecifications": _specifications(plan, labels),
+        "TagSpecifications": _specifications(plan, labels, spot),
     }
     if plan.profile:
         arguments["IamInstanceProfile"] = _profile(plan.profile)
     elif plan.is_head:
         arguments.pop("IamInstanceProfile", None)
+    market = config.get("InstanceMarketOptions", {})
     if spot:
-        arguments["InstanceMarketOptions"] = {
-            **config.get("InstanceMarketOptions", {}),
-            "MarketType": "spot",
-        }
-    if "NetworkInterfaces" not in config:
-        arguments["NetworkInterfaces"] = [_interface(plan, subnet, config)]
-        arguments.pop("SecurityGroupIds", None)
+        arguments["InstanceMarketOptions"] = {**market, "MarketType": "spot"}
+    elif is_spot(plan.node_config):
+        del arguments["InstanceMarketOptions"]
     return arguments
+
+
+def is_spot(node_config: Mapping[str, Any]) -> bool:
+    """Whether it asks for spot instances in EC2's words, as files of Ray's do."""
+    options = node_config.get("InstanceMarketOptions") or {}
+    return options.get("MarketType") == "spot"
+
+
+def subnets_of(node_config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The subnets that it names, in whichever of the ways."""
+    first: Mapping[str, Any] = next(iter(node_config.get("NetworkInterfaces") or ()), {})
+    one = node_config.get("SubnetId") or first.get("SubnetId")
+    return tuple(node_config.get("SubnetIds") or ((one,) if one else ()))
 
 
 def _root_disk(plan: Plan) -> dict[str, Any]:
@@ -94,26 +127,37 @@ def _root_disk(plan: Plan) -> dict[str, Any]:
     return {"DeviceName": plan.root_device, "Ebs": disk}
 
 
-def _interface(plan: Plan, subnet: Subnet, config: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "DeviceIndex": 0,
-        "SubnetId": subnet.id,
-        "Groups": [plan.group, *config.get("SecurityGroupIds", ())],
-        "AssociatePublicIpAddress": not plan.is_internal,
-        "DeleteOnTermination": True,
-    }
+def _interfaces(plan: Plan, subnet: Subnet) -> list[dict[str, Any]]:
+    """The network interfaces: those of the node_config, or one, with what they lack filled in."""
+    config = plan.node_config
+    given: Sequence[Mapping[str, Any]] = config.get("NetworkInterfaces") or ({},)
+    written = [dict(one) for one in given]
+    for index, one in enumerate(written):
+        if "NetworkInterfaceId" in one:  # it exists, and is as it is
+            continue
+        one.setdefault("DeviceIndex", index)
+        one.setdefault("SubnetId", subnet.id)
+        one.setdefault("DeleteOnTermination", True)
+        one["Groups"] = list(dict.fromkeys((*plan.groups, *one.get("Groups", ()))))
+        if len(written) == 1:  # EC2 gives public addresses to instances with one interface
+            one.setdefault("AssociatePublicIpAddress", not plan.is_internal)
+    moved = {ours: config[name] for name, ours in _OF_INTERFACE.items() if name in config}
+    written[0] = {**moved, **written[0]}
+    return written
 
 
 def _profile(named: str) -> dict[str, str]:
     return {"Arn" if named.startswith("arn:") else "Name": named}
 
 
-def _specifications(plan: Plan, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+def _specifications(plan: Plan, labels: Mapping[str, str], spot: bool) -> list[dict[str, Any]]:
     """The user's tags and ours, of which ours win, on the instance and on its disks."""
     written = {
         row["ResourceType"]: {tag["Key"]: tag["Value"] for tag in row.get("Tags", ())}
         for row in plan.node_config.get("TagSpecifications", ())
     }
+    if not spot:  # there is no such request then
+        written.pop("spot-instances-request", None)
     for kind in ("instance", "volume"):
         written[kind] = {**written.get(kind, {}), **labels}
     return [{"ResourceType": kind, "Tags": tags.as_list(all_)} for kind, all_ in written.items()]
@@ -130,6 +174,9 @@ def joined(ours: str, users: Any) -> str:
         return ours
     archive = MIMEMultipart()
     for text in (ours, str(users)):
-        kind = "cloud-config" if text.startswith("#cloud-config") else "x-shellscript"
-        archive.attach(MIMEText(text, kind))
+        if text.lstrip().startswith(("Content-Type:", "MIME-Version:")):  # an archive itself
+            archive.attach(email.message_from_string(text.lstrip()))
+            continue
+        kinds = (kind for start, kind in _USER_DATA.items() if text.startswith(start))
+        archive.attach(MIMEText(text, next(kinds, "x-shellscript")))
     return archive.as_string()

@@ -4,16 +4,23 @@ The head may launch instances that carry its cluster's id, and touch instances t
 may do so with what carries the tag of any cluster. Sources of the condition keys: AWS's "Actions,
 resources, and condition keys for Amazon EC2" and "... for AWS Identity and Access Management".
 
-    python -m jupyter_cluster.providers.aws.policies        prints the owner's
+    python -m jupyter_cluster.providers.aws.policies [CLUSTER.yaml]
+
+prints the owner's, with what a cluster file needs besides, in the partition of its region.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from typing import Any
 
-from jupyter_cluster.providers.aws import tags
+from jupyter_cluster.config import load
+from jupyter_cluster.errors import ClusterError
+from jupyter_cluster.providers.aws import partitions, tags
+from jupyter_cluster.providers.aws.needs import Needs, needs_of
+from jupyter_cluster.providers.aws.partitions import AWS, Partition
 from jupyter_cluster.providers.aws.tags import Owner
 
 VERSION = "2012-10-17"
@@ -27,23 +34,22 @@ _LAUNCHED_WITH = (
 )
 
 
-def trust_policy() -> dict[str, Any]:
+_NOTHING = Needs()
+
+
+def trust_policy(partition: Partition = AWS) -> dict[str, Any]:
     """Instances may take the role."""
     allowed = {"Effect": "Allow", "Action": "sts:AssumeRole"}
     return {
         "Version": VERSION,
-        "Statement": [{**allowed, "Principal": {"Service": "ec2.amazonaws.com"}}],
+        "Statement": [{**allowed, "Principal": {"Service": partition.ec2}}],
     }
 
 
-def head_policy(owner: Owner, passed_roles: Iterable[str] = ()) -> dict[str, Any]:
-    """What the head of a cluster needs, and no more.
-
-    Parameters
-    ----------
-    passed_roles
-        ARNs of the roles that workers get.
-    """
+def head_policy(
+    owner: Owner, needs: Needs = _NOTHING, partition: Partition = AWS
+) -> dict[str, Any]:
+    """What the head of a cluster needs, and no more."""
     statements: list[dict[str, Any]] = [
         {
             "Sid": "Look",
@@ -62,19 +68,18 @@ def head_policy(owner: Owner, passed_roles: Iterable[str] = ()) -> dict[str, Any
         {
             "Sid": "LaunchWhatIsTagged",
             "Action": "ec2:RunInstances",
-            "Resource": ["arn:aws:ec2:*:*:instance/*", "arn:aws:ec2:*:*:volume/*"],
+            "Resource": _kinds("instance", "volume"),
             "Condition": {"StringEquals": {f"aws:RequestTag/{tags.ID}": owner.id}},
         },
         {
             "Sid": "LaunchWith",
             "Action": "ec2:RunInstances",
-            "Resource": [f"arn:aws:ec2:*:*:{kind}/*" for kind in _LAUNCHED_WITH]
-            + ["arn:aws:ec2:*::image/*"],
+            "Resource": _launched_with(_LAUNCHED_WITH, needs),
         },
         {
             "Sid": "TagAtLaunch",
             "Action": "ec2:CreateTags",
-            "Resource": ["arn:aws:ec2:*:*:instance/*", "arn:aws:ec2:*:*:volume/*"],
+            "Resource": _kinds("instance", "volume", *needs.tagged),
             "Condition": {"StringEquals": {"ec2:CreateAction": "RunInstances"}},
         },
         {
@@ -84,14 +89,15 @@ def head_policy(owner: Owner, passed_roles: Iterable[str] = ()) -> dict[str, Any
             "Condition": {"StringEquals": {f"aws:ResourceTag/{tags.ID}": owner.id}},
         },
     ]
-    if roles := sorted(passed_roles):
+    if needs.passed_roles:
+        roles = sorted(needs.passed_roles)
         statements.append({"Sid": "PassWorkersRoles", "Action": "iam:PassRole", "Resource": roles})
-    return {"Version": VERSION, "Statement": [{"Effect": "Allow", **s} for s in statements]}
+    return _policy([*statements, *_besides(needs)], partition)
 
 
-def owner_policy() -> dict[str, Any]:
+def owner_policy(needs: Needs = _NOTHING, partition: Partition = AWS) -> dict[str, Any]:
     """What somebody needs to start, use and end clusters; this is the one to paste."""
-    named = "arn:aws:iam::*:{}/jupyter-cluster-*"
+    named = f"arn:aws:iam::*:{{}}{needs.role_path}jupyter-cluster-*"
     ours = {"Null": {f"aws:ResourceTag/{tags.ID}": "false"}}
     to_be_ours = {"Null": {f"aws:RequestTag/{tags.ID}": "false"}}
     made = ["instance", "volume", "security-group", "key-pair"]
@@ -111,25 +117,25 @@ def owner_policy() -> dict[str, Any]:
                 "pricing:GetProducts",
                 "servicequotas:GetServiceQuota",
                 "ssm:GetParameters",
+                "sts:DecodeAuthorizationMessage",
             ],
             "Resource": "*",
         },
         {
             "Sid": "MakeWhatIsTagged",
             "Action": ["ec2:RunInstances", "ec2:CreateSecurityGroup", "ec2:ImportKeyPair"],
-            "Resource": [f"arn:aws:ec2:*:*:{kind}/*" for kind in made],
+            "Resource": _kinds(*made),
             "Condition": to_be_ours,
         },
         {
             "Sid": "MakeItWith",
             "Action": ["ec2:RunInstances", "ec2:CreateSecurityGroup"],
-            "Resource": [f"arn:aws:ec2:*:*:{kind}/*" for kind in (*_LAUNCHED_WITH, "vpc")]
-            + ["arn:aws:ec2:*::image/*"],
+            "Resource": _launched_with((*_LAUNCHED_WITH, "vpc"), needs),
         },
         {
             "Sid": "TagWhatIsMade",
             "Action": "ec2:CreateTags",
-            "Resource": [f"arn:aws:ec2:*:*:{kind}/*" for kind in made],
+            "Resource": _kinds(*made, *needs.tagged),
             "Condition": {
                 "StringEquals": {
                     "ec2:CreateAction": ["RunInstances", "CreateSecurityGroup", "ImportKeyPair"]
@@ -147,7 +153,7 @@ def owner_policy() -> dict[str, Any]:
                 "ec2:StartInstances",
                 "ec2:TerminateInstances",
             ],
-            "Resource": [f"arn:aws:ec2:*:*:{kind}/*" for kind in made],
+            "Resource": _kinds(*made),
             "Condition": ours,
         },
         {
@@ -155,7 +161,7 @@ def owner_policy() -> dict[str, Any]:
             "Action": [
                 "iam:AddRoleToInstanceProfile",
                 "iam:CreateInstanceProfile",
-                "iam:CreateRole",
+                *(["iam:CreateRole"] if not needs.boundary else []),
                 "iam:DeleteInstanceProfile",
                 "iam:DeleteRole",
                 "iam:DeleteRolePolicy",
@@ -170,7 +176,71 @@ def owner_policy() -> dict[str, Any]:
             "Resource": [named.format("role"), named.format("instance-profile")],
         },
     ]
-    return {"Version": VERSION, "Statement": [{"Effect": "Allow", **s} for s in statements]}
+    if needs.boundary:
+        statements.append(
+            {
+                "Sid": "RoleWithinItsBoundary",
+                "Action": "iam:CreateRole",
+                "Resource": named.format("role"),
+                "Condition": {"StringEquals": {"iam:PermissionsBoundary": needs.boundary}},
+            }
+        )
+    return _policy([*statements, *_own_profiles(needs, partition), *_besides(needs)], partition)
+
+
+def _own_profiles(needs: Needs, partition: Partition) -> Iterable[dict[str, Any]]:
+    """The owner reads which roles the user's profiles have, and gives the head its own."""
+    if needs.profiles:
+        names = [f"arn:aws:iam::*:instance-profile/{name}" for name in needs.profiles]
+        paths = [f"arn:aws:iam::*:instance-profile/*/{name}" for name in needs.profiles]
+        yield {"Sid": "OwnProfiles", "Action": "iam:GetInstanceProfile", "Resource": names + paths}
+        yield {
+            "Sid": "PassRolesOfOwnProfiles",
+            "Action": "iam:PassRole",
+            "Resource": list(needs.passed_roles) or "arn:aws:iam::*:role/*",
+            "Condition": {"StringEquals": {"iam:PassedToService": partition.ec2}},
+        }
+
+
+def _besides(needs: Needs) -> Iterable[dict[str, Any]]:
+    """Who launches needs these too: the head for workers, the owner for the head."""
+    if needs.has_keys:
+        yield {
+            "Sid": "EncryptedDisks",
+            "Action": [
+                "kms:CreateGrant",
+                "kms:Decrypt",
+                "kms:DescribeKey",
+                "kms:GenerateDataKeyWithoutPlaintext",
+                "kms:ReEncryptFrom",
+                "kms:ReEncryptTo",
+            ],
+            "Resource": "arn:aws:kms:*:*:key/*",
+            "Condition": {"StringLike": {"kms:ViaService": "ec2.*.amazonaws.com*"}},
+        }
+    if needs.has_template:
+        yield {
+            "Sid": "ReadTemplates",
+            "Action": "ec2:DescribeLaunchTemplateVersions",
+            "Resource": "*",
+        }
+
+
+def _kinds(*kinds: str) -> list[str]:
+    return [f"arn:aws:ec2:*:*:{kind}/*" for kind in kinds]
+
+
+def _launched_with(kinds: Iterable[str], needs: Needs) -> list[str]:
+    more = [f"arn:aws:{resource}" for resource in needs.launched_with]
+    return [*_kinds(*kinds), "arn:aws:ec2:*::image/*", *more]
+
+
+def _policy(statements: Iterable[dict[str, Any]], partition: Partition) -> dict[str, Any]:
+    """The statements as a policy, with the ARNs of a partition."""
+    listed = [{"Effect": "Allow", **statement} for statement in statements]
+    text = json.dumps({"Version": VERSION, "Statement": listed})
+    made: dict[str, Any] = json.loads(text.replace('"arn:aws:', f'"arn:{partition.name}:'))
+    return made
 
 
 def actions(policy: dict[str, Any]) -> list[str]:
@@ -179,5 +249,21 @@ def actions(policy: dict[str, Any]) -> list[str]:
     return sorted({a for one in listed for a in ([one] if isinstance(one, str) else one)})
 
 
+def main(words: list[str]) -> None:
+    """Print the owner's policy, for a cluster file where one is named."""
+    if not words:
+        policy = owner_policy()
+    else:
+        config = load(words[0])
+        provider: Any = config.provider
+        if provider.type != "aws":
+            raise ClusterError(f"{words[0]} is for {provider.type}: it needs no policy of AWS")
+        policy = owner_policy(needs_of(config), partitions.of_region(provider.region))
+    print(json.dumps(policy, indent=2))
+
+
 if __name__ == "__main__":
-    print(json.dumps(owner_policy(), indent=2))
+    try:
+        main(sys.argv[1:])
+    except ClusterError as problem:
+        sys.exit(str(problem))

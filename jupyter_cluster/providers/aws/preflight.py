@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jupyter_cluster.errors import ProviderError, QuotaError
 from jupyter_cluster.providers.aws.kinds import Kind, quota, zones_of
@@ -33,7 +33,9 @@ def check(service: Service, wanted: Sequence[Wanted], max_workers: int) -> list[
     """
     offered = zones_of(service, {one.kind.name for one in wanted})
     notices = [text for one in wanted for text in zone_notices(one, offered[one.kind.name])]
-    codes = {(one.kind.quota_code(one.spot), one.spot): one.kind for one in wanted}
+    # Where there are no spot instances, on-demand ones are taken.
+    markets = [(one.kind, spot) for one in wanted for spot in {one.spot, False}]
+    codes = {(kind.quota_code(spot), spot): kind for kind, spot in markets}
     quotas = {code: quota(service, kind, spot) for (code, spot), kind in codes.items()}
     return notices + [text for one in wanted for text in quota_notices(one, quotas, max_workers)]
 
@@ -75,6 +77,13 @@ def quota_notices(
         return []
     kind, what = wanted.kind, "spot" if wanted.spot else "on-demand"
     where = f"quota {code} of Service Quotas: {allowed:.0f} vCPUs of {what} instances"
+    if allowed < kind.vcpus and wanted.spot:
+        on_demand = quota_notices(replace(wanted, spot=False), quotas, max_workers)
+        return [
+            f"{wanted.node_type}: the account may not run a single {kind.name} as a spot instance"
+            f" ({where}); on-demand ones are taken",
+            *on_demand,
+        ]
     if allowed < kind.vcpus:
         raise QuotaError(
             f"{wanted.node_type}: the account may not run a single {kind.name}"

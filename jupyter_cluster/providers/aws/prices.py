@@ -7,11 +7,15 @@ first; an estimate says that it is one.
 
 from __future__ import annotations
 
+import datetime
 import json
 from dataclasses import dataclass
+from typing import Any
+
+from botocore.config import Config
 
 from jupyter_cluster.errors import ProviderError
-from jupyter_cluster.providers.aws.service import Service, call
+from jupyter_cluster.providers.aws.service import Service, code_of
 
 TABLE_DATE = "2024-06"
 # Of the smallest size "large", from which the others follow: xlarge costs twice as much.
@@ -76,8 +80,13 @@ _M5_LARGE = {
     "ap-southeast-2": 0.12,
     "sa-east-1": 0.153,
 }
-# The pricing service answers in a few regions only, for all of them.
-_PRICING_REGION = "us-east-1"
+# The list of China is in its own money; as of 2024.
+_CNY = 7.2
+# The pricing service answers in one region of a partition, which a head in a private network may
+# not reach: nobody waits long for a price that can be estimated.
+_PATIENCE = Config(
+    connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2}
+)
 GP3_GB_MONTH = 0.08  # USD; dearer by up to a fifth outside the cheapest regions
 ADDRESS_HOUR = 0.005  # a public IPv4 address, since February 2024
 HOURS_OF_MONTH = 730.0
@@ -94,13 +103,16 @@ class Price:
 
 def on_demand(service: Service, kind: str) -> Price | None:
     """What an instance of this type costs; None where nobody knows."""
-    try:
-        return _asked(service, kind) or estimated(service.region, kind)
-    except ProviderError:
-        return estimated(service.region, kind)  # many may not ask the pricing service
+    known = service.prices
+    if kind not in known:
+        known[kind] = _asked(service, kind)
+    return known[kind] or estimated(service.region, kind)
 
 
 def _asked(service: Service, kind: str) -> Price | None:
+    """From the pricing service; None where it cannot be asked, which is tried once."""
+    if not service.partition.pricing_region or not service.has_pricing:
+        return None
     wanted = {
         "instanceType": kind,
         "regionCode": service.region,
@@ -110,17 +122,35 @@ def _asked(service: Service, kind: str) -> Price | None:
         "capacitystatus": "Used",
     }
     filters = [{"Type": "TERM_MATCH", "Field": k, "Value": v} for k, v in wanted.items()]
-    client = service.client("pricing", _PRICING_REGION)
-    answer = call(
-        "the pricing service",
-        lambda: client.get_products(ServiceCode="AmazonEC2", Filters=filters, MaxResults=20),
-    )
-    for text in answer["PriceList"]:
+    try:
+        client = service.client("pricing", service.partition.pricing_region, _PATIENCE)
+        answer = service.call(
+            "the pricing service",
+            lambda: client.get_products(ServiceCode="AmazonEC2", Filters=filters, MaxResults=20),
+        )
+    except ProviderError as error:
+        if not code_of(error):  # no answer at all: the next question would wait as long
+            service.has_pricing = False
+        return None
+    return listed(answer["PriceList"])
+
+
+def listed(products: list[str]) -> Price | None:
+    """The price in an answer of the pricing service."""
+    for text in products:
         for term in json.loads(text)["terms"].get("OnDemand", {}).values():
             for dimension in term["priceDimensions"].values():
-                usd = float(dimension["pricePerUnit"].get("USD", 0))
-                if usd > 0:
-                    return Price(usd, "pricing service")
+                if price := _in_usd(dimension["pricePerUnit"]):
+                    return price
+    return None
+
+
+def _in_usd(amounts: dict[str, Any]) -> Price | None:
+    usd, cny = float(amounts.get("USD", 0)), float(amounts.get("CNY", 0))
+    if usd > 0:
+        return Price(usd, "pricing service")
+    if cny > 0:
+        return Price(cny / _CNY, f"pricing service, at {_CNY} CNY per USD", True)
     return None
 
 
@@ -143,16 +173,18 @@ def estimated(region: str, kind: str) -> Price | None:
 def spot(service: Service, kind: str) -> Price | None:
     """The lowest price of this type among the region's zones at this moment."""
     try:
-        answer = service.ask(
+        rows = service.pages(
             "describe_spot_price_history",
+            "SpotPriceHistory",
             InstanceTypes=[kind],
             ProductDescriptions=["Linux/UNIX"],
-            MaxResults=50,
+            # Those that hold now; without it the answer is pages of history.
+            StartTime=datetime.datetime.now(datetime.UTC),
         )
     except ProviderError:
         return None
     newest: dict[str, tuple[object, float]] = {}
-    for row in answer["SpotPriceHistory"]:
+    for row in rows:
         zone, at = row["AvailabilityZone"], row["Timestamp"]
         if zone not in newest or at > newest[zone][0]:
             newest[zone] = (at, float(row["SpotPrice"]))

@@ -6,24 +6,34 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from jupyter_cluster.config import ClusterConfig
-from jupyter_cluster.errors import CapacityError, ProviderError
+from jupyter_cluster.errors import ProviderError
 from jupyter_cluster.model import NodeState, NodeType
 from jupyter_cluster.providers.aws import images, preflight, prices, tags
+from jupyter_cluster.providers.aws.capacity import Capacity, Wish
 from jupyter_cluster.providers.aws.foundation import Foundation, Subnet
 from jupyter_cluster.providers.aws.identity import HeadRole
-from jupyter_cluster.providers.aws.instances import ALIVE, SETTLE_SECONDS, Instances
+from jupyter_cluster.providers.aws.instances import ALIVE, Instances
 from jupyter_cluster.providers.aws.kinds import Kind, kinds
-from jupyter_cluster.providers.aws.launching import ROOT_GB, Plan, client_token, run_arguments
-from jupyter_cluster.providers.aws.service import Service, service_of
+from jupyter_cluster.providers.aws.launching import (
+    ROOT_GB,
+    Plan,
+    client_token,
+    run_arguments,
+    subnets_of,
+)
+from jupyter_cluster.providers.aws.needs import profile_of
+from jupyter_cluster.providers.aws.refusals import NO_CAPACITY, Then, refusal, why_ended
+from jupyter_cluster.providers.aws.service import Service, code_of, service_of, settled
 from jupyter_cluster.providers.aws.tags import HEAD, Owner
 from jupyter_cluster.providers.base import HEAD_NODE, HostProvider, Instance
 
-# How long a type that a zone had none of is left alone there, as AWS ParallelCluster does.
-ZONE_COOLDOWN = 600.0
 _END_SECONDS = 300.0
+# A launch whose instances have ended is repeated with another token, so often.
+_TOKENS = 5
 _POLL_SECONDS = 1.0
 
 _STATES = {
@@ -59,13 +69,14 @@ class AwsProvider(HostProvider):
         self._provider: Any = config.provider
         self.service = service or service_of(config)
         self.foundation = Foundation(self.service, config, owner)
-        self.role = HeadRole(self.service, owner)
+        self.role = HeadRole(self.service, owner, config)
         self._user_data = user_data or {}
         self._kinds: dict[str, Kind] = {}
         self._estimated: set[str] = set()
         self._plans: dict[tuple[str, bool], Plan] = {}
-        self._cooling: dict[tuple[str, str, bool], float] = {}
+        self._capacity = Capacity(clock, lambda text: self.on_notice(text))
         self._ec2 = Instances(self.service, owner)
+        self._left: list[str] = []
         self._lock = threading.Lock()
 
     @classmethod
@@ -133,17 +144,19 @@ class AwsProvider(HostProvider):
         name = str(config.get("ImageId", images.DEFAULT))
         image = images.image_id(self.service, name, self._kind(node_type).machine)
         device, size = images.root_device(self.service, image)
-        written = config.get("IamInstanceProfile", {})
-        profile = written.get("Arn") or written.get("Name") or ""
+        profile = profile_of(config)
         if is_head:
             profile = self._provider.head_instance_profile or self.role.name
+        vpc = self._subnets(node_type)[0].vpc
+        named = self.foundation.named(config.get("SecurityGroups", ()), vpc)
+        groups = (*self.foundation.groups(vpc), *named, *config.get("SecurityGroupIds", ()))
         return Plan(
             node_type=node_type,
             node_config=config,
             image=image,
             root_device=device,
             root_gb=max(ROOT_GB, size),
-            group=self.foundation.group(self._subnets(node_type)[0].vpc),
+            groups=groups,
             key_name=self._key_name(config),
             user_data=self._user_data.get(HEAD if is_head else "worker", ""),
             profile=profile,
@@ -157,7 +170,17 @@ class AwsProvider(HostProvider):
         return str(config.get("KeyName") or self.foundation.key_name)
 
     def _subnets(self, node_type: str) -> list[Subnet]:
-        return self.foundation.subnets(tuple(self._node_config(node_type).get("SubnetIds", ())))
+        config = self._node_config(node_type)
+        found = self.foundation.subnets(subnets_of(config))
+        zone = (config.get("Placement") or {}).get("AvailabilityZone")
+        chosen = [subnet for subnet in found if zone in (None, subnet.zone)]
+        if not chosen:
+            raise ProviderError(
+                f"{node_type}: none of the cluster's subnets is in {zone}, the AvailabilityZone of"
+                f" its Placement; there are those in {', '.join(s.zone for s in found)}",
+                node_type,
+            )
+        return chosen
 
     # -- launching ----------------------------------------------------------------------------
 
@@ -173,65 +196,59 @@ class AwsProvider(HostProvider):
         self._create(self._config.head_node_type, [HEAD_NODE], noted)
 
     def _create(self, node_type: str, nodes: list[str], noted: float) -> None:
+        # A head is on demand in any case: it is not to be taken back.
         is_spot = self._config.available_node_types[node_type].spot and nodes != [HEAD_NODE]
-        refusals: list[str] = []
-        for spot in [True, False] if is_spot else [False]:
-            if refusals:
-                self.on_notice(f"{node_type}: no spot instances to be had, taking on-demand ones")
-            for subnet in self._subnets(node_type):
-                nodes = self._launch(node_type, nodes, subnet, spot, noted, refusals)
-                if not nodes:
-                    return
-        raise CapacityError("; ".join(dict.fromkeys(refusals)), node_type)
+        wish = Wish(
+            node_type,
+            self._kind(node_type).name,
+            self._subnets(node_type),
+            [True, False] if is_spot else [False],
+        )
+        is_head = nodes == [HEAD_NODE]
 
-    def _launch(
+        def run(batch: list[str], subnet: Subnet, spot: bool) -> int:
+            return self._run(node_type, is_head, batch, subnet, spot, noted)
+
+        self._capacity.launch(wish, nodes, run)
+
+    def _run(
         self,
         node_type: str,
+        is_head: bool,
         nodes: list[str],
         subnet: Subnet,
         spot: bool,
         noted: float,
-        refusals: list[str],
-    ) -> list[str]:
-        """Launch in one zone; returns the nodes for which it had no room."""
-        cool = (node_type, subnet.zone, spot)
-        if self._cooling.get(cool, 0.0) > self._clock():
-            refusals.append(f"{subnet.zone} had no capacity a moment ago")
-            return nodes
-        try:
-            made = self._run(node_type, nodes, subnet, spot, noted)
-        except CapacityError as error:
-            kind = self._node_config(node_type).get("InstanceType")
-            reason = f"{subnet.zone} has no {'spot ' * spot}{kind} now"
-            self._cooling[cool] = self._clock() + ZONE_COOLDOWN
-            self.on_notice(f"{node_type}: {reason}, trying elsewhere ({error})")
-            refusals.append(reason)
-            return nodes
-        left = nodes[made:]
-        if left:
-            refusals.append(f"{subnet.zone} had {made} of {len(nodes)}")
-        return left
-
-    def _run(
-        self, node_type: str, nodes: list[str], subnet: Subnet, spot: bool, noted: float
     ) -> int:
-        plan = self._plan(node_type, nodes == [HEAD_NODE])
+        """Launch nodes in one zone; returns of how many it has room."""
+        plan = self._plan(node_type, is_head)
         labels = self._owner.launch_tags(node_type, nodes, plan.hash)
         labels[tags.EXPIRES] = tags.moment(noted + tags.EXPIRY_SECONDS)
-        token = client_token(self._owner.id, str(noted), subnet.id, str(spot), *nodes)
-        arguments = run_arguments(plan, subnet, nodes, labels, spot, token)
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while True:
+        parts = (self._owner.id, str(noted), subnet.id, str(spot), *nodes)
+        for attempt in range(_TOKENS):
+            token = client_token(*parts, *["again"] * attempt)
+            arguments = run_arguments(plan, subnet, nodes, labels, spot, token)
             try:
-                rows = self.service.ask("run_instances", **arguments)["Instances"]
-                break
+                ask = partial(self.service.ask, "run_instances", **arguments)
+                rows = settled(ask, self._is_of_new_things)["Instances"]
             except ProviderError as error:
-                # A role that was made a moment ago is not known everywhere at once.
-                if "Instance Profile" not in str(error) or time.monotonic() > deadline:
+                answer = refusal(code_of(error))
+                if answer.then is Then.SEEN:
+                    return len(nodes)
+                if answer.then is not Then.ANOTHER_TOKEN or attempt == _TOKENS - 1:
                     raise
-                time.sleep(_POLL_SECONDS)
-        self._ec2.note_launched(rows)
-        return len(rows)
+            else:
+                self._ec2.note_launched(rows)
+                return len(rows)
+        raise AssertionError  # the last attempt returns or raises
+
+    def _is_of_new_things(self, error: ProviderError) -> bool:
+        """Whether EC2 does not know yet everywhere what was made for the cluster a moment ago."""
+        text = str(error)
+        if "Instance Profile" in text:
+            return True
+        is_unknown = code_of(error) in ("InvalidGroup.NotFound", "InvalidKeyPair.NotFound")
+        return is_unknown and any(name in text for name in self.foundation.made)
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -267,6 +284,17 @@ class AwsProvider(HostProvider):
         machines = [i.machine for i in self.instances() if i.node_id in node_ids]
         if machines:
             self.service.ask("create_tags", Resources=machines, Tags=tags.as_list(labels))
+
+    def why_gone(self, node_ids: Collection[str]) -> dict[str, str]:
+        """See `Provider.why_gone`: what EC2 says of instances for about an hour."""
+        ended = self._ec2.ended(node_ids)
+        for row in ended.values():
+            if row.get("StateReason", {}).get("Code") == NO_CAPACITY:
+                zone = row.get("Placement", {}).get("AvailabilityZone", "")
+                spot = row.get("InstanceLifecycle") == "spot"
+                self._capacity.cool(tags.of(row).get(tags.TYPE, ""), zone, spot)
+        reasons = {node: why_ended(row) for node, row in ended.items()}
+        return {node: why for node, why in reasons.items() if why}
 
     # -- ending -------------------------------------------------------------------------------
 
@@ -315,12 +343,19 @@ class AwsProvider(HostProvider):
         self.foundation.delete()
         if self._provider.head_instance_profile is None:
             self.role.delete()
-        if left := self.left():
-            raise ProviderError(f"of cluster {self._owner.name!r} there is left: {', '.join(left)}")
+        settled(self._verify, lambda error: bool(self._left))
+
+    def _verify(self) -> None:
+        """That nothing is left; what was deleted a moment ago may be shown for a while still."""
+        self._left = self.left()
+        if self._left:
+            raise ProviderError(
+                f"of cluster {self._owner.name!r} there is left: {', '.join(self._left)}"
+            )
 
     def left(self) -> list[str]:
         """What there is of this cluster in the account, for people."""
-        volumes = self.service.ask("describe_volumes", Filters=self._owner.filters())["Volumes"]
+        volumes = self.service.pages("describe_volumes", "Volumes", Filters=self._owner.filters())
         return [
             *(f"instance {row['InstanceId']}" for row in self._ec2.not_terminated()),
             *(f"volume {row['VolumeId']}" for row in volumes if row["State"] != "deleting"),
@@ -349,7 +384,7 @@ class AwsProvider(HostProvider):
         if estimates := sorted(self._estimated):
             notices.append(
                 f"prices of {', '.join(estimates)} are estimated from those of {prices.TABLE_DATE}:"
-                " these credentials may not ask the pricing service"
+                " the pricing service tells them not to these credentials, not here or not in USD"
             )
         return types, notices
 
@@ -359,22 +394,22 @@ class AwsProvider(HostProvider):
 
     def prepare(self, public_key: str, progress: Callable[[str], None]) -> None:
         """Make what instances need: security group, key pair, the head's role."""
-        progress("security group, open for SSH from this address")
-        self.open_ssh()
-        if self._provider.key_pair is None and self._config.auth.ssh_private_key is None:
+        networks = self.open_ssh()
+        progress(
+            f"security group, open for SSH from {', '.join(networks) or 'where yours lets it'}"
+        )
+        if self._provider.key_pair is None and public_key:
             progress("key pair")
             self.foundation.import_key(public_key)
         if self._provider.head_instance_profile is None:
             progress("role of the head")
             self.role.make(self._worker_profiles())
 
-    def open_ssh(self) -> None:
-        """Let SSH in from where this is called; a laptop may have moved."""
-        self.foundation.open_ssh(self._subnets(self._config.head_node_type)[0].vpc)
+    def open_ssh(self, networks: Sequence[str] | None = None) -> Sequence[str]:
+        """Let SSH in from where this is called, a laptop may have moved; returns from where."""
+        vpc = self._subnets(self._config.head_node_type)[0].vpc
+        return self.foundation.open_ssh(vpc, networks)
 
     def _worker_profiles(self) -> set[str]:
-        written = (
-            one.node_config.get("IamInstanceProfile", {})
-            for one in self._config.available_node_types.values()
-        )
-        return {str(p.get("Arn") or p.get("Name")) for p in written if p}
+        written = self._config.available_node_types.values()
+        return {name for one in written if (name := profile_of(one.node_config))}

@@ -3,94 +3,76 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,
-    CredentialRetrievalError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 
 from jupyter_cluster.config import ClusterConfig
-from jupyter_cluster.errors import CapacityError, CredentialsError, ProviderError, QuotaError
+from jupyter_cluster.errors import CredentialsError, ProviderError
+from jupyter_cluster.providers.aws import partitions
+from jupyter_cluster.providers.aws.refusals import NOT_TRANSIENT
+from jupyter_cluster.providers.aws.sentences import Place, code_of, translated
+
+__all__ = ["SETTLE_SECONDS", "Service", "code_of", "service_of", "settled"]
 
 T = TypeVar("T")
 
 # Throttled calls are repeated after random pauses that double up to 20 s, by botocore: at a third
 # of all calls refused, ten attempts fail once in 60,000 times.
 _RETRIES = {"mode": "standard", "total_max_attempts": 10}
-_NO_CAPACITY = {
-    "InsufficientCapacity",
-    "InsufficientHostCapacity",
-    "InsufficientInstanceCapacity",
-    "InsufficientReservedInstanceCapacity",
-    "SpotMaxPriceTooLow",
-    "UnfulfillableCapacity",
-    "Unsupported",  # the type is not offered in this zone
-}
-_QUOTAS = {
-    "VcpuLimitExceeded": "the quota of vCPUs for running instances of this family",
-    "InstanceLimitExceeded": "the quota of running instances",
-    "MaxSpotInstanceCountExceeded": "the quota of vCPUs for spot instances",
-    "VolumeLimitExceeded": "the quota of EBS volumes",
-    "MaxIOPSLimitExceeded": "the quota of EBS throughput",
-    "AddressLimitExceeded": "the quota of public addresses",
-    "SecurityGroupLimitExceeded": "the quota of security groups",
-}
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
-_WRONG = {
-    "AuthFailure",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "SignatureDoesNotMatch",
-    "InvalidAccessKeyId",
-}
-_FORBIDDEN = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
-_THROTTLED = {"RequestLimitExceeded", "Throttling", "ThrottlingException", "SlowDown"}
-_RENEW = "renew them (with single sign-on: `aws sso login`) and repeat the command"
+# AWS is eventually consistent: what was made a moment ago is not known everywhere at once.
+SETTLE_SECONDS = 60.0
+_SETTLE_PAUSE = 1.0
 
 
 class Service:
     """AWS of one region, with the credentials of the environment or of the cluster YAML.
 
     Clients are made once and are safe to share between threads.
+
+    Attributes
+    ----------
+    prices : dict
+        What the pricing service has answered so far, by instance type.
+    has_pricing : bool
+        Whether it can be reached, as far as is known.
     """
 
     def __init__(self, region: str | None, credentials: dict[str, str] | None = None) -> None:
-        self._session = call(
+        self._session = _called(
             "the AWS settings",
             lambda: boto3.Session(region_name=region, **(credentials or {})),
+            Place(),
         )
         if not self._session.region_name:
             raise CredentialsError("the AWS settings name no region: give one by --region")
         self.region = str(self._session.region_name)
+        self.partition = partitions.of_region(self.region)
+        self.prices: dict[str, Any] = {}
+        self.has_pricing = True
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def client(self, name: str, region: str | None = None) -> Any:
-        """The client of a service, e.g. ``ec2``."""
+    def client(self, name: str, region: str | None = None, config: Config | None = None) -> Any:
+        """The client of a service, e.g. ``ec2``; `config` counts where it is made."""
         with self._lock:
             key = f"{name} {region}"
             if key not in self._clients:
-                self._clients[key] = call(
+                usual = Config(retries=_RETRIES, connect_timeout=10, read_timeout=60)
+                made = self._called(
                     f"the AWS service {name}",
                     lambda: self._session.client(
-                        name,
-                        region_name=region or self.region,
-                        config=Config(retries=_RETRIES, connect_timeout=10, read_timeout=60),
+                        name, region_name=region or self.region, config=config or usual
                     ),
                 )
+                # Before botocore's own handler, which decides by the status.
+                made.meta.events.register_first("needs-retry.ec2.*", _take_no_for_an_answer)
+                self._clients[key] = made
             return self._clients[key]
 
     @property
@@ -107,7 +89,7 @@ class Service:
             It failed; in a sentence.
         """
         client = self.client(service)
-        return call(operation, lambda: getattr(client, operation)(**parameters))
+        return self.call(operation, lambda: getattr(client, operation)(**parameters))
 
     def caller(self) -> str:
         """The ARN of who these credentials are of."""
@@ -121,7 +103,46 @@ class Service:
             answers = client.get_paginator(operation).paginate(**parameters)
             return [row for answer in answers for row in answer[key]]
 
-        return call(operation, read)
+        return self.call(operation, read)
+
+    def call(self, what: str, function: Callable[[], T]) -> T:
+        """Do something with boto3; its errors become ours.
+
+        Raises
+        ------
+        CapacityError, QuotaError, CredentialsError, ProviderError
+            It failed; the cause is the error of boto3.
+        """
+        return _called(what, function, self._place)
+
+    def _called(self, what: str, function: Callable[[], T]) -> T:
+        return _called(what, function, Place(self.region))
+
+    # -- for sentences ------------------------------------------------------------------------
+
+    @cached_property
+    def _place(self) -> Place:
+        known = self._session.get_available_regions("ec2", self.partition.name)
+        return Place(self.region, tuple(known), self._decode, self._is_valid_elsewhere)
+
+    def _decode(self, message: str) -> str:
+        """What an encoded authorization message says; empty where that may not be asked."""
+        try:
+            answer = self.client("sts").decode_authorization_message(EncodedMessage=message)
+        except (ClientError, BotoCoreError):
+            return ""
+        return str(answer["DecodedMessage"])
+
+    def _is_valid_elsewhere(self) -> bool:
+        """Whether the partition's first region, which is always enabled, knows the credentials."""
+        first = self.partition.first_region
+        if self.region == first:
+            return False
+        try:
+            self.client("sts", first).get_caller_identity()
+        except (ClientError, BotoCoreError):
+            return False
+        return True
 
 
 def service_of(config: ClusterConfig) -> Service:
@@ -131,66 +152,32 @@ def service_of(config: ClusterConfig) -> Service:
     return Service(provider.region, {k: v.get_secret_value() for k, v in secrets})
 
 
-def code_of(error: BaseException) -> str:
-    """AWS's code of an error; empty where it has none."""
-    if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code", ""))
-    return ""
+def settled(
+    function: Callable[[], T],
+    is_unsettled: Callable[[ProviderError], bool],
+    seconds: float = SETTLE_SECONDS,
+) -> T:
+    """Do something with what was made a moment ago, again as long as AWS does not know it yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return function()
+        except ProviderError as error:
+            if not is_unsettled(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(_SETTLE_PAUSE)
 
 
-def call(what: str, function: Callable[[], T]) -> T:
-    """Do something with boto3; its errors become ours.
-
-    Raises
-    ------
-    CapacityError, QuotaError, CredentialsError, ProviderError
-        It failed; the cause is the error of boto3.
-    """
+def _called(what: str, function: Callable[[], T], place: Place) -> T:
     try:
         return function()
     except (ClientError, BotoCoreError) as error:
-        raise translated(what, error) from error
+        raise translated(what, error, place) from error
 
 
-def translated(what: str, error: Exception) -> ProviderError:
-    """An error of boto3 as one of ours, in a sentence with what to do."""
-    if isinstance(error, ClientError):
-        return _of_service(what, error)
-    if isinstance(error, (SSOError, TokenRetrievalError, CredentialRetrievalError)):
-        return CredentialsError(f"the AWS credentials cannot be used ({error}); {_RENEW}")
-    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return CredentialsError(
-            "there are no AWS credentials here; set them up with `aws configure`, or put"
-            " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY into the environment"
-        )
-    if isinstance(error, (ProfileNotFound, NoRegionError)):
-        return CredentialsError(f"the AWS settings do not fit: {error}")
-    if isinstance(error, (EndpointConnectionError, ConnectionError)):
-        return ProviderError(f"AWS cannot be reached ({what}): {error}; check the network")
-    return ProviderError(f"AWS ({what}): {error}")
-
-
-def _of_service(what: str, error: ClientError) -> ProviderError:
-    code, message = code_of(error), error.response.get("Error", {}).get("Message", "")
-    if code in _NO_CAPACITY:
-        return CapacityError(f"EC2 has no capacity ({code}): {message}")
-    if code in _QUOTAS:
-        return QuotaError(
-            f"{_QUOTAS[code]} is used up ({code}): {message}. Ask for a higher quota in the Service"
-            " Quotas console, or lower max_workers"
-        )
-    if code in _EXPIRED:
-        return CredentialsError(f"the AWS credentials have expired; {_RENEW}")
-    if code in _WRONG:
-        return CredentialsError(f"AWS does not know these credentials ({code}); {_RENEW}")
-    if code in _FORBIDDEN:
-        return ProviderError(
-            f"these credentials may not do {error.operation_name}: {message}. docs/aws.md has the"
-            " policy that they need"
-        )
-    if code in _THROTTLED:
-        return ProviderError(
-            f"AWS refuses more calls for now ({code}, {error.operation_name}); try again in a"
-            " minute"
-        )
-    return ProviderError(f"AWS refused {error.operation_name} ({code}): {message}")
+def _take_no_for_an_answer(response: Any = None, **_others: Any) -> None:
+    """EC2 answers 500 where it has no capacity, which botocore takes for a fault and repeats."""
+    if response is not None:
+        http, parsed = response
+        if parsed.get("Error", {}).get("Code") in NOT_TRANSIENT:
+            http.status_code = 400

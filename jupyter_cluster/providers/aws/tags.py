@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -79,6 +80,19 @@ def moment(when: float) -> str:
 def as_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     """As boto3 takes them."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+# What IAM takes in a tag, which is less than EC2 does: names of people may have a comma.
+_NOT_OF_IAM = re.compile(r"[^\w \u00a0.:/=+\-@]")
+
+
+def for_iam(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags in which IAM finds nothing to refuse.
+
+    >>> for_iam({"owner": "arn:aws:sts::1:assumed-role/lab/doe,jane"})
+    {'owner': 'arn:aws:sts::1:assumed-role/lab/doe_jane'}
+    """
+    return {key: _NOT_OF_IAM.sub("_", value) for key, value in tags.items()}
 
 
 def of(described: Mapping[str, Any]) -> dict[str, str]:

@@ -1,0 +1,443 @@
+"""The AWS provider against moto in this process: what it asks of AWS, and what is there then.
+
+Whole clusters are in tests/ec2box.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import yaml
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from moto import mock_aws
+from moto import settings as moto_settings
+
+from jupyter_cluster.client.launch_hosted import _note_host, _public_key
+from jupyter_cluster.client.registry import entry
+from jupyter_cluster.config import ClusterConfig, parse
+from jupyter_cluster.config._sections import (
+    Auth,
+    HeadRole,
+    KeyPair,
+    NodeDocker,
+    NodeTypeConfig,
+    SecurityGroup,
+)
+from jupyter_cluster.config._sections import (
+    AwsProvider as Section,
+)
+from jupyter_cluster.model import NodeState
+from jupyter_cluster.nodes.container import container_of
+from jupyter_cluster.providers.aws import AwsProvider, foundation, rules
+from jupyter_cluster.providers.aws import service as service_module
+from jupyter_cluster.providers.aws.service import Service
+from jupyter_cluster.providers.aws.tags import ID, Owner
+from jupyter_cluster.providers.base import Instance
+
+pytestmark = pytest.mark.unit
+
+OWNER = Owner("small", "0123456789ab", "arn:aws:sts::1:assumed-role/lab/doe,jane")
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBz6nLIBHDCPRaFAYsTzWG8bbvPrRzpWxPjRkBHJuD2m x"
+REGION = "us-west-1"
+IMAGE = "ami-0abcdef1234560001"
+
+
+@contextmanager
+def an_account() -> Iterator[None]:
+    """An account with nothing in it; nobody waits, and nobody asks where this machine is."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setattr(service_module, "_SETTLE_PAUSE", 0.0)
+        patch.setattr(foundation, "caller_addresses", lambda: ["198.51.100.7"])
+        patch.setattr(moto_settings, "ec2_load_default_amis", lambda: False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def account() -> Iterator[None]:
+    """One for each test."""
+    with an_account():
+        yield
+
+
+class Recorder(Service):
+    """Keeps what is asked of AWS, and may refuse the first calls of an operation.
+
+    Its clients are made once for all tests: that takes most of a test's time.
+    """
+
+    _made: ClassVar[dict[tuple[Any, ...], Any]] = {}
+
+    def __init__(self, region: str, credentials: dict[str, str] | None = None) -> None:
+        super().__init__(region, credentials)
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+        self.refuse: dict[str, list[str]] = {}
+        self._key = (region, *sorted((credentials or {}).items()))
+
+    def client(self, name: str, region: str | None = None, config: Config | None = None) -> Any:
+        key = (*self._key, name, region)
+        if key not in self._made:
+            self._made[key] = super().client(name, region, config)
+        return self._made[key]
+
+    def ask(self, operation: str, service: str = "ec2", **parameters: Any) -> Any:
+        self.asked.append((self.region, operation, parameters))
+        codes = self.refuse.get(operation)
+        if codes:
+            return self.call(operation, lambda: self._refuse(operation, codes.pop(0)))
+        return super().ask(operation, service, **parameters)
+
+    @staticmethod
+    def _refuse(operation: str, code: str) -> Any:
+        raise ClientError({"Error": {"Code": code, "Message": f"words of {code}"}}, operation)
+
+    def of(self, *operations: str) -> list[dict[str, Any]]:
+        """The parameters of these operations, in order."""
+        return [parameters for _region, name, parameters in self.asked if name in operations]
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        result[key] = merged(old, value) if both else value
+    return result
+
+
+BASE: dict[str, Any] = {
+    "cluster_name": "small",
+    "max_workers": 4,
+    "provider": {"type": "aws", "region": REGION},
+    "available_node_types": {
+        "head": {"node_config": {"InstanceType": "m5.large", "ImageId": "IMAGE"}},
+        "worker": {"node_config": {"InstanceType": "m5.large", "ImageId": "IMAGE"}},
+    },
+    "head_node_type": "head",
+}
+
+
+def configuration(changes: dict[str, Any], folder: Path | None = None) -> ClusterConfig:
+    content = merged(BASE, changes)
+    text = yaml.safe_dump(content).replace("IMAGE", an_image(content["provider"]["region"]))
+    return parse(text, base_dir=folder)
+
+
+def an_image(region: str) -> str:
+    made = Recorder(region).ask("register_image", Name=f"image {time.monotonic_ns()}")
+    return str(made["ImageId"])
+
+
+def provider(config: ClusterConfig) -> tuple[AwsProvider, Recorder]:
+    given: Any = config.provider
+    secrets = {name: value.get_secret_value() for name, value in given.aws_credentials.items()}
+    recorder = Recorder(given.region, secrets)
+    return AwsProvider(config, OWNER, service=recorder), recorder
+
+
+def launched(config: ClusterConfig, public_key: str = KEY) -> tuple[AwsProvider, Recorder]:
+    """A head and a worker."""
+    made, recorder = provider(config)
+    made.prepare(public_key, lambda _text: None)
+    made.create_head(1.0)
+    made.create("worker", ["worker-1"])
+    return made, recorder
+
+
+def group_rows(service: Service, name: str) -> list[dict[str, Any]]:
+    filters = [{"Name": "group-name", "Values": [name]}]
+    found = service.ask("describe_security_groups", Filters=filters)["SecurityGroups"][0]
+    return list(rules.singles(found["IpPermissions"]).values())
+
+
+JUPYTER = {"IpProtocol": "tcp", "FromPort": 8888, "ToPort": 8888}
+
+
+def opening(network: str, **more: str) -> dict[str, Any]:
+    return {**JUPYTER, "IpRanges": [{"CidrIp": network, **more}]}
+
+
+def test_a_group_of_the_users_is_joined_and_left_as_it_was() -> None:
+    plain = Recorder(REGION)
+    theirs = plain.ask("create_security_group", GroupName="lab", Description="lab")["GroupId"]
+    before = group_rows(plain, "lab")
+    given = {"GroupName": "lab", "IpPermissions": [opening("10.0.0.0/8")]}
+    made, recorder = launched(configuration({"provider": {"security_group": given}}))
+    assert group_rows(plain, "lab") == before
+    own = group_rows(plain, OWNER.label)
+    assert any(rule.get("FromPort") == 8888 for rule in own)
+    for request in recorder.of("run_instances"):
+        (interface,) = request["NetworkInterfaces"]
+        assert interface["Groups"][1:] == [theirs]
+        assert interface["Groups"][0] != theirs
+    made.release(lambda _text: None)
+    assert group_rows(plain, "lab") == before
+
+
+def test_who_may_make_no_group_does_with_their_own() -> None:
+    theirs = Recorder(REGION).ask("create_security_group", GroupName="lab", Description="lab")
+    config = configuration({"provider": {"security_group": {"GroupName": "lab"}}})
+    made, recorder = provider(config)
+    recorder.refuse["create_security_group"] = ["UnauthorizedOperation"] * 9
+    made.prepare(KEY, lambda _text: None)
+    made.create("worker", ["worker-1"])
+    (request,) = recorder.of("run_instances")
+    assert request["NetworkInterfaces"][0]["Groups"] == [theirs["GroupId"]]
+
+
+def test_rules_follow_the_file_and_leave_those_of_others() -> None:
+    def up(*permissions: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+        group = {"security_group": {"IpPermissions": list(permissions)}, **more}
+        made, _recorder = provider(configuration({"provider": group}))
+        made.prepare(KEY, lambda _text: None)
+        return group_rows(Recorder(REGION), OWNER.label)
+
+    def ports(rows: list[dict[str, Any]]) -> list[tuple[Any, str]]:
+        found = [
+            (row.get("FromPort"), row["IpRanges"][0]["CidrIp"]) for row in rows if "IpRanges" in row
+        ]
+        return sorted(found)
+
+    ssh = (22, "198.51.100.7/32")
+    assert ports(up()) == [ssh]
+    two = up(opening("10.0.0.0/8"), opening("10.1.0.0/16", Description="mine"))
+    assert ports(two) == [ssh, (8888, "10.0.0.0/8"), (8888, "10.1.0.0/16")]
+    Recorder(REGION).ask(
+        "authorize_security_group_ingress",
+        GroupId=made_group(),
+        IpPermissions=[opening("10.9.0.0/16", Description="by hand")],
+    )
+    assert ports(up(opening("10.0.0.0/8"))) == [
+        ssh,
+        (8888, "10.0.0.0/8"),
+        (8888, "10.9.0.0/16"),
+    ]
+    moved = up(ssh_from=["203.0.113.0/24"])
+    assert ports(moved) == [(22, "203.0.113.0/24"), (8888, "10.9.0.0/16")]
+    private = up(use_internal_ips=True)
+    assert (22, "10.0.0.0/8") in ports(private)
+    assert (22, "203.0.113.0/24") not in ports(private)
+
+
+def made_group() -> str:
+    filters = [{"Name": f"tag:{ID}", "Values": [OWNER.id]}]
+    rows = Recorder(REGION).ask("describe_security_groups", Filters=filters)["SecurityGroups"]
+    return str(rows[0]["GroupId"])
+
+
+def test_what_was_made_a_moment_ago_may_be_unknown_for_a_while() -> None:
+    made, recorder = provider(configuration({}))
+    late = {
+        "authorize_security_group_ingress": "InvalidGroup.NotFound",
+        "describe_security_groups": "InvalidGroup.NotFound",
+        "put_role_policy": "NoSuchEntity",
+        "get_instance_profile": "NoSuchEntity",
+        "add_role_to_instance_profile": "NoSuchEntity",
+        "delete_role": "DeleteConflict",
+        "delete_security_group": "DependencyViolation",
+    }
+    recorder.refuse = {operation: [code] * 2 for operation, code in late.items()}
+    made.prepare(KEY, lambda _text: None)
+    made.create_head(1.0)
+    assert [one.node_id for one in made.instances()] == ["head"]
+    made.release(lambda _text: None)
+    assert made.left() == []
+
+
+def test_names_that_iam_would_refuse_in_tags_are_written_otherwise() -> None:
+    _made, recorder = launched(configuration({}))
+    for request in recorder.of("create_role", "create_instance_profile"):
+        labels = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+        assert labels["jupyter-cluster:owner"].endswith("/doe_jane")
+    (request, _other) = recorder.of("run_instances")
+    labels = {tag["Key"]: tag["Value"] for tag in request["TagSpecifications"][0]["Tags"]}
+    assert labels["jupyter-cluster:owner"] == OWNER.arn
+
+
+def test_an_instance_that_was_ended_is_gone_though_ec2_still_shows_it_running() -> None:
+    made, _recorder = launched(configuration({}))
+    rows = {one.node_id: one for one in made.instances()}
+    shown = made._ec2._described()
+    made.terminate(["worker-1"])
+    made._ec2._described = lambda *_states: shown  # type: ignore[method-assign]
+    assert [one.node_id for one in made.instances()] == ["head"]
+    assert rows["worker-1"].state is not NodeState.TERMINATED
+
+
+def test_why_a_node_is_gone_is_what_ec2_says_of_its_own_instance() -> None:
+    made, _recorder = launched(configuration({}))
+    machine = {one.node_id: one.machine for one in made.instances()}
+    Recorder(REGION).ask("terminate_instances", InstanceIds=[machine["worker-1"]])
+    reasons = made.why_gone(["worker-1", "worker-2"])
+    assert list(reasons) == ["worker-1"]
+    assert reasons["worker-1"].startswith("somebody has ended it through EC2 (Client.")
+    former, _recorder = provider(configuration({}))
+    assert former.why_gone(["head"]) == {}
+
+
+def test_a_launch_that_is_repeated_makes_no_second_head_and_after_its_end_a_new_one() -> None:
+    made, recorder = provider(configuration({}))
+    made.prepare(KEY, lambda _text: None)
+    recorder.refuse["run_instances"] = ["IdempotentParameterMismatch"]
+    made.create_head(1.0)  # launched before, by another `up`
+    assert made.instances() == []
+    recorder.refuse["run_instances"] = ["IdempotentInstanceTerminated"] * 2
+    made.create_head(1.0)
+    tokens = [request["ClientToken"] for request in recorder.of("run_instances")]
+    assert len(set(tokens)) == 3
+    assert tokens[0] == tokens[1]
+
+
+# -- every documented key -------------------------------------------------------------------------
+
+
+def said(config: ClusterConfig, public_key: str = KEY) -> str:
+    """All that a configuration asks of AWS, and the plan that it is for its nodes."""
+    made, recorder = launched(config, public_key)
+    plan = [
+        [one.detail for one in made.instances()],
+        config.node_types(),
+        config.limits(),
+        [config.initialization(name) for name in config.available_node_types],
+        [config.worker_setup(name) for name in config.available_node_types],
+        [container_of(config, name, False, 0, 1e9) for name in config.available_node_types],
+        recorder._session.get_credentials().access_key,
+        recorder.asked,
+    ]
+    # Ids, moments and what is made of them are others in each account of moto's.
+    moments, ids = r"\d{4}-\d\d-\d\dT[\d:]+Z", r"\b[a-z]+-[0-9a-f]{8,}\b|\b[0-9a-f]{16,}\b"
+    return re.sub(f"{moments}|{ids}", "", repr(plan))
+
+
+def zone(index: int) -> str:
+    rows = Recorder(REGION).ask("describe_subnets")["Subnets"]
+    return sorted(row["AvailabilityZone"] for row in rows)[index]
+
+
+WORKER = ("available_node_types", "worker")
+# A value for each documented key, other than what the base has; a callable is asked in the account.
+VALUES: dict[type, tuple[tuple[str, ...], dict[str, Any]]] = {
+    Section: (
+        ("provider",),
+        {
+            "region": "eu-west-1",
+            "availability_zone": lambda: zone(-1),
+            "use_internal_ips": True,
+            "ssh_from": ["203.0.113.0/24"],
+            "head_instance_profile": "mine",
+            "aws_credentials": {"aws_access_key_id": "another", "aws_secret_access_key": "b"},
+        },
+    ),
+    SecurityGroup: (
+        ("provider", "security_group"),
+        {"GroupName": "lab", "IpPermissions": [opening("10.0.0.0/8")]},
+    ),
+    HeadRole: (
+        ("provider", "head_role"),
+        {"path": "/science/", "permissions_boundary": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
+    ),
+    KeyPair: (("provider", "key_pair"), {"key_name": "mine"}),
+    NodeTypeConfig: (
+        WORKER,
+        {
+            "node_config": {"EbsOptimized": True},
+            "resources": {"CPU": 1},
+            "min_workers": 1,
+            "max_workers": 3,
+            "spot": True,
+            "initialization_commands": ["one"],
+            "worker_setup_commands": ["two"],
+        },
+    ),
+    NodeDocker: (
+        (*WORKER, "docker"),
+        {"worker_image": "other", "pull_before_run": False, "worker_run_options": ["-e A=1"]},
+    ),
+}
+ELSEWHERE = {
+    (Section, "type"),  # which provider it is
+    (Section, "security_group"),  # sections of their own
+    (Section, "head_role"),
+    (Section, "key_pair"),
+    (NodeTypeConfig, "docker"),
+}
+KEYS = [(one, key) for one in VALUES for key in one.model_fields if (one, key) not in ELSEWHERE]
+
+
+# Each key of a container counts where there is one.
+WITH_DOCKER = {"docker": {"image": "some"}}
+
+
+@pytest.fixture(scope="module")
+def usual() -> str:
+    """What the base asks, in an account of its own."""
+    with an_account():
+        prepare_names()
+        return said(configuration(WITH_DOCKER))
+
+
+def prepare_names() -> None:
+    """What values name."""
+    service = Recorder(REGION)
+    service.ask("import_key_pair", KeyName="mine", PublicKeyMaterial=KEY.encode())
+    service.ask("create_instance_profile", "iam", InstanceProfileName="mine")
+
+
+def test_the_same_configuration_asks_the_same(usual: str) -> None:
+    prepare_names()
+    assert said(configuration(WITH_DOCKER)) == usual
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS, ids=lambda one: getattr(one, "__name__", one))
+def test_every_documented_key_changes_what_is_asked_of_aws_or_the_plan(
+    section: type, key: str, usual: str
+) -> None:
+    prepare_names()
+    where, values = VALUES[section]
+    value = values[key]() if callable(values[key]) else values[key]
+    changes: dict[str, Any] = {key: value}
+    for name in reversed(where):
+        changes = {name: changes}
+    assert said(configuration(merged(WITH_DOCKER, changes))) != usual
+
+
+AUTH = {
+    "ssh_user": "ec2-user",
+    "ssh_private_key": "id",
+    "ssh_public_key": "id.pub",
+    "ssh_proxy_command": "ssh -W %h:%p bastion",
+    "ssh_port": 2222,
+}
+
+
+@pytest.mark.parametrize("key", Auth.model_fields)
+def test_every_documented_key_of_auth_changes_how_hosts_are_reached(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_CLUSTER_HOME", str(tmp_path / "registry"))
+    (tmp_path / "id").write_text("private")
+    (tmp_path / "id.pub").write_text(KEY)
+    place = entry("small")
+    place.credentials.mkdir(parents=True)
+    head = Instance("head", "head", NodeState.CONNECTING)
+
+    def reached(auth: dict[str, Any]) -> list[Any]:
+        config = configuration(
+            {"auth": auth, "provider": {"key_pair": {"key_name": "mine"}}}, tmp_path
+        )
+        made, _recorder = provider(config)
+        made.prepare("", lambda _text: None)
+        opened = [
+            rule["FromPort"] for rule in group_rows(made.service, OWNER.label) if "FromPort" in rule
+        ]
+        return [_note_host(place, config, head), _public_key(place, config), opened]
+
+    assert reached({key: AUTH[key]}) != reached({})
