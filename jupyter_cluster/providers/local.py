@@ -109,7 +109,10 @@ class LocalProvider(Provider):
                 raise ProviderError(f"the local host is gone: {error}") from error
         if not answer:
             raise ProviderError("the local host is gone")
-        return json.loads(answer)
+        told = json.loads(answer)
+        if isinstance(told, dict):
+            raise ProviderError(f"the local host could not do it: {told['error']}")
+        return told
 
     def close(self) -> None:
         """Close the connection to the local host."""

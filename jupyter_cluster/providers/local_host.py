@@ -8,6 +8,7 @@ pipe that closes with it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import importlib
@@ -27,8 +28,13 @@ from jupyter_cluster.trust import write_private
 
 HEAD = "head"
 _PRELOADED = ("jupyter_cluster.agent.service", "jupyter_cluster.head.service")
-# A head that dies this often within a minute is not started again.
-MAX_RESTARTS = 5
+# A head that has never come up and dies this often is not started again.
+MAX_STARTS = 5
+# One that has come up is started again for ever, after ever longer pauses while it keeps dying: a
+# disk that is full now has room one day.
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+# A head that has lived so long has got over what its forerunner died of.
+WELL_SECONDS = 60.0
 END_SECONDS = 5.0
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
 
@@ -57,7 +63,9 @@ class LocalHost:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._children: dict[str, Child] = {}
-        self._restarts: list[float] = []
+        self._deaths = 0
+        self._started = 0.0
+        self._start_at: float | None = None
         self._ending = False
         lock = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
         self._lock = os.fdopen(lock, "w")  # held for as long as we live
@@ -85,6 +93,8 @@ class LocalHost:
             self._wait()
             self._reap()
             self._kill_overdue()
+            if self._start_at is not None and time.monotonic() >= self._start_at:
+                self._start_head()
 
     def _on_signal(self, number: int, _frame: object) -> None:
         if number == signal.SIGTERM:
@@ -97,8 +107,8 @@ class LocalHost:
         waiting: list[Any] = [self._woken]
         if self._head_socket is not None:
             waiting.append(self._head_socket)
-        overdue = any(child.kill_at for child in self._running())
-        ready, _, _ = select.select(waiting, [], [], 0.1 if overdue else None)
+        is_due = self._start_at is not None or any(child.kill_at for child in self._running())
+        ready, _, _ = select.select(waiting, [], [], 0.1 if is_due else None)
         if self._woken in ready:
             os.read(self._woken, 4096)
         if self._head_socket in ready:
@@ -107,30 +117,35 @@ class LocalHost:
     # -- children -----------------------------------------------------------------------------
 
     def _start_head(self) -> None:
+        self._start_at, self._started = None, time.monotonic()
         ours, theirs = socket.socketpair()
         self._close_head_socket()
         self._head_socket, self._received = ours, b""
         control = str(theirs.fileno())
         argv = [str(self._folder), "--control", control, "--lifeline", str(self._lifeline)]
-        self._fork(HEAD, "jupyter_cluster.head", argv, keep=theirs)
-        theirs.close()
+        try:
+            self._fork(HEAD, "jupyter_cluster.head", argv)
+        except OSError as error:  # no process or memory is left for it now
+            self._on_head_end(f"could not be started: {error}")
+        finally:
+            theirs.close()
 
     def _close_head_socket(self) -> None:
         if self._head_socket is not None:
             self._head_socket.close()
             self._head_socket = None
 
-    def _fork(
-        self, name: str, module: str, argv: list[str], keep: socket.socket | None = None
-    ) -> None:
+    def _fork(self, name: str, module: str, argv: list[str]) -> None:
         # Blocked, so that no signal comes between the fork and the note of it, nor to a child that
         # still has our handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        pid = os.fork()
-        if pid == 0:
-            self._become(name, module, argv)
-        self._children[name] = Child(name, pid)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._become(name, module, argv)
+            self._children[name] = Child(name, pid)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         self._write_children()
 
     def _become(self, name: str, module: str, argv: list[str]) -> NoReturn:
@@ -166,32 +181,37 @@ class LocalHost:
         try:
             write_private(path, json.dumps({"host": os.getpid(), **pids}).encode())
         except OSError as error:  # a full disk must not end the cluster
-            print(f"{path} cannot be written: {error}", flush=True)
+            _say(f"{path} cannot be written: {error}")
 
     def _reap(self) -> None:
         while self._running():
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            child = next(c for c in self._children.values() if c.pid == pid)
+            child = next((c for c in self._children.values() if c.pid == pid), None)
+            if child is None:
+                continue
             child.code = os.waitstatus_to_exitcode(status)
             if child.name == HEAD:
-                self._on_head_end(child.code)
+                self._on_head_end(f"ended with {child.code}", in_peace=child.code == 0)
             elif child.kill_at is not None:
                 del self._children[child.name]  # it was told to end
             self._write_children()
 
-    def _on_head_end(self, code: int) -> None:
+    def _on_head_end(self, how: str, in_peace: bool = False) -> None:
         if self._ending:
             return
         now = time.monotonic()
-        self._restarts = [at for at in self._restarts if now - at < 60] + [now]
-        if code == 0 or len(self._restarts) > MAX_RESTARTS:
-            print(f"the head ended with {code}: ending the cluster", flush=True)
+        self._deaths = 1 if now - self._started > WELL_SECONDS else self._deaths + 1
+        never_up = not (self._folder / "head.json").exists()
+        if in_peace or (never_up and self._deaths > MAX_STARTS):
+            _say(f"the head {how}: ending the cluster")
             self._end_all()
-        else:
-            print(f"the head ended with {code}: starting it again", flush=True)
-            self._start_head()
+            return
+        # At once where it has died once or twice: somebody may wait for it.
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self._deaths - 3)) if self._deaths > 2 else 0
+        _say(f"the head {how}: starting it again" + (f" in {pause:g} s" if pause else ""))
+        self._start_at = now + pause
 
     def _end(self, child: Child, seconds: float) -> None:
         if child.code is not None:
@@ -223,7 +243,11 @@ class LocalHost:
             return
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
-            answer = self._answer(json.loads(line))
+            try:
+                answer = self._answer(json.loads(line))
+            except Exception as error:  # a failure of one request must not end all processes
+                answer = {"error": f"{type(error).__name__}: {error}"}
+                _say(f"a request of the head failed: {answer['error']}")
             try:
                 self._head_socket.sendall(json.dumps(answer).encode() + b"\n")
             except OSError:  # it died before its answer: the next head asks again
@@ -240,6 +264,12 @@ class LocalHost:
             for child in [c for c in nodes if c.name in request["names"]]:
                 self._end(child, request["seconds"])
         return [{"name": c.name, "pid": c.pid, "code": c.code} for c in nodes]
+
+
+def _say(text: str) -> None:
+    """A line for the log, where there is room for it."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
 
 
 def _signal(child: Child, number: int) -> None:
