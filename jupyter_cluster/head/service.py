@@ -223,16 +223,23 @@ class Head:
         """A restarted head listens where its nodes and clients look for it."""
         try:
             former = json.loads((self.folder / "head.json").read_text())
-        except (OSError, ValueError):
+            names = ("scheduler", "endpoint")
+            return {name: int(former[name].rpartition(":")[2]) for name in names}
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return {}
-        return {name: int(former[name].rpartition(":")[2]) for name in ("scheduler", "endpoint")}
 
     def _announce(self, scheduler: str, port: int) -> None:
         path = self.folder / "head.json"
         endpoint = f"https://{self._address}:{port}"
         content = {"scheduler": scheduler, "endpoint": endpoint, "started": self.started}
-        path.with_suffix(".part").write_text(json.dumps(content))
-        path.with_suffix(".part").replace(path)
+        try:
+            path.with_suffix(".part").write_text(json.dumps(content))
+            path.with_suffix(".part").replace(path)
+        except OSError:
+            # On a full disk the file of the head before this one does as well: same ports.
+            former = self._former_ports()
+            if former != {"scheduler": int(scheduler.rpartition(":")[2]), "endpoint": port}:
+                raise
 
     def _make_scaling(self, provider: Provider) -> Scaling:
         targets = Targets(self.config.limits(), budget=self.config.budget)

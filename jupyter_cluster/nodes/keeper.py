@@ -4,12 +4,13 @@
 told by a named pipe, which only a keeper that lives reads: a number of a process in a file may be
 that of a stranger by now, or belong to the inside of a container.
 
-Started anew when it dies, but not for ever: what dies at once again and again is left, with its
-log, and the host's watch ends the host.
+Started anew when it dies, at once the first times and then after ever longer pauses: a disk that is
+full now has room one day. Whether a host is of any use its own watch and the head decide.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -21,8 +22,9 @@ from pathlib import Path
 from jupyter_cluster.background import start_thread
 from jupyter_cluster.nodes.remote.stop import LOCK, PIPE, stop
 
-# Started again at most so often within a minute.
-MAX_RESTARTS = 5
+# What keeps dying is started again after pauses that double; one that has lived so long has got
+# over what its forerunner died of.
+FIRST_PAUSE, LONGEST_PAUSE, WELL_SECONDS = 0.5, 30.0, 60.0
 # What is told to end is killed after so long.
 END_SECONDS = 15
 _STOPS = {"--stop": signal.SIGTERM, "--hang-up": signal.SIGHUP}
@@ -38,13 +40,19 @@ def keep(folder: Path, module: str, arguments: list[str]) -> int:
         return 0
     kept = _Kept(module, arguments, folder / "logs" / f"{module.rpartition('.')[2]}.log")
     _listen(folder / PIPE)
-    starts: list[float] = []
+    deaths = 0
     while True:
-        now = time.monotonic()
-        starts = [at for at in starts if now - at < 60] + [now]
+        began = time.monotonic()
         code = kept.run()
-        print(f"{module} ended with {code}", flush=True)
-        if code == 0 or kept.is_told_to_end or len(starts) > MAX_RESTARTS:
+        if code == 0 or kept.is_told_to_end:
+            print(f"{module} ended with {code}", flush=True)
+            return code
+        deaths = 1 if time.monotonic() - began > WELL_SECONDS else deaths + 1
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (deaths - 3)) if deaths > 2 else 0
+        with contextlib.suppress(OSError):  # the disk may be full
+            print(f"{module} ended with {code}: starting it again in {pause:g} s", flush=True)
+        kept.wait(pause)
+        if kept.is_told_to_end:
             return code
 
 
@@ -67,13 +75,23 @@ class _Kept:
 
     def run(self) -> int:
         """Once; returns its exit code."""
-        with self._log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._words, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
+        try:
+            with self._log.open("ab") as output:
+                self._process = subprocess.Popen(
+                    self._words, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                )
+        except OSError as error:  # no room, no process, no memory is left for it now
+            print(f"{self._words[3]} could not be started: {error}", flush=True)
+            return 1
         if self._told:  # while there was none
             self._process.send_signal(self._told)
         return self._process.wait()
+
+    def wait(self, seconds: float) -> None:
+        """Until so much time has passed, or it is told to end."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not self._told:
+            time.sleep(0.05)
 
     # A handler must not wait for the process: it has interrupted the one that does, in `run`.
 

@@ -104,9 +104,15 @@ class LocalProvider(Provider):
         with self._lock:
             try:
                 self._connection.sendall(json.dumps(request).encode() + b"\n")
-                answer = self._answers.readline()
-            except (OSError, ValueError) as error:
+            except OSError as error:
                 raise ProviderError(f"the local host is gone: {error}") from error
+            return self._answer()
+
+    def _answer(self) -> Any:
+        try:
+            answer = self._answers.readline()
+        except (OSError, ValueError) as error:
+            raise ProviderError(f"the local host is gone: {error}") from error
         if not answer:
             raise ProviderError("the local host is gone")
         told = json.loads(answer)
