@@ -61,9 +61,16 @@ class Cluster:
         """The stream to the head, made when it is first needed."""
         if os.environ.get(IN_TASK):
             raise UsageError("a task cannot use the cluster that it runs on yet")
-        if self._connection is None:
-            self._connection = Connection(self._entry)
-            atexit.register(self._connection.close)
+        if (connection := self._own) is None:
+            connection = self._connection = Connection(self._entry)
+            atexit.register(connection.close)
+        return connection
+
+    @property
+    def _own(self) -> Connection | None:
+        """The connection of this process, not of the one that it was forked from."""
+        if self._connection is not None and self._connection.is_of_parent:
+            self._forget_connection()
         return self._connection
 
     @property
@@ -74,8 +81,8 @@ class Cluster:
     @property
     def has_ended(self) -> bool:
         """Whether it cannot be used any more; asked before each call, so it is cheap."""
-        if self._connection is not None:
-            return self._connection.is_lost
+        if (connection := self._own) is not None:
+            return connection.is_lost
         return not self.is_alive
 
     @property
@@ -191,6 +198,7 @@ class Cluster:
 
     def call(self, remote: RemoteFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref:
         """One call of a remote function; what `.remote()` does."""
+        _ = self.connection  # in a forked process streams are of the parent's
         stream = self._streams.of(remote, self._surroundings.now().digest)
         name = remote.name
         index = stream.calls.add([(args, kwargs)], lambda _index: f"an argument of {name}")
@@ -205,7 +213,7 @@ class Cluster:
         SerializationError
             It cannot be sent, or holds a ref.
         """
-        if self._puts is None:
+        if self._own is None or self._puts is None or self._puts[0].problem:
             channel = self._open_raw({"kind": "put", "name": "put"}, [])
             self._puts = (channel, CallStream(self.connection, channel, takes_refs=False))
         channel, calls = self._puts
@@ -346,12 +354,14 @@ class Cluster:
 
     def disconnect(self) -> None:
         """Take leave; the cluster and its jobs go on, refs of this process end."""
-        if self._connection is not None:
-            atexit.unregister(self._connection.close)
-            self._connection.close()
-            self._connection = None
-            self._streams.clear()
-            self._puts = None
+        if (connection := self._own) is not None:
+            atexit.unregister(connection.close)
+            connection.close()
+            self._forget_connection()
+
+    def _forget_connection(self) -> None:
+        self._connection, self._puts = None, None
+        self._streams.clear()
 
     def down(self, progress: Callable[[str], None] = lambda _step: None) -> None:
         """End the cluster: every process, verified, and all it has kept."""

@@ -19,6 +19,7 @@ from typing import Any
 from jupyter_cluster.background import Guard, describe, start_thread
 from jupyter_cluster.client.absence import Absence
 from jupyter_cluster.client.channel import JobChannel
+from jupyter_cluster.client.forks import track
 from jupyter_cluster.client.incoming import Incoming
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.tunnel import address_of
@@ -63,6 +64,8 @@ class Connection:
         Grows with each task that ends, and where a job is refused.
     connections : int
         How often a connection was made: what was asked for on one goes with it.
+    is_of_parent : bool
+        This process was forked from the one that speaks with the head here.
     """
 
     def __init__(self, entry: Entry) -> None:
@@ -86,6 +89,8 @@ class Connection:
         self._wake: asyncio.Event
         self._loop: asyncio.AbstractEventLoop
         self._started = threading.Event()
+        self.is_of_parent = False
+        track(self)
         self._thread = start_thread(f"jupyter_cluster {entry.name}", self._run, self._has_died)
         self._started.wait()
 
@@ -194,6 +199,11 @@ class Connection:
 
     def raise_if_lost(self) -> None:
         """Say it where the connection is of no use any more."""
+        if self.is_of_parent:
+            raise ConnectionLostError(
+                "this ref or job belongs to the process that this one was forked from: get its"
+                " value there, or submit the work here"
+            )
         if self._failure is not None:
             raise self._failure
         if self._closed:
@@ -205,9 +215,13 @@ class Connection:
                 f" {allowed:.0f} s; finished work is in its journal"
             )
 
+    def leave_to_parent(self) -> None:
+        """In a forked process: what has come can be read, nothing more will come."""
+        self.is_of_parent = True
+
     def close(self) -> None:
         """Take leave: refs and values of this client are dropped, jobs go on."""
-        if self._closed:
+        if self._closed or self.is_of_parent:
             return
         self._closed = True
         with contextlib.suppress(RuntimeError):
