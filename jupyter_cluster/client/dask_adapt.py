@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from distributed.deploy.adaptive_core import AdaptiveCore
 from tornado.ioloop import PeriodicCallback
 
+from jupyter_cluster.background import Guard
+
 if TYPE_CHECKING:
     from jupyter_cluster.client.refs import Ref
 
@@ -45,7 +47,12 @@ class LeaseAdaption(AdaptiveCore):  # type: ignore[misc]
         self._hired: dict[str, Ref] = {}
         self._numbers = count()
         super().__init__(minimum=len(self._base), maximum=maximum)
-        self._ticks = PeriodicCallback(self.adapt, LOOK_MILLISECONDS)
+        self._guard = Guard("adapting a Dask lease to its tasks")
+        self._ticks = PeriodicCallback(self._look, LOOK_MILLISECONDS)
+
+    async def _look(self) -> None:
+        with self._guard:  # said once; the next look may succeed
+            await self.adapt()
 
     async def start(self) -> None:
         """Look from now on, again and again."""

@@ -152,7 +152,7 @@ class Lease:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while (joined := len(self._scheduler.workers)) < self._workers:
-            if self._job.done:
+            if self._job.has_ended or self._job.done:  # says so where it was refused or deleted
                 _ = next(self._job.as_completed()).value  # raises why it ended
             if deadline is not None and time.monotonic() > deadline:
                 raise GetTimeoutError(

@@ -5,19 +5,26 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import threading
+import time
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from jupyter_cluster.client.forks import track
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.tunnel import address_of
 from jupyter_cluster.errors import ClusterError, ConnectionLostError, JobError
 from jupyter_cluster.trust import Role, client_context, require_role
 
 TIMEOUT_SECONDS = 40.0  # longer than the head lets a caller wait for news
+# Connections that are kept for the next question: making one takes several times what it costs.
+MAX_IDLE = 4
+# Not for longer: a laptop may have slept, and nobody would have told it that they are dead.
+KEEP_SECONDS = 30.0
 
 
 class Endpoint:
-    """Asks the head of one cluster.
+    """Asks the head of one cluster, from any thread; a question takes over where one has ended.
 
     Every method raises `ConnectionLostError` where the head does not answer, `JobError` where
     there is no such job, and `ClusterError` with the head's sentence where it refuses.
@@ -26,7 +33,10 @@ class Endpoint:
     def __init__(self, entry: Entry, timeout: float = TIMEOUT_SECONDS) -> None:
         self._entry = entry
         self._timeout = timeout
+        self.changed = threading.Lock()
+        self._idle: list[tuple[str, float, http.client.HTTPSConnection]] = []
         self._context = client_context(entry.credentials, Role.CLIENT)
+        track(self)
 
     def get(self, path: str, **query: Any) -> Any:
         """What is at ``/v1/<path>``."""
@@ -46,9 +56,61 @@ class Endpoint:
         return "/".join(["jobs", quote(name, safe=""), *more])
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        try:
+            status, content = self._exchange(method, path, json.dumps(body) if body else None)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise ConnectionLostError(
+                f"the head of cluster {self._entry.name!r} does not answer: {error}"
+            ) from error
+        if status < 400:
+            return content
+        reason = content.get("error") if isinstance(content, dict) else None
+        if status == 404 and "job" in str(reason):
+            raise JobError(str(reason))
+        raise ClusterError(str(reason or f"the head refuses {path} ({status})"))
+
+    def _exchange(self, method: str, path: str, body: str | None) -> tuple[int, Any]:
+        """One question and its answer.
+
+        Raises
+        ------
+        OSError, http.client.HTTPException, ValueError
+            There was none, or not JSON.
+        """
         address = address_of(self._entry, "endpoint")
         if not address:
             raise ConnectionLostError(f"cluster {self._entry.name!r} has no head yet")
+        if method == "GET" and (kept := self._take_kept(address)) is not None:
+            try:
+                return self._request(kept, address, method, path, body)
+            except TimeoutError:
+                raise
+            except (OSError, http.client.HTTPException):
+                pass  # the head has closed it meanwhile, or was started anew: ask on a new one
+        return self._request(self._connected(address), address, method, path, body)
+
+    def _request(
+        self,
+        connection: http.client.HTTPSConnection,
+        address: str,
+        method: str,
+        path: str,
+        body: str | None,
+    ) -> tuple[int, Any]:
+        try:
+            connection.request(method, f"/v1/{path}", body)
+            answer = connection.getresponse()
+            data = answer.read()
+        except BaseException:  # Ctrl-C too: the rest of the answer may still come
+            connection.close()
+            raise
+        if answer.will_close:
+            connection.close()
+        else:
+            self._keep(address, connection)
+        return answer.status, json.loads(data)
+
+    def _connected(self, address: str) -> http.client.HTTPSConnection:
         where = urlsplit(address)
         connection = http.client.HTTPSConnection(
             where.hostname or "", where.port, context=self._context, timeout=self._timeout
@@ -57,17 +119,32 @@ class Endpoint:
             connection.connect()
             if isinstance(connection.sock, ssl.SSLSocket):
                 require_role(connection.sock.getpeercert(), Role.HEAD)
-            connection.request(method, f"/v1/{path}", json.dumps(body) if body else None)
-            answer = connection.getresponse()
-            content = json.loads(answer.read())
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise ConnectionLostError(
-                f"the head of cluster {self._entry.name!r} does not answer: {error}"
-            ) from error
-        finally:
+        except BaseException:
             connection.close()
-        if answer.status == 404 and "job" in content.get("error", ""):
-            raise JobError(content["error"])
-        if answer.status >= 400:
-            raise ClusterError(content["error"])
-        return content
+            raise
+        return connection
+
+    def _take_kept(self, address: str) -> http.client.HTTPSConnection | None:
+        """A connection that stands idle, now the caller's alone."""
+        with self.changed:
+            while self._idle:
+                made_for, since, connection = self._idle.pop()
+                if made_for == address and 0 <= time.time() - since < KEEP_SECONDS:
+                    return connection
+                connection.close()
+        return None
+
+    def _keep(self, address: str, connection: http.client.HTTPSConnection) -> None:
+        with self.changed:
+            if len(self._idle) < MAX_IDLE:
+                self._idle.append((address, time.time(), connection))
+                return
+        connection.close()
+
+    def __del__(self) -> None:
+        for _address, _since, connection in self._idle:
+            connection.close()
+
+    def leave_to_parent(self) -> None:
+        """In a forked process: these connections are of the parent."""
+        self._idle = []

@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
+from jupyter_cluster.background import start_thread
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.config import ClusterConfig
@@ -38,7 +38,7 @@ def start(place: Entry, config: ClusterConfig, progress: Callable[[str], None]) 
         return
     progress("starting its head")
     # Connecting needs the engine too: import it here while the host imports it there.
-    threading.Thread(target=_import_engine, daemon=True).start()
+    start_thread("importing the engine", _import_engine)
     _prepare(place, written)
     process = _spawn_host(place)
     try:

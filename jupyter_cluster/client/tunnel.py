@@ -10,10 +10,13 @@ import contextlib
 import socket
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jupyter_cluster.background import start_thread
+from jupyter_cluster.client.forks import track
 from jupyter_cluster.client.registry import HOST_FILE, Entry
 from jupyter_cluster.errors import ConnectionLostError, SetupError
 
@@ -21,8 +24,23 @@ _PIECE = 2**16
 # After a failed connection, others wait this long: many callers must not knock at once.
 _PAUSE_SECONDS = 0.5
 
-_tunnels: dict[Path, Tunnel] = {}
-_guard = threading.Lock()
+
+class _Tunnels:
+    """Those of this process, by the folder of their cluster."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Lock()
+        self.by_folder: dict[Path, Tunnel] = {}
+        track(self)
+
+    def leave_to_parent(self) -> None:
+        """In a forked process: its threads are not here, so that nothing would come through."""
+        for tunnel in self.by_folder.values():
+            tunnel.abandon()
+        self.by_folder = {}
+
+
+_tunnels = _Tunnels()
 
 
 def address_of(entry: Entry, what: str) -> str:
@@ -43,14 +61,14 @@ def address_of(entry: Entry, what: str) -> str:
 
 def tunnel_of(entry: Entry) -> Tunnel:
     """This process's tunnel to a cluster's head."""
-    with _guard:
-        return _tunnels.setdefault(entry.folder, Tunnel(entry))
+    with _tunnels.changed:
+        return _tunnels.by_folder.setdefault(entry.folder, Tunnel(entry))
 
 
 def close_tunnel(entry: Entry) -> None:
     """End it; the next use makes a new one."""
-    with _guard:
-        tunnel = _tunnels.pop(entry.folder, None)
+    with _tunnels.changed:
+        tunnel = _tunnels.by_folder.pop(entry.folder, None)
     if tunnel is not None:
         tunnel.close()
 
@@ -97,9 +115,11 @@ class Tunnel:
             if (host, port) not in self._ports:
                 listener = socket.create_server(("127.0.0.1", 0), backlog=64)
                 self._ports[host, port] = listener
-                threading.Thread(
-                    target=self._accept, args=(listener, host, port), daemon=True
-                ).start()
+                start_thread(
+                    f"tunnel to {host}:{port}",
+                    partial(self._accept, listener, host, port),
+                    lambda _error: self._give_up(host, port),
+                )
             return int(self._ports[host, port].getsockname()[1])
 
     def close(self) -> None:
@@ -114,38 +134,50 @@ class Tunnel:
             if self._ssh is not None:
                 self._ssh.close()
 
+    def abandon(self) -> None:
+        """Close what a forked process has inherited, without ending it for its parent."""
+        for listener in list(self._ports.values()):
+            listener.close()
+
+    def _give_up(self, host: str, port: int) -> None:
+        """Nobody listens at this port any more: the next use makes a new one."""
+        with self._lock:
+            if (listener := self._ports.pop((host, port), None)) is not None:
+                listener.close()
+
     def _accept(self, listener: socket.socket, host: str, port: int) -> None:
         while True:
             try:
                 made, _address = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._forward, args=(made, host, port), daemon=True).start()
+            start_thread(
+                f"through the tunnel to {host}:{port}", partial(self._forward, made, host, port)
+            )
 
     def _forward(self, made: socket.socket, host: str, port: int) -> None:
-        try:
-            channel = self.ssh().channel(host, port)
-        except (ConnectionLostError, OSError):
-            made.close()  # who asked sees a lost connection and tries again
-            return
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        back = threading.Thread(target=_pump, args=(channel, made), daemon=True)
-        back.start()
-        _pump(made, channel)
-        back.join()
-        for end in (made, channel):
-            end.close()
+        with contextlib.closing(made):  # who asked sees a lost connection and tries again
+            try:
+                channel = self.ssh().channel(host, port)
+            except (ConnectionLostError, OSError):
+                return
+            with contextlib.closing(channel):
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                back = start_thread(f"back from {host}:{port}", partial(_pump, channel, made))
+                _pump(made, channel)
+                back.join()
 
 
 def _pump(source: Any, target: Any) -> None:
     try:
         while data := source.recv(_PIECE):
             target.sendall(data)
-    except OSError:
+    except (OSError, EOFError):
         pass  # either end has gone; the other one is told below
-    for end, how in ((target, socket.SHUT_WR), (source, socket.SHUT_RD)):
-        with contextlib.suppress(OSError, EOFError):
-            end.shutdown(how)
+    finally:
+        for end, how in ((target, socket.SHUT_WR), (source, socket.SHUT_RD)):
+            with contextlib.suppress(OSError, EOFError):
+                end.shutdown(how)
 
 
 def login_of(host: dict[str, Any]) -> Any:

@@ -18,16 +18,20 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from jupyter_cluster.background import Guard, describe, start_thread
 from jupyter_cluster.client.absence import Absence
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.tunnel import address_of
+from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.trust import Role, client_context, require_role
 
 # No line for this long: the connection is lost, whatever the network says.
 SILENCE_SECONDS = 8.0
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.3, 5.0
 KEPT_EVENTS, KEPT_SAMPLES = 500, 3600
+# Bytes of an answer that says why there is no news.
+MAX_REFUSAL = 10_000
 
 
 class Contact(StrEnum):
@@ -69,7 +73,7 @@ class Watch:
     Parameters
     ----------
     on_change
-        Called on that thread whenever the view has changed. It must not raise.
+        Called on that thread whenever the view has changed; what it raises is logged.
     pause
         Seconds between two lines.
     """
@@ -84,12 +88,12 @@ class Watch:
         self._absence = Absence(entry)
         self._taking = threading.Lock()
         self._connection: http.client.HTTPSConnection | None = None
-        name = f"watch of {entry.name}"
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._guard = Guard(f"following cluster {entry.name!r}")
+        self._telling = Guard(f"showing cluster {entry.name!r}")
 
     def start(self) -> None:
         """Begin to follow."""
-        self._thread.start()
+        start_thread(f"watch of {self._entry.name}", self._run, self._has_died)
 
     def close(self) -> None:
         """Follow no longer."""
@@ -108,38 +112,54 @@ class Watch:
     def _run(self) -> None:
         retry = FIRST_RETRY_SECONDS
         while not self._closed.is_set():
-            try:
-                self._follow()
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                if self.view.contact is Contact.CONNECTED:
-                    retry = FIRST_RETRY_SECONDS
-                self._lost(error)
+            problem = self._follow_until_lost()
+            if self.view.contact is Contact.CONNECTED:
+                retry = FIRST_RETRY_SECONDS
+            self._lost(problem)
             if self.view.contact is Contact.ENDED:
                 return
             self._closed.wait(retry)
             retry = min(LAST_RETRY_SECONDS, retry * 1.7)
 
-    def _lost(self, error: Exception) -> None:
-        if reason := self._absence.why_for_good():
+    def _follow_until_lost(self) -> str:
+        """Follow; why that has ended. What is no fault of the network is logged too."""
+        with self._guard:
+            try:
+                self._follow()
+            except (OSError, http.client.HTTPException, ClusterError) as error:
+                return str(error) or type(error).__name__
+        return self._guard.problem
+
+    def _lost(self, problem: str) -> None:
+        reason = ""
+        with Guard(f"asking whether {self._entry.name!r} comes back"):
+            reason = self._absence.why_for_good()
+        if reason:
             self.view.status = without_nodes(self.view.status)
             self._turn(Contact.ENDED, reason)
         else:
-            self._turn(Contact.LOST, str(error) or type(error).__name__, self._heard)
+            self._turn(Contact.LOST, problem, self._heard)
+
+    def _has_died(self, error: BaseException) -> None:
+        self._turn(Contact.ENDED, f"it is followed no longer, since that failed: {describe(error)}")
 
     def _turn(self, contact: Contact, problem: str = "", since: float | None = None) -> None:
         if contact is not self.view.contact:
             self.view.contact, self.view.since = contact, since or time.time()
         self.view.problem = problem
         if not self._closed.is_set():
-            self._on_change(self.view)
+            with self._telling:
+                self._on_change(self.view)
 
     def _follow(self) -> None:
         """Read lines until the connection is lost.
 
         Raises
         ------
-        OSError, http.client.HTTPException, ValueError
+        OSError, http.client.HTTPException
             It was lost, or could not be made.
+        ClusterError
+            The head refuses to tell.
         """
         address = address_of(self._entry, "endpoint")
         if not address:
@@ -157,6 +177,8 @@ class Watch:
                 require_role(connection.sock.getpeercert(), Role.HEAD)
             connection.request("GET", f"/v1/stream?{self._query()}")
             answer = connection.getresponse()
+            if answer.status != http.client.OK:
+                raise ClusterError(_refusal(answer.status, answer.read(MAX_REFUSAL)))
             while not self._closed.is_set():
                 line = answer.readline()
                 if not line:
@@ -196,12 +218,24 @@ class Watch:
     def _take(self, news: dict[str, Any]) -> None:
         with self._taking:  # who looks and the stream may bring the same
             event, sample = self._newest()
+            status = {**news["status"]}
+            events = [one for one in news["events"] if one["number"] > event]
+            samples = [one for one in news["samples"] if one["time"] > sample]
             self._heard = time.time()
-            self.view.status = news["status"]
-            self.view.events.extend(e for e in news["events"] if e["number"] > event)
-            self.view.samples.extend(s for s in news["samples"] if s["time"] > sample)
+            self.view.status = status
+            self.view.events.extend(events)
+            self.view.samples.extend(samples)
         self._absence.is_over()
         self._turn(Contact.CONNECTED)
+
+
+def _refusal(status: int, body: bytes) -> str:
+    """An answer that is no news, as a sentence."""
+    try:
+        reason = json.loads(body)["error"]
+    except (ValueError, TypeError, LookupError):
+        reason = body.decode(errors="replace").strip()[:200] or "it does not say why"
+    return f"its head refuses to be followed ({status}): {reason}"
 
 
 def without_nodes(status: dict[str, Any]) -> dict[str, Any]:

@@ -186,6 +186,14 @@ class _Durations(_Handler):
         self.reply(self.head.report.find_job(name).durations.rows())
 
 
+class _AllDurations(_Handler):
+    """Of all jobs at once: who draws the cluster need not ask for each."""
+
+    def get(self) -> None:
+        jobs = self.head.jobs.by_id.values()
+        self.reply([row for job in jobs for row in job.durations.rows()])
+
+
 class _Stream(_Handler):
     """The status, line by line, with what is new among events and samples: for who watches."""
 
@@ -246,6 +254,7 @@ _ROUTES = (
     (r"/v1/sessions", _CellSessions),
     (r"/v1/sessions/([^/]+)", _CellSession),
     (r"/v1/jobs/([^/]+)/durations", _Durations),
+    (r"/v1/durations", _AllDurations),
     (r"/v1/series", _ClusterSeries),
     (r"/v1/stages", _Stages),
     (r"/v1/stream", _Stream),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
 
+from jupyter_cluster.background import describe, start_thread
 from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.notebook.cell_output import CellOutput
 from jupyter_cluster.notebook.reprs import HTML, TEXT, Bundle
@@ -40,7 +41,7 @@ def show(job: CellJob) -> None:
         return
     view = _View(job)
     view.handle = display(view.bundle(), raw=True, display_id=True)
-    threading.Thread(target=view.follow, name=f"cell {job.name}", daemon=True).start()
+    start_thread(f"cell {job.name}", view.follow, view.give_up)
 
 
 def _replay(job: CellJob) -> None:
@@ -73,8 +74,7 @@ class _View:
                 at += len(events)
                 self._state = self._state_now()
             except ClusterError as error:
-                self._problem = str(error)
-                self.handle.update(self.bundle(), raw=True)
+                self.give_up(error)
                 return
             if events or not self._job.has_begun:
                 self._events += events
@@ -83,6 +83,11 @@ class _View:
                 self.handle.update(self.bundle(), raw=True)
                 return
             threading.Event().wait(REFRESH_SECONDS if events else 0)
+
+    def give_up(self, error: BaseException) -> None:
+        """Show why the job is followed no longer."""
+        self._problem = str(error) if isinstance(error, ClusterError) else describe(error)
+        self.handle.update(self.bundle(), raw=True)
 
     def _state_now(self) -> str:
         state = str(self._job.state)
