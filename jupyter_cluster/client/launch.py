@@ -12,7 +12,7 @@ from jupyter_cluster.client import launch_local
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry, entry
 from jupyter_cluster.config import ClusterConfig
-from jupyter_cluster.errors import ConnectionLostError, RegistryError, UsageError
+from jupyter_cluster.errors import ConnectionLostError, NoClusterError, RegistryError, UsageError
 from jupyter_cluster.model import NodeState, NodeType
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def start(
     *,
     restart: bool | None = None,
     setup: bool = True,
+    may_launch: bool = True,
 ) -> Entry:
     """Start the cluster that a configuration describes, or bring one that runs up to it.
 
@@ -51,11 +52,17 @@ def start(
         On other hosts only.
     setup
         Whether the head's host is set up; on other hosts only.
+    may_launch
+        Whether a machine may be launched or started for the head, which costs: not where it was
+        taken for running when somebody was asked.
 
     Raises
     ------
+    NoClusterError
+        A machine would have to be launched, and may not.
     RegistryError
-        The name is in use by a cluster of another provider, or with another configuration.
+        The name is in use by a cluster of another provider, in another place, of another machine
+        or with another configuration.
     UsageError
         `restart` or `setup` is given for a cluster on this machine.
     ProviderError
@@ -64,8 +71,10 @@ def start(
         It did not start; the message has the last lines of its log.
     """
     place = entry(config.cluster_name)
-    with _alone(place, progress):
-        _check_place(place, config)
+    with _alone(place, "started", progress):
+        if not may_launch and not place.exists:
+            raise NoClusterError(f"cluster {place.name!r} does not run any more")
+        check_place(place, config)
         if config.provider.type == "local":
             if restart is not None or not setup:
                 raise UsageError(
@@ -76,7 +85,7 @@ def start(
         else:
             from jupyter_cluster.client import launch_hosted  # boto3 and paramiko: 0.3 s
 
-            launch_hosted.start(place, config, progress, on_line, restart, setup)
+            launch_hosted.start(place, config, progress, on_line, restart, setup, may_launch)
     return place
 
 
@@ -117,7 +126,16 @@ def end_leavings(one: Leavings, region: str | None, progress: Progress = _silent
     aws.provider_of(one, Service(region).region).release(progress)
 
 
-def _check_place(place: Entry, config: ClusterConfig) -> None:
+def check_place(place: Entry, config: ClusterConfig) -> None:
+    """Make sure that a configuration is for the place where a cluster is.
+
+    Raises
+    ------
+    RegistryError
+        The cluster is with another provider, or elsewhere.
+    ProviderError
+        Nobody can be asked.
+    """
     if not place.exists:
         return
     before = place.read("config.json").get("provider", {}).get("type")
@@ -126,6 +144,10 @@ def _check_place(place: Entry, config: ClusterConfig) -> None:
             f"cluster {place.name!r} is one on {before}, not on {config.provider.type}: take it"
             " down first, or use another cluster_name"
         )
+    if place.is_hosted:
+        from jupyter_cluster.client import whereabouts
+
+        whereabouts.hosts_of(place, config)
 
 
 def is_up(place: Entry) -> bool:
@@ -162,7 +184,7 @@ def reach(place: Entry, progress: Progress = _silent) -> Entry:
     if place.is_hosted:
         from jupyter_cluster.client import launch_hosted
 
-        with _alone(place, progress):
+        with _alone(place, "connected to", progress):
             launch_hosted.reach(place, progress)
     return place
 
@@ -179,33 +201,40 @@ def end(place: Entry, progress: Progress = _silent) -> None:
     """
     if not place.exists:
         raise RegistryError(f"there is no cluster {place.name!r}")
-    if place.is_hosted:
-        from jupyter_cluster.client import launch_hosted
+    with _alone(place, "ended", progress):  # an `up` that goes on would launch it again
+        if not place.exists:
+            progress("somebody has ended it already")
+        elif place.is_hosted:
+            from jupyter_cluster.client import launch_hosted
 
-        with _alone(place, progress):  # an `up` that goes on would launch what we have just ended
             launch_hosted.end(place, progress)
-    else:
-        launch_local.end(place, progress)
-    place.remove()
+        else:
+            launch_local.end(place, progress)
+        place.remove()
 
 
 @contextlib.contextmanager
-def _alone(place: Entry, progress: Progress) -> Iterator[None]:
-    """While it lasts, nobody else starts a cluster of this name.
+def _alone(place: Entry, what: str, progress: Progress) -> Iterator[None]:
+    """While it lasts, nobody else starts, reaches or ends a cluster of this name.
 
-    The file is empty and stays: deleted, it could be locked twice. It lies beside the folder,
-    which goes with the cluster.
+    The file says what is done with it, and stays: deleted, it could be locked twice. It lies beside
+    the folder, which goes with the cluster.
     """
     clusters = place.folder.parent
     for path in (clusters.parent, clusters):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(clusters / f"{place.name}.up", os.O_WRONLY | os.O_CREAT, 0o600)
+    lock = os.open(clusters / f"{place.name}.up", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress("it is being started already: waiting for it")
+            doing = os.pread(lock, 100, 0).decode(errors="replace") or "used"
+            progress(f"it is being {doing}: waiting for that")
             fcntl.flock(lock, fcntl.LOCK_EX)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{what} by process {os.getpid()}".encode(), 0)
         yield
     finally:
+        with contextlib.suppress(OSError):
+            os.ftruncate(lock, 0)
         os.close(lock)

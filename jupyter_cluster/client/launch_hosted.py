@@ -7,7 +7,6 @@ where it was, and a `down` finds all that there is.
 from __future__ import annotations
 
 import contextlib
-import getpass
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -20,8 +19,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import HOST_FILE, Entry
 from jupyter_cluster.client.tunnel import close_tunnel, login_of
+from jupyter_cluster.client.whereabouts import (
+    check_only_one,
+    config_of,
+    hosts_of,
+    open_place,
+    write_config,
+)
 from jupyter_cluster.config import ClusterConfig
-from jupyter_cluster.errors import ClusterError, ConnectionLostError, ProviderError
+from jupyter_cluster.errors import ClusterError, ConnectionLostError, NoClusterError, ProviderError
 from jupyter_cluster.model import NodeState, NodeType
 from jupyter_cluster.nodes import files
 from jupyter_cluster.nodes.bring_up import Recipe, bring_up, send_tree
@@ -54,15 +60,24 @@ def start(
     on_line: Progress,
     restart: bool | None,
     setup: bool,
+    may_launch: bool,
 ) -> None:
     """Make the head's host where there is none, and bring it to what the configuration says."""
     deadline = time.monotonic() + config.setup_timeout_minutes * 60
     hosts = open_place(place, config)
     hosts.on_notice = progress
+    found = find_head(hosts)
+    if not may_launch and (found is None or found.state is NodeState.STOPPED):
+        raise NoClusterError(f"cluster {place.name!r} does not run any more")
+    is_known = found is not None and place.is_alive
+    if not is_known:
+        check_only_one(place, hosts, progress)
     hosts.prepare(_public_key(place, config), progress)
     head = _head(place, hosts, progress, deadline)
+    if not is_known:
+        check_only_one(place, hosts, progress)
     _bring_up_head(place, config, hosts, head, progress, on_line, deadline, restart, setup)
-    write_private(place.folder / "config.json", config.as_json(with_secrets=True).encode())
+    write_config(place, config)
     _await_answer(place)
 
 
@@ -79,12 +94,8 @@ def head_state(place: Entry) -> NodeState | None:
     ProviderError
         It cannot be asked.
     """
-    found = find_head(host_provider(_config_of(place), _identity(place)))
+    found = find_head(hosts_of(place))
     return None if found is None else found.state
-
-
-def _config_of(place: Entry) -> ClusterConfig:
-    return ClusterConfig.model_validate_json((place.folder / "config.json").read_text())
 
 
 def reach(place: Entry, progress: Progress) -> None:
@@ -100,7 +111,7 @@ def reach(place: Entry, progress: Progress) -> None:
         return
     except ConnectionLostError:
         progress("its head does not answer: looking for its machine")
-    config = _config_of(place)
+    config = config_of(place)
     deadline = time.monotonic() + config.setup_timeout_minutes * 60
     hosts = open_place(place, config)
     hosts.on_notice = progress
@@ -166,26 +177,6 @@ def _bring_up_head(
     finally:
         ssh.close()
     close_tunnel(place)  # it may lead to where the head was before
-
-
-def open_place(place: Entry, config: ClusterConfig) -> HostProvider:
-    """The cluster's folder with its identity, and the provider of its hosts."""
-    for path in (place.folder, place.folder / "logs"):
-        path.mkdir(mode=0o700, exist_ok=True)
-    if not (place.folder / "config.json").exists():
-        write_private(place.folder / "config.json", config.as_json(with_secrets=True).encode())
-    identity = place.identity()
-    hosts = host_provider(config, _identity(place))
-    if "owner" not in identity:
-        place.write("cluster.json", {**identity, "owner": hosts.owner() or getpass.getuser()})
-        hosts = host_provider(config, _identity(place))
-    if not place.is_hosted:
-        place.write(HOST_FILE, {})
-    return hosts
-
-
-def _identity(place: Entry) -> dict[str, Any]:
-    return {**place.identity(), "folder": str(place.folder)}
 
 
 def _public_key(place: Entry, config: ClusterConfig) -> str:
@@ -361,7 +352,7 @@ def end(place: Entry, progress: Progress) -> None:
 
     A cluster that cannot be ended from here is left at its work, with all by which it ends itself.
     """
-    hosts = host_provider(_config_of(place), _identity(place))
+    hosts = hosts_of(place)
     hosts.on_notice = progress
     hosts.check_release()
     if place.is_alive:

@@ -14,7 +14,7 @@ from jupyter_cluster.commands.plan import plan_parts
 from jupyter_cluster.commands.simulate import forecast_line
 from jupyter_cluster.commands.views import counted, headline, status_parts
 from jupyter_cluster.config import ClusterConfig, load, local_config
-from jupyter_cluster.errors import ConnectionLostError, UsageError
+from jupyter_cluster.errors import ConnectionLostError, NoClusterError, UsageError
 from jupyter_cluster.model import JobState, NodeState, NodeType
 
 # How long the head lets one request wait for news before we look again.
@@ -27,12 +27,26 @@ def up(options: argparse.Namespace, console: Console) -> Entry | None:
     for notice in config.notices:
         console.notice(notice)
     place = entry(config.cluster_name)
-    is_new = not launch.is_up(place)
-    if is_new and not _agreed(config, options, console):
+    if launch.is_up(place):
+        if options.tasks:
+            console.notice("It is running already: --tasks is for a cluster that is to be started.")
+        try:
+            return _brought_up(place, config, options, console, is_new=False)
+        except NoClusterError:
+            console.notice("It has ended meanwhile.")
+    if not _agreed(config, options, console):
         console.show("Nothing was started.")
         return None
-    if options.tasks and not is_new:
-        console.notice("It is running already: --tasks is for a cluster that is to be started.")
+    return _brought_up(place, config, options, console, is_new=True)
+
+
+def _brought_up(
+    place: Entry,
+    config: ClusterConfig,
+    options: argparse.Namespace,
+    console: Console,
+    is_new: bool,
+) -> Entry:
     with console.step(f"cluster {config.cluster_name!r}") as step:
         restart = True if options.restart_only else False if options.no_restart else None
         launch.start(
@@ -41,6 +55,7 @@ def up(options: argparse.Namespace, console: Console) -> Entry | None:
             lambda line: None if line.startswith("== ") else console.notice(f"  {line}"),
             restart=restart,
             setup=not options.restart_only,
+            may_launch=is_new,
         )
         problem = _await_nodes(Endpoint(place), config, step) if is_new else ""
         status = Endpoint(place).get("status")
@@ -64,6 +79,7 @@ def _configuration(options: argparse.Namespace) -> ClusterConfig:
 
 
 def _agreed(config: ClusterConfig, options: argparse.Namespace, console: Console) -> bool:
+    launch.check_place(entry(config.cluster_name), config)
     types, notices = _surveyed(config, console)
     console.show(*plan_parts(config, types))
     for notice in notices:

@@ -118,6 +118,10 @@ class SshProvider(HostProvider):
             for name, one in known.items()
         }
 
+    def home(self) -> dict[str, str]:
+        """See `HostProvider.home`."""
+        return {"provider.head_ip": self._provider.head_ip}
+
     def survey(self) -> tuple[dict[str, NodeType], list[str]]:
         """See `HostProvider.survey`."""
         most, there = self._config.max_workers, len(self._provider.worker_ips)

@@ -178,6 +178,26 @@ class HostProvider(Provider):
         """Who acts here, as the provider knows them; empty where it knows nobody."""
         return ""
 
+    def home(self) -> dict[str, str]:
+        """Where a cluster is made, by words for people, e.g. its region: it cannot move from there.
+
+        Raises
+        ------
+        ProviderError
+            Nobody can be asked.
+        """
+        return {}
+
+    def elder_head(self) -> Instance | None:
+        """The head of another cluster with this name and owner that was there before this one's.
+
+        Raises
+        ------
+        ProviderError
+            Nobody can be asked.
+        """
+        return None
+
     @abstractmethod
     def prepare(self, public_key: str, progress: Callable[[str], None]) -> None:
         """Before the first host: make what hosts need. May be called again."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from jupyter_cluster.commands.orphans import why_spared
-from jupyter_cluster.providers.aws.leavings import Leavings, person
+from jupyter_cluster.providers.aws.leavings import Leavings
+from jupyter_cluster.providers.aws.tags import person
 
 pytestmark = pytest.mark.unit
 

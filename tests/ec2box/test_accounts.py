@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +13,7 @@ import pytest
 from helpers import eventually
 
 import jupyter_cluster as jc
-from ec2box.bench import Bench, ssh_key, tags_of
+from ec2box.bench import REGION, Bench, ssh_key, tags_of
 from jupyter_cluster.client import launch
 from jupyter_cluster.client.registry import entry
 from jupyter_cluster.client.tunnel import close_tunnel
@@ -55,6 +58,43 @@ def test_two_owners_may_use_one_name_in_one_account(bench: Bench, monkeypatch: p
         launch.end(entry("posters"))
     assert len(bench.instances(kind="head")) == 1
     assert jc.connect("posters").map(abs, [-3]).results() == [3]
+
+
+def test_one_owner_on_two_machines_has_one_cluster_of_a_name(bench: Bench):
+    path = bench.file()
+    words = [sys.executable, "-m", "jupyter_cluster.cli", "up", str(path), "-y"]
+    homes = [bench.folder / "registry", bench.folder / "other"]
+    both = [
+        subprocess.Popen(
+            words,
+            env={**os.environ, "JUPYTER_CLUSTER_HOME": str(home)},
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for home in homes
+    ]
+    said = [one.communicate(timeout=150)[1] for one in both]
+    codes = [one.returncode for one in both]
+    assert sorted(codes) == [0, 1], said
+    (head,) = bench.instances(kind="head")
+    loser = codes.index(1)
+    assert f"its head is {head['InstanceId']}" in said[loser]
+    assert not (homes[loser] / "clusters" / "posters").exists()
+    os.environ["JUPYTER_CLUSTER_HOME"] = str(homes[1 - loser])  # the bench ends it from there
+
+
+def test_a_cluster_stays_in_its_region_and_down_leaves_none_of_it(bench: Bench):
+    bench.start(bench.file())
+    moved = bench.file(provider={"region": "us-west-2"})
+    done = bench.command("up", str(moved), "-y")
+    assert done.returncode
+    assert "made in region us-west-1, and this is region us-west-2" in done.stderr
+    assert [row["Placement"]["AvailabilityZone"][:-1] for row in bench.instances()] == [REGION]
+    assert jc.connect("posters").status()["state"] == "running"
+    jc.shutdown()
+    assert bench.command("down", str(moved), "-y").returncode == 0
+    assert not bench.left_over()
 
 
 def test_a_user_that_the_image_does_not_have_is_named(bench: Bench):

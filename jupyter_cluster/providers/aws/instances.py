@@ -48,6 +48,14 @@ class Instances:
                 found[name] = row
         return [row for row in found.values() if row["State"]["Name"] in ALIVE]
 
+    def heads(self) -> list[dict[str, Any]]:
+        """The heads of all clusters of this name, whoever has made them."""
+        labels = {tags.CLUSTER: self._owner.name, tags.KIND: tags.HEAD}
+        filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in labels.items()]
+        filters.append({"Name": "instance-state-name", "Values": [*ALIVE]})
+        pages = self._service.pages("describe_instances", "Reservations", Filters=filters)
+        return [row for reservation in pages for row in reservation["Instances"]]
+
     def not_terminated(self) -> list[dict[str, Any]]:
         """The same with those that are shutting down."""
         found = self._described(*ALIVE, "shutting-down")

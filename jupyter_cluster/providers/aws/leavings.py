@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -57,7 +56,7 @@ class Leavings:
 def find(service: Service) -> list[Leavings]:
     """What clusters have in the region and account of a service."""
     found: dict[str, Leavings] = {}
-    caller = person(service.caller())
+    caller = service.caller()
 
     def add(row: Mapping[str, Any], thing: str) -> Leavings:
         labels = tags.of(row)
@@ -65,7 +64,7 @@ def find(service: Service) -> list[Leavings]:
         one = found.setdefault(
             labels[tags.ID], Leavings(labels.get(tags.CLUSTER, ""), labels[tags.ID], owner)
         )
-        one.is_own = person(owner) == caller
+        one.is_own = tags.is_of_owner(row, caller)
         one.things.append(thing)
         one.expires = max(one.expires, _moment(labels.get(tags.EXPIRES, "")))
         return one
@@ -84,15 +83,6 @@ def find(service: Service) -> list[Leavings]:
     for row in service.ask("describe_security_groups", Filters=_OURS)["SecurityGroups"]:
         add(row, f"security group {row['GroupId']}")
     return sorted(found.values(), key=lambda one: (one.name, one.id))
-
-
-def person(arn: str) -> str:
-    """An identity as a tag has it, without what changes from one session to the next. Pure.
-
-    boto3 names the sessions of a profile with a ``role_arn`` after the moment at which they began;
-    other names of sessions, as those of IAM Identity Center, tell people apart.
-    """
-    return re.sub(r"/botocore-session-\d+$", "", arn[: tags.MAX_VALUE])
 
 
 def _moment(text: str) -> float:

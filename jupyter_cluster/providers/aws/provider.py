@@ -392,6 +392,18 @@ class AwsProvider(HostProvider):
         """The identity of the credentials."""
         return self.service.caller()
 
+    def home(self) -> dict[str, str]:
+        """See `HostProvider.home`."""
+        return {"region": self.service.region, "account": self.owner().split(":")[4]}
+
+    def elder_head(self) -> Instance | None:
+        """See `HostProvider.elder_head`; the earliest launch wins."""
+        heads = [row for row in self._ec2.heads() if tags.is_of_owner(row, self._owner.arn)]
+        first = min(heads, key=lambda row: (row["LaunchTime"], row["InstanceId"]), default=None)
+        if first is None or tags.of(first)[tags.ID] == self._owner.id:
+            return None
+        return self._instance(first)
+
     def prepare(self, public_key: str, progress: Callable[[str], None]) -> None:
         """Make what instances need: security group, key pair, the head's role."""
         networks = self.open_ssh()

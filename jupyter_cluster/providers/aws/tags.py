@@ -100,6 +100,20 @@ def of(described: Mapping[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
 
 
+def person(arn: str) -> str:
+    """An identity as a tag has it, without what changes from one session to the next. Pure.
+
+    boto3 names the sessions of a profile with a ``role_arn`` after the moment at which they began;
+    other names of sessions, as those of IAM Identity Center, tell people apart.
+    """
+    return re.sub(r"/botocore-session-\d+$", "", arn[:MAX_VALUE])
+
+
+def is_of_owner(described: Mapping[str, Any], arn: str) -> bool:
+    """Whether something that boto3 has described was made by this identity. Pure."""
+    return person(of(described).get(OWNER, "")) == person(arn)
+
+
 def node_of(instance: Mapping[str, Any]) -> str:
     """Which node of its cluster an instance is; empty where it is none of ours."""
     names = of(instance).get(NODES, "").split(",")
