@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from jupyter_cluster.config._document import Document
+from jupyter_cluster.config._ec2_rules import rule_problems
 from jupyter_cluster.config._fill import as_map
 from jupyter_cluster.config._kinds import wrong_kind
 from jupyter_cluster.config._problems import KeyPath, Problem, did_you_mean
@@ -47,6 +48,8 @@ def ec2_problems(document: Document) -> Iterator[Problem]:
         if isinstance(one, dict) and isinstance(config, dict):
             path: KeyPath = ("available_node_types", name, "node_config")
             yield from _node_config(config, path, document)
+            is_head = name == document.data.get("head_node_type")
+            yield from rule_problems(config, path, document, is_head)
 
 
 def _node_config(config: dict[str, Any], path: KeyPath, document: Document) -> Iterator[Problem]:

@@ -52,6 +52,9 @@ logger = logging.getLogger("jupyter_cluster.head")
 
 # After a restart, how long to wait for the nodes before their work is given to others.
 SETTLE_SECONDS = 10.0
+# How long the head waits for what its provider knows of its machines before it is there for
+# clients, and how long before it asks again.
+LEARN_SECONDS, LEARN_PAUSE_SECONDS = 20.0, 5.0
 # How often to look whether the cluster is to end, at least.
 DUE_SECONDS = 5.0
 # Whoever ends itself tries to end its nodes this often; its own machine it ends in any case.
@@ -144,7 +147,8 @@ class Head:
             provider = make_provider(self.folder, self.config, address)
             self._scaling = self._make_scaling(provider)
             self._go_on(self._scaling, is_restarted)
-            await self._learn_types(provider)
+            learning = asyncio.create_task(self._learn_types(provider))
+            await asyncio.wait({learning}, timeout=LEARN_SECONDS)
             server, port = serve(
                 self,
                 self._address,
@@ -152,7 +156,7 @@ class Head:
                 server_context(credentials, Role.HEAD),
             )
             self._announce(address, port)
-            tasks = self._start_loops(self._scaling)
+            tasks = [learning, *self._start_loops(self._scaling, learning)]
             await self._ended.wait()
             for task in tasks:
                 task.cancel()
@@ -167,14 +171,16 @@ class Head:
         if self._broken is not None:
             raise RuntimeError("the head cannot go on; another one follows") from self._broken
 
-    def _start_loops(self, scaling: Scaling) -> list[asyncio.Task[None]]:
+    def _start_loops(
+        self, scaling: Scaling, learning: asyncio.Task[None]
+    ) -> list[asyncio.Task[None]]:
         """All that runs for as long as the head does; where one of them ends, the head does."""
         self._loop.set_exception_handler(self._on_odd)
         allowed = self.config.cluster_idle_timeout_minutes * 60
         pause = min(DUE_SECONDS, allowed / 4) if allowed else DUE_SECONDS
         self._last_task = time.time()
         loops = {
-            "scaling": scaling.run(),
+            "scaling": self._scale(scaling, learning),
             "sampling": self._repeat("sampling", self._sample, SAMPLE_SECONDS),
             "showing life": self._repeat("showing life", self._show_life, SAMPLE_SECONDS),
             "looking for silent nodes": self._repeat(
@@ -185,6 +191,12 @@ class Head:
             ),
         }
         return [start_task(what, work, self._break) for what, work in loops.items()]
+
+    @staticmethod
+    async def _scale(scaling: Scaling, learning: asyncio.Task[None]) -> None:
+        """What a node could hold is known before tasks are told that none can hold them."""
+        await asyncio.wait({learning})
+        await scaling.run()
 
     async def _repeat(self, what: str, step: Callable[[], None], seconds: float) -> None:
         async def take() -> None:
@@ -330,14 +342,22 @@ class Head:
             pause = min(LONGEST_PAUSE, pause * 2)
 
     async def _learn_types(self, provider: Provider) -> None:
-        """Resources and prices that only the provider knows."""
-        try:
-            types = await asyncio.to_thread(provider.node_types, self.fleet.node_types)
-        except Exception as error:  # of another's provider it may be anything
-            text = f"the provider does not say what its machines are: {describe(error)}"
-            self.diary.add("error", text)
-        else:
-            self.fleet.node_types.update(types)
+        """Resources and prices that only the provider knows; asked until it tells the first."""
+        said = ""
+        while True:
+            try:
+                types = await asyncio.to_thread(provider.node_types, self.fleet.node_types)
+            except Exception as error:  # of another's provider it may be anything
+                text = f"the provider does not say what its machines are: {describe(error)}"
+                if text != said:
+                    self.diary.add("error", text)
+                said = text
+            else:
+                self.fleet.node_types.update(types)
+                return
+            if all(one.resources.units for one in self.fleet.node_types.values()):
+                return  # the file knows them: prices alone are missing
+            await asyncio.sleep(LEARN_PAUSE_SECONDS)
 
     def end(self, reason: str, keeps_results: bool) -> None:
         """End the cluster, and its own machine too: who has asked for it may be gone by then.

@@ -99,3 +99,43 @@ def test_rules_of_the_security_group_are_looked_at_too() -> None:
     port, cidr = (str(problem) for problem in caught.value.problems)
     assert "IpPermissions[0].FromPort: must be a whole number, not the text '22'" in port
     assert "IpRanges[0].CidrIP: EC2 knows no such key here; did you mean CidrIp?" in cidr
+
+
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        ("DisableApiTermination: true", "DisableApiTermination: keeps the cluster from ending"),
+        (
+            "InstanceMarketOptions: {SpotOptions: {SpotInstanceType: persistent}}",
+            "InstanceMarketOptions.SpotOptions.SpotInstanceType: must be one-time",
+        ),
+        (
+            "InstanceMarketOptions: {SpotOptions: {InstanceInterruptionBehavior: stop}}",
+            "InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior: must be terminate",
+        ),
+        (
+            "MetadataOptions: {HttpEndpoint: disabled}",
+            "MetadataOptions.HttpEndpoint: must be enabled on the head",
+        ),
+        (
+            "TagSpecifications: [{ResourceType: instance, Tags: [{Key: 'aws:x', Value: y}]}]",
+            "TagSpecifications[0].Tags[0].Key: 'aws:x': names that begin so are reserved",
+        ),
+        (
+            "TagSpecifications: [{ResourceType: volume, Tags: [{Key: k, Value: '"
+            + "v" * 257
+            + "'}]}]",
+            "TagSpecifications[0].Tags[0]: EC2 takes 128 characters in a tag's key",
+        ),
+        (f"UserData: {'x' * 12_001}", "UserData: has more than 12000 bytes"),
+    ],
+)
+def test_what_ec2_takes_and_a_cluster_suffers_from_is_named(extra: str, says: str) -> None:
+    assert said(extra).startswith(says)
+
+
+def test_spot_instances_in_ec2s_words_are_a_spot_type() -> None:
+    market = "      InstanceMarketOptions: {MarketType: spot, SpotOptions: {MaxPrice: '0.1'}}\n"
+    assert parse(START + market).available_node_types["a"].spot
+    assert not parse(START).available_node_types["a"].spot
+    assert not parse(START + market + "    spot: false\n").available_node_types["a"].spot

@@ -147,7 +147,7 @@ class Front:
     def do_quota(self, vcpus: float, spot: float) -> None:
         self._cloud.vcpus = {False: vcpus, True: spot}
 
-    def do_slow_pricing(self, seconds: float) -> None:
+    def do_pricing(self, seconds: float) -> None:
         self.pricing_seconds = seconds
 
     def do_calls(self) -> dict[str, int]:

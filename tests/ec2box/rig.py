@@ -101,9 +101,9 @@ class Rig:
         """How instances come and go from now on; options as the attributes of `Cloud`."""
         self._call("behave", **how)
 
-    def slow_pricing(self, seconds: float) -> None:
+    def pricing(self, seconds: float) -> None:
         """Let the pricing service take so long for who asks from a host; 0 for at once."""
-        self._call("slow_pricing", seconds=seconds)
+        self._call("pricing", seconds=seconds)
 
     def power_cut(self, instance: str, then: str = "stopped") -> None:
         """Cut a host's power; EC2 says `then` of its instance."""

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import email
+import json
+
 import pytest
 
 from jupyter_cluster.errors import ProviderError, QuotaError
-from jupyter_cluster.providers.aws import images, prices, tags
+from jupyter_cluster.providers.aws import images, prices, rules, tags
 from jupyter_cluster.providers.aws.foundation import Subnet
 from jupyter_cluster.providers.aws.kinds import Kind
-from jupyter_cluster.providers.aws.launching import Plan, client_token, joined, run_arguments
+from jupyter_cluster.providers.aws.launching import (
+    Plan,
+    client_token,
+    joined,
+    run_arguments,
+    subnets_of,
+)
 from jupyter_cluster.providers.aws.preflight import Wanted, quota_notices, zone_notices
 
 pytestmark = pytest.mark.unit
@@ -53,6 +62,135 @@ def test_every_argument_of_the_file_is_passed_on_and_ours_are_kept() -> None:
     assert made["InstanceMarketOptions"]["MarketType"] == "spot"
     labels = {tag["Key"] for tag in made["TagSpecifications"][0]["Tags"]}
     assert labels == {"team", "k"}
+
+
+def test_what_ec2_takes_of_interfaces_only_is_moved_there() -> None:
+    written = plan(
+        SubnetId="subnet-1",
+        SecurityGroups=["named"],
+        Ipv6AddressCount=1,
+        MetadataOptions={"HttpPutResponseHopLimit": 2},
+    )
+    made = run_arguments(written, SUBNET, ["a"], {}, False, "token")
+    (interface,) = made["NetworkInterfaces"]
+    assert (interface["SubnetId"], interface["Ipv6AddressCount"]) == ("subnet-1", 1)
+    assert not {"SubnetId", "SecurityGroups", "SecurityGroupIds", "Ipv6AddressCount"} & {*made}
+    assert made["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 2}
+
+
+def test_interfaces_of_the_file_are_taken_with_what_they_lack() -> None:
+    written = plan(
+        NetworkInterfaces=[
+            {"SubnetId": "subnet-9", "Groups": ["sg-mine"], "InterfaceType": "efa"},
+            {"NetworkCardIndex": 1, "InterfaceType": "efa"},
+        ]
+    )
+    first, second = run_arguments(written, SUBNET, ["a"], {}, False, "t")["NetworkInterfaces"]
+    assert (first["SubnetId"], first["Groups"]) == ("subnet-9", ["sg-1", "sg-mine"])
+    assert (second["SubnetId"], second["Groups"], second["DeviceIndex"]) == (
+        "subnet-1",
+        ["sg-1"],
+        1,
+    )
+    # EC2 refuses a public address with more than one interface.
+    assert "AssociatePublicIpAddress" not in first
+    (existing,) = run_arguments(
+        plan(NetworkInterfaces=[{"NetworkInterfaceId": "eni-1", "DeviceIndex": 0}]),
+        SUBNET,
+        ["a"],
+        {},
+        False,
+        "t",
+    )["NetworkInterfaces"]
+    assert existing == {"NetworkInterfaceId": "eni-1", "DeviceIndex": 0}
+    assert subnets_of(written.node_config) == ("subnet-9",)
+    assert subnets_of({"SubnetId": "subnet-8"}) == ("subnet-8",)
+    assert subnets_of({"SubnetIds": ["a", "b"]}) == ("a", "b")
+
+
+def test_on_demand_instances_are_none_of_the_spot_market() -> None:
+    market = {"MarketType": "spot", "SpotOptions": {"MaxPrice": "0.1"}}
+    tagged = [{"ResourceType": "spot-instances-request", "Tags": [{"Key": "k", "Value": "v"}]}]
+    written = plan(InstanceMarketOptions=market, TagSpecifications=tagged)
+    instead = run_arguments(written, SUBNET, ["a"], {}, False, "t")
+    assert "InstanceMarketOptions" not in instead
+    kinds = {row["ResourceType"] for row in instead["TagSpecifications"]}
+    assert kinds == {"instance", "volume"}
+    spot = run_arguments(written, SUBNET, ["a"], {}, True, "t")
+    assert spot["InstanceMarketOptions"] == market
+    assert len(spot["TagSpecifications"]) == 3
+    block = {"MarketType": "capacity-block"}
+    reserved = run_arguments(plan(InstanceMarketOptions=block), SUBNET, ["a"], {}, False, "t")
+    assert reserved["InstanceMarketOptions"] == block
+
+
+@pytest.mark.parametrize(
+    ("users", "kind"),
+    [
+        ("#!/bin/sh\necho", "text/x-shellscript"),
+        ("#cloud-config\na: b", "text/cloud-config"),
+        ("#include\nhttps://a", "text/x-include-url"),
+        ("#cloud-boothook\necho", "text/cloud-boothook"),
+        (
+            "Content-Type: multipart/mixed; boundary=b\nMIME-Version: 1.0\n\n--b--\n",
+            "multipart/mixed",
+        ),
+    ],
+)
+def test_user_data_of_every_form_goes_beside_ours(users: str, kind: str) -> None:
+    ours, theirs = email.message_from_string(joined("#!/bin/sh\nours", users)).get_payload()
+    assert ours.get_content_type() == "text/x-shellscript"
+    assert theirs.get_content_type() == kind
+
+
+def test_rules_are_told_apart_by_what_ec2_tells_them_apart_by() -> None:
+    group = "sg-1"
+    there = [
+        {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group, "UserId": "1"}]},
+        {
+            "IpProtocol": "tcp",
+            "FromPort": 22,
+            "ToPort": 22,
+            "IpRanges": [
+                {"CidrIp": "198.51.100.1/32", "Description": rules.SSH},
+                {"CidrIp": "198.51.100.9/32", "Description": "by hand"},
+            ],
+        },
+    ]
+    listed = [{"PrefixListId": "pl-1"}]
+    written = [{"IpProtocol": "6", "FromPort": 80, "ToPort": 80, "PrefixListIds": listed}]
+    wanted = [
+        rules.inside(group),
+        *rules.ssh(22, ["198.51.100.2/32", "2001:db8::/64"]),
+        *rules.of_file(written),
+    ]
+    missing, too_much = rules.difference(there, wanted)
+    assert [key[4] for key in rules.singles(missing)] == [
+        "198.51.100.2/32",
+        "2001:db8::/64",
+        "pl-1",
+    ]
+    assert missing[2]["IpProtocol"] == "tcp"
+    (revoked,) = too_much
+    assert revoked["IpRanges"][0]["CidrIp"] == "198.51.100.1/32"
+
+
+def test_a_quota_of_no_spot_instances_is_no_refusal() -> None:
+    wanted = Wanted("worker", M5, True, 30, ["us-west-1a"])
+    codes = {M5.quota_code(True): 0.0, M5.quota_code(False): 480.0}
+    (notice,) = quota_notices(wanted, codes, 30)
+    assert "may not run a single m5.4xlarge as a spot instance" in notice
+    assert "on-demand ones are taken" in notice
+    with pytest.raises(QuotaError, match="on-demand"):
+        quota_notices(wanted, {**codes, M5.quota_code(False): 8.0}, 30)
+
+
+def test_prices_in_another_money_are_estimates_in_usd() -> None:
+    term = {"priceDimensions": {"d": {"pricePerUnit": {"CNY": "7.2"}}}}
+    price = prices.listed([json.dumps({"terms": {"OnDemand": {"t": term}}})])
+    assert price is not None
+    assert (price.usd, price.is_estimate) == (1.0, True)
+    assert prices.listed([json.dumps({"terms": {"Reserved": {}}})]) is None
 
 
 def test_the_same_launch_has_the_same_token() -> None:

@@ -14,10 +14,17 @@ from jupyter_cluster.providers.aws import tags
 from jupyter_cluster.providers.aws.foundation import Subnet
 
 # Set by the cluster; a node_config that has them is refused or overruled.
-_OURS = ("MinCount", "MaxCount", "SubnetIds", "ImageId", "UserData", "TagSpecifications")
+_OURS = (
+    "MinCount",
+    "MaxCount",
+    "SubnetId",
+    "SubnetIds",
+    "ImageId",
+    "UserData",
+    "TagSpecifications",
+)
 # EC2 takes these of a request or of its network interfaces, and not of both; by their names there.
 _OF_INTERFACE = {
-    "SubnetId": "SubnetId",
     "PrivateIpAddress": "PrivateIpAddress",
     "Ipv6AddressCount": "Ipv6AddressCount",
     "Ipv6Addresses": "Ipv6Addresses",
