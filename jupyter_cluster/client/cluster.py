@@ -88,7 +88,7 @@ class Cluster:
     @property
     def started(self) -> float:
         """When it was created (Unix time): two of one name differ in it."""
-        return float(self._entry.read("cluster.json").get("created", 0))
+        return self._entry.created
 
     def __repr__(self) -> str:
         return f"<Cluster {self.name!r}>"

@@ -35,7 +35,10 @@ class Endpoint:
         self._timeout = timeout
         self.changed = threading.Lock()
         self._idle: list[tuple[str, float, http.client.HTTPSConnection]] = []
-        self._context = client_context(entry.credentials, Role.CLIENT)
+        try:
+            self._context = client_context(entry.credentials, Role.CLIENT)
+        except OSError as error:  # an SSLError is one
+            raise ConnectionLostError(entry.damage("credentials")) from error
         track(self)
 
     def get(self, path: str, **query: Any) -> Any:

@@ -9,7 +9,6 @@ from typing import Any
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import HOST_FILE, Entry
 from jupyter_cluster.client.tunnel import login_of, tunnel_of
-from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import SetupError, UsageError
 from jupyter_cluster.nodes.command import OnLine
 from jupyter_cluster.nodes.container import container_of
@@ -32,7 +31,7 @@ def node_of(place: Entry, name: str = HEAD_NODE, on_line: OnLine = print) -> Ite
     """
     if not place.is_hosted:
         raise UsageError(f"cluster {place.name!r} is on this machine: it has no hosts to go to")
-    config = ClusterConfig.model_validate_json((place.folder / "config.json").read_text())
+    config = place.configuration()
     head = tunnel_of(place).ssh()
     with contextlib.ExitStack() as stack:
         node_type = config.head_node_type

@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING
 
 from jupyter_cluster.client import launch_local
 from jupyter_cluster.client.endpoint import Endpoint
-from jupyter_cluster.client.registry import Entry, entry
+from jupyter_cluster.client.registry import Entry, entry, reason
 from jupyter_cluster.config import ClusterConfig
-from jupyter_cluster.errors import ConnectionLostError, NoClusterError, RegistryError, UsageError
+from jupyter_cluster.errors import (
+    ClusterError,
+    ConnectionLostError,
+    NoClusterError,
+    RegistryError,
+    UsageError,
+)
 from jupyter_cluster.model import NodeState, NodeType
 
 if TYPE_CHECKING:
@@ -138,8 +144,8 @@ def check_place(place: Entry, config: ClusterConfig) -> None:
     """
     if not place.exists:
         return
-    before = place.read("config.json").get("provider", {}).get("type")
-    if before not in (None, config.provider.type):
+    before = place.provider
+    if before not in ("", config.provider.type):
         raise RegistryError(
             f"cluster {place.name!r} is one on {before}, not on {config.provider.type}: take it"
             " down first, or use another cluster_name"
@@ -219,7 +225,23 @@ def _alone(place: Entry, what: str, progress: Progress) -> Iterator[None]:
 
     The file says what is done with it, and stays: deleted, it could be locked twice. It lies beside
     the folder, which goes with the cluster.
+
+    Raises
+    ------
+    RegistryError
+        The operating system refuses, e.g. since the registry's disk is full.
     """
+    try:
+        with _locked(place, what, progress):
+            yield
+    except OSError as error:
+        if isinstance(error, ClusterError):
+            raise
+        raise RegistryError(f"cluster {place.name!r}: {reason(error)}") from error
+
+
+@contextlib.contextmanager
+def _locked(place: Entry, what: str, progress: Progress) -> Iterator[None]:
     clusters = place.folder.parent
     for path in (clusters.parent, clusters):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -231,8 +253,9 @@ def _alone(place: Entry, what: str, progress: Progress) -> Iterator[None]:
             doing = os.pread(lock, 100, 0).decode(errors="replace") or "used"
             progress(f"it is being {doing}: waiting for that")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{what} by process {os.getpid()}".encode(), 0)
+        with contextlib.suppress(OSError):  # words for others, which a full disk has no room for
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{what} by process {os.getpid()}".encode(), 0)
         yield
     finally:
         with contextlib.suppress(OSError):

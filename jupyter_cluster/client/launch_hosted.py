@@ -298,7 +298,7 @@ def _own_registry(place: Entry) -> str:
 
 def _is_changed(place: Entry, config: ClusterConfig) -> bool:
     """Whether a head that runs was started with another configuration."""
-    before = (place.folder / "config.json").read_text()
+    before = (place.folder / "config.json").read_text(errors="replace")
     return place.is_alive and before != config.as_json(with_secrets=True)
 
 

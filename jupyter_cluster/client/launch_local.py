@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,24 +18,27 @@ from jupyter_cluster.background import start_thread
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.config import ClusterConfig
-from jupyter_cluster.errors import ClusterError, ConnectionLostError, RegistryError
-from jupyter_cluster.trust import write_private
+from jupyter_cluster.errors import ClusterError, RegistryError
+from jupyter_cluster.formats import shortened
+from jupyter_cluster.trust import make_certificates, write_private
 
 START_SECONDS = 60.0
 END_SECONDS = 20.0
 _POLL_SECONDS = 0.02
+_ANSWER_SECONDS = 5.0
+# -P: a module of the user's must not stand in for one that we import.
+_HOST_OPTIONS = ["-P", "-m", "jupyter_cluster.providers.local_host"]
 
 # Hosts that this process has started: they outlive it, but while it lives it must reap them.
 _hosts: list[subprocess.Popen[bytes]] = []
 
 
 def start(place: Entry, config: ClusterConfig, progress: Callable[[str], None]) -> None:
-    """Start it; one that runs already is left as it is."""
+    """Start it; one that runs already is left as it is, one that is just ending is awaited."""
     written = config.model_dump_json(indent=1)
-    if place.is_alive:
+    if _is_running(place):
         _check_same(place, written)
         progress("it is running already")
-        _wait_for_head(place, None)
         return
     progress("starting its head")
     # Connecting needs the engine too: import it here while the host imports it there.
@@ -44,8 +48,31 @@ def start(place: Entry, config: ClusterConfig, progress: Callable[[str], None]) 
     try:
         _wait_for_head(place, process)
     except BaseException:
-        process.terminate()  # the host ends all it has started
+        process.terminate()  # our child: the host ends all it has started
         raise
+
+
+def _is_running(place: Entry) -> bool:
+    """Whether its head answers and stays; waits where it is being started or is ending.
+
+    Raises
+    ------
+    ClusterError
+        Its processes are there and its head does not answer.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while place.is_alive:
+        try:
+            if Endpoint(place, _ANSWER_SECONDS).get("status")["state"] != "ending":
+                return True
+        except (ClusterError, KeyError, TypeError) as error:
+            if time.monotonic() > deadline:
+                raise ClusterError(
+                    f"cluster {place.name!r} is there and its head does not answer: {error};"
+                    f" `jupyter-cluster down {place.name}` ends it"
+                ) from error
+        time.sleep(_POLL_SECONDS)
+    return False
 
 
 def _import_engine() -> None:
@@ -53,10 +80,11 @@ def _import_engine() -> None:
 
 
 def _check_same(place: Entry, written: str) -> None:
-    running = (place.folder / "config.json").read_text()
-    if running == written:
+    before, now = place.read("config.json"), json.loads(written)
+    if before == now:
         return
-    before, now = json.loads(running), json.loads(written)
+    if not before:
+        raise RegistryError(place.damage("config.json"))
     changed = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
     raise RegistryError(
         f"cluster {place.name!r} is running with another configuration; different are:"
@@ -70,15 +98,20 @@ def _prepare(place: Entry, config: str) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
     (folder / "head.json").unlink(missing_ok=True)
     write_private(folder / "config.json", config.encode())
-    place.identity()
+    try:
+        identity = place.identity()
+    except RegistryError:  # nothing but its certificates depends on who it was
+        (folder / "cluster.json").unlink(missing_ok=True)
+        identity = place.identity()
+    if not place.has_credentials:
+        make_certificates(place.credentials, str(identity["id"]))
 
 
 def _spawn_host(place: Entry) -> subprocess.Popen[bytes]:
     log = os.open(place.folder / "logs" / "host.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         host = subprocess.Popen(
-            # -P: a module of the user's must not stand in for one that we import.
-            [sys.executable, "-P", "-m", "jupyter_cluster.providers.local_host", str(place.folder)],
+            [sys.executable, *_HOST_OPTIONS, str(place.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -90,28 +123,29 @@ def _spawn_host(place: Entry) -> subprocess.Popen[bytes]:
     return host
 
 
-def _wait_for_head(place: Entry, process: subprocess.Popen[bytes] | None) -> None:
+def _wait_for_head(place: Entry, process: subprocess.Popen[bytes]) -> None:
+    since = time.time()
     deadline = time.monotonic() + START_SECONDS
     while not (place.folder / "head.json").is_file():
-        if process is not None and process.poll() is not None:
-            raise ClusterError(f"cluster {place.name!r} did not start:\n{_last_lines(place)}")
-        if process is None and not place.is_alive:
-            raise ClusterError(f"cluster {place.name!r} has ended:\n{_last_lines(place)}")
+        if process.poll() is not None:
+            raise ClusterError(f"cluster {place.name!r} did not start: {_last_words(place, since)}")
         if time.monotonic() > deadline:
             raise ClusterError(
-                f"cluster {place.name!r} has no head after {START_SECONDS:.0f} s:\n"
-                f"{_last_lines(place)}"
+                f"cluster {place.name!r} has no head after {START_SECONDS:.0f} s:"
+                f" {_last_words(place, since)}"
             )
         time.sleep(_POLL_SECONDS)
 
 
-def _last_lines(place: Entry) -> str:
-    lines = []
-    for name in ("host.log", "head.log"):
-        path = place.folder / "logs" / name
-        if path.is_file():
-            lines += path.read_text(errors="replace").splitlines()[-10:]
-    return "\n".join(lines) or "(it has written nothing)"
+def _last_words(place: Entry, since: float) -> str:
+    """The last line of what the head has written, or else of the host: of a traceback, why."""
+    for name in ("head.log", "host.log"):
+        log = place.folder / "logs" / name
+        if log.is_file() and log.stat().st_mtime >= since:
+            lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+            if said := next((line for line in reversed(lines) if line), ""):
+                return f"{shortened(said, 500)} (all of it is in {log})"
+    return "it has written nothing; is its disk full?"
 
 
 def end(place: Entry, progress: Callable[[str], None]) -> None:
@@ -122,31 +156,47 @@ def end(place: Entry, progress: Callable[[str], None]) -> None:
     ClusterError
         A process could not be ended; the message names it.
     """
-    pids = _processes(place)
     if place.is_alive:
         progress("ending its nodes and its head")
         try:
             Endpoint(place).post("down")
-        except (ClusterError, ConnectionLostError):
-            _signal(pids.get("host"), signal.SIGTERM)
+        except ClusterError:
+            _signal_all(_hosts_of(place), signal.SIGTERM)
         if not _ends(place, END_SECONDS):
-            _signal(pids.get("host"), signal.SIGKILL)
+            _signal_all(_hosts_of(place), signal.SIGKILL)
     progress("checking that nothing is left")
     left = _kill_left(place)
     if left:
         raise ClusterError(f"processes of cluster {place.name!r} could not be ended: {left}")
 
 
-def _processes(place: Entry) -> dict[str, int]:
-    return {name: int(pid) for name, pid in place.read("processes.json").items()}
+def _processes_of(place: Entry) -> list[psutil.Process]:
+    """The processes that were started for this very folder, by what the system says of each.
+
+    Process ids that were written down may be a stranger's by now; these are not believed. Between
+    this look and a signal, psutil compares the process's start time.
+    """
+    return [one for one in psutil.process_iter() if _belongs(one, place.folder)]
 
 
-def _signal(pid: int | None, number: int) -> None:
+def _hosts_of(place: Entry) -> list[psutil.Process]:
+    """Of these, the one that forked the others."""
+    found = _processes_of(place)
+    pids = {process.pid for process in found}
+    return [process for process in found if _parent(process) not in pids]
+
+
+def _parent(process: psutil.Process) -> int | None:
     try:
-        if pid:
-            os.kill(pid, number)
-    except ProcessLookupError:
-        pass  # it has ended meanwhile
+        return int(process.ppid())
+    except psutil.Error:
+        return None
+
+
+def _signal_all(processes: list[psutil.Process], number: int) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):  # ended meanwhile, or not ours to end
+            process.send_signal(number)
 
 
 def _ends(place: Entry, seconds: float) -> bool:
@@ -165,9 +215,8 @@ def _reap() -> None:
 
 def _kill_left(place: Entry) -> list[int]:
     """End what names this cluster's folder and still runs; returns what cannot be ended."""
-    found = [process for process in psutil.process_iter() if _belongs(process, place.folder)]
-    for process in found:
-        process.kill()
+    found = _processes_of(place)
+    _signal_all(found, signal.SIGKILL)
     deadline = time.monotonic() + 5
     while (left := [p.pid for p in found if _runs(p)]) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
@@ -187,6 +236,11 @@ def _belongs(process: psutil.Process, folder: Path) -> bool:
     """Forked children keep the command line of their host, which names the folder."""
     try:
         line = process.cmdline()
+        return line[1:-1] == _HOST_OPTIONS and _is_same(line[-1], folder)
     except psutil.Error:
         return False
-    return str(folder) in line and "jupyter_cluster.providers.local_host" in line
+
+
+def _is_same(path: str, folder: Path) -> bool:
+    """Whether both name one folder, also by a link."""
+    return path == str(folder) or os.path.realpath(path) == os.path.realpath(folder)

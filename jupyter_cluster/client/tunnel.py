@@ -7,6 +7,7 @@ when somebody needs it, and again when that is lost.
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -21,6 +22,7 @@ from jupyter_cluster.client.registry import HOST_FILE, Entry
 from jupyter_cluster.errors import ConnectionLostError, SetupError
 
 _PIECE = 2**16
+_ADDRESS = re.compile(r"[a-z]+://[^/]+:[0-9]{1,5}")
 # After a failed connection, others wait this long: many callers must not knock at once.
 _PAUSE_SECONDS = 0.5
 
@@ -52,6 +54,8 @@ def address_of(entry: Entry, what: str) -> str:
         The head's host cannot be reached now.
     """
     address = str(entry.read("head.json").get(what, ""))
+    if address and not _ADDRESS.fullmatch(address):
+        raise ConnectionLostError(entry.damage("head.json"))
     if not address or not entry.is_hosted:
         return address
     where = urlsplit(address)

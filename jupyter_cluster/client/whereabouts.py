@@ -23,7 +23,7 @@ _CONFIG = "config.json"
 
 def config_of(place: Entry) -> ClusterConfig:
     """What a cluster was last brought up with."""
-    return ClusterConfig.model_validate_json((place.folder / _CONFIG).read_text())
+    return place.configuration()
 
 
 def write_config(place: Entry, config: ClusterConfig) -> None:

@@ -116,7 +116,7 @@ def _row(place: Entry) -> dict[str, Any]:
     return {
         "name": place.name,
         "state": _state(place),
-        "provider": place.read("config.json").get("provider", {}).get("type", ""),
-        "created": place.read("cluster.json").get("created", 0.0),
+        "provider": place.provider,
+        "created": place.created,
         "folder": str(place.folder),
     }

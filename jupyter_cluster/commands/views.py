@@ -169,7 +169,7 @@ def clock(moment: float) -> str:
 
 
 def _moment(moment: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))
+    return "" if not moment else time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))
 
 
 def _seconds(seconds: float | None) -> str:

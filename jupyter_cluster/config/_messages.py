@@ -72,8 +72,8 @@ def _other(kind: str, word: str, limits: Mapping[str, Any]) -> str | None:
         "greater_than": f"must be more than {limits.get('gt', 0):g}, not {word}",
         "less_than_equal": f"must be at most {limits.get('le', 0):g}, not {word}",
         "finite_number": f"must be a finite number, not {word}",
-        "string_pattern_mismatch": "may have only letters, digits, _ and -, and does not "
-        f"start with -; {word!r} does not fit",
+        "string_pattern_mismatch": "may have only letters, digits, _ and -, 100 at most, "
+        f"and does not start with -; {word} does not fit",
         "literal_error": f"must be a number or {limits.get('expected')}, not {word}",
         "too_short": "must name at least one node type",
     }

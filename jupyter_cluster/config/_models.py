@@ -63,8 +63,8 @@ class ClusterConfig(Section):
     notices and the origins of its values; two are equal in substance if their `model_dump` is.
     """
 
-    cluster_name: Annotated[Text, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")] = Field(
-        description="Name of the cluster: letters, digits, _ and -."
+    cluster_name: Annotated[Text, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$")] = Field(
+        description="Name of the cluster: up to 100 letters, digits, _ and -."
     )
     max_workers: Count = Field(
         2,

@@ -22,7 +22,7 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from jupyter_cluster.trust import write_private
 
@@ -36,6 +36,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 # A head that has lived so long has got over what its forerunner died of.
 WELL_SECONDS = 60.0
 END_SECONDS = 5.0
+# Whoever looks whether we are alive holds the lock for a moment.
+LOCK_SECONDS = 5.0
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
 
 
@@ -67,9 +69,7 @@ class LocalHost:
         self._started = 0.0
         self._start_at: float | None = None
         self._ending = False
-        lock = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
-        self._lock = os.fdopen(lock, "w")  # held for as long as we live
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._lock = _locked(folder / "lock")  # held for as long as we live
         self._lifeline, self._lifeline_end = os.pipe()
         self._woken, self._wake = os.pipe()
         for descriptor in (self._woken, self._wake):
@@ -175,7 +175,7 @@ class LocalHost:
             os._exit(code)
 
     def _write_children(self) -> None:
-        """For people and for `down`, should this process be killed."""
+        """For people; nobody signals what is written there."""
         pids = {child.name: child.pid for child in self._running()}
         path = self._folder / "processes.json"
         try:
@@ -209,7 +209,8 @@ class LocalHost:
             self._end_all()
             return
         # At once where it has died once or twice: somebody may wait for it.
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self._deaths - 3)) if self._deaths > 2 else 0
+        doubled = min(self._deaths - 3, 16)
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**doubled) if self._deaths > 2 else 0
         _say(f"the head {how}: starting it again" + (f" in {pause:g} s" if pause else ""))
         self._start_at = now + pause
 
@@ -221,7 +222,7 @@ class LocalHost:
             _signal(child, signal.SIGTERM)
 
     def _end_all(self) -> None:
-        self._ending = True
+        self._ending, self._start_at = True, None
         for child in self._running():
             self._end(child, END_SECONDS)
 
@@ -264,6 +265,27 @@ class LocalHost:
             for child in [c for c in nodes if c.name in request["names"]]:
                 self._end(child, request["seconds"])
         return [{"name": c.name, "pid": c.pid, "code": c.code} for c in nodes]
+
+
+def _locked(path: Path) -> TextIO:
+    """The lock of the cluster's folder.
+
+    Raises
+    ------
+    BlockingIOError
+        Another host has it.
+    """
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w")
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                file.close()
+                raise
+            time.sleep(0.01)
 
 
 def _say(text: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers import eventually
+from helpers import eventually, small_disk
 
 import jupyter_cluster as jc
 
@@ -15,16 +15,13 @@ pytestmark = pytest.mark.local
 
 
 @pytest.fixture
-def small_disk(home: Path) -> Iterator[Path]:
+def on_small_disk(home: Path) -> Iterator[Path]:
     """The registry on a file system of 4 MB."""
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", str(home)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("a small file system can only be mounted by root")
-    yield home
-    subprocess.run(["umount", "--lazy", str(home)], check=True)
+    with small_disk(home, "4m"):
+        yield home
 
 
-def test_a_full_disk_loses_no_result(small_disk: Path) -> None:
+def test_a_full_disk_loses_no_result(on_small_disk: Path) -> None:
     cluster = jc.up(name="full", cpus=2)
 
     def work(x: int) -> bytes:
@@ -35,7 +32,7 @@ def test_a_full_disk_loses_no_result(small_disk: Path) -> None:
         assert cluster.map(work, range(40), name="much").results(timeout=60) == wanted
         eventually(lambda: "cannot be written" in cluster.status()["problem"])
         assert any("results wait on their nodes" in e["text"] for e in cluster.events())
-        grow = ["mount", "-o", "remount,size=200m", str(small_disk)]
+        grow = ["mount", "-o", "remount,size=200m", str(on_small_disk)]
         subprocess.run(grow, check=True)
         eventually(lambda: not cluster.status()["problem"])
         other = jc.Cluster(cluster._entry)

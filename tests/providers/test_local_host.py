@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from jupyter_cluster.errors import ProviderError
 from jupyter_cluster.model import NodeType
+from jupyter_cluster.providers import local_host
 from jupyter_cluster.providers.local import LocalProvider
 from jupyter_cluster.providers.local_host import LONGEST_PAUSE, LocalHost
 from jupyter_cluster.resources import Resources
@@ -83,3 +86,27 @@ def test_no_request_of_a_head_ends_the_host(
     host._start_head()
     assert host._start_at is not None
     assert not host._ending
+
+
+def test_a_head_that_has_died_all_night_is_started_again_and_none_while_all_ends(
+    host: LocalHost, tmp_path: Path
+) -> None:
+    (tmp_path / "head.json").touch()
+    host._deaths = 5000
+    assert pauses(host, 1) == [LONGEST_PAUSE]
+    host._end_all()
+    assert host._start_at is None
+
+
+def test_who_looks_whether_a_host_is_alive_does_not_keep_it_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lock"
+    looking = path.open("w")
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    threading.Timer(0.05, looking.close).start()
+    held = local_host._locked(path)
+    monkeypatch.setattr(local_host, "LOCK_SECONDS", 0.0)
+    with pytest.raises(BlockingIOError):
+        local_host._locked(path)
+    held.close()
