@@ -241,8 +241,15 @@ def send_tree(tree: Tree, report: Callable[[str], None] = lambda _text: None) ->
         names = files.lacking(tree, index)
         size = sum(tree.files[name][2] for name in names)
         report(f"{len(names)} files, {size / 1e6:.1f} MB")
+        if tree.left_out:
+            count, some = len(tree.left_out), ", ".join(tree.left_out[:3])
+            report(f"pipes, sockets and devices are not copied ({count}): {some}")
         node.script(
-            "files.py", "take", STORE, json.dumps(list(paths)), source=files.pack(tree, names)
+            "files.py",
+            "take",
+            STORE,
+            json.dumps(list(paths)),
+            source=files.pack(tree, names, report),
         )
 
     return bring

@@ -2,17 +2,23 @@
 
 Content decides, not dates: a file that was only touched is not sent again. What is sent is kept on
 the node as a *pack*, so that nodes that come later get the same bytes.
+
+Files change while they are looked at and sent: logs grow, others are written anew or go. A file is
+sent as long as it was when it was looked at; where it is another one by then, it is sent again at
+the end of the pack, and the pack's last word is what was sent indeed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import io
 import json
 import os
 import stat
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
@@ -24,6 +30,10 @@ from jupyter_cluster.errors import SetupError
 from jupyter_cluster.nodes.remote.files import MANIFEST
 
 _PIECE = 2**18
+# So often a file is sent that changes while it is sent.
+_ROUNDS = 3
+# Digest, or goal of a link; mode; size.
+Entry = tuple[str, int, int]
 _BLOCK = tarfile.BLOCKSIZE
 
 
@@ -39,14 +49,17 @@ class Tree:
         Of each name: digest, or link's goal; mode; size in bytes.
     paths : dict
         Where each file lies here.
-    folders : list of str
-        Names of targets that are folders, and of empty folders.
+    folders : dict
+        The mode of each folder.
+    left_out : list of str
+        Pipes, sockets and devices, which are no files to copy.
     """
 
     targets: tuple[str, ...] = ()
-    files: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    files: dict[str, Entry] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)
-    folders: list[str] = field(default_factory=list)
+    folders: dict[str, int] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -75,16 +88,21 @@ def scan(mounts: Mapping[str, str], exclude: Iterable[str], filters: Iterable[st
         here = Path(mounts[target])
         try:
             if here.is_dir():
-                tree.folders.append(str(number))
                 _scan_folder(tree, here, str(number), [("", rules)], names)
             else:
-                _add(tree, here, str(number))
+                _add(tree, here.resolve(strict=True), str(number))
         except OSError as error:
+            raise _unreadable(error, here, f"file_mounts.{target}: ") from error
+        if not {str(number)} & (tree.folders.keys() | tree.files.keys()):
             raise SetupError(
-                f"file_mounts.{target}: {error.filename or here} cannot be read: {error.strerror}",
-                "syncing-files",
-            ) from error
+                f"file_mounts.{target}: {here} is neither a file nor a folder", "syncing-files"
+            )
     return tree
+
+
+def _unreadable(error: OSError, path: Path, where: str = "") -> SetupError:
+    text = f"{where}{error.filename or path} cannot be read: {error.strerror}"
+    return SetupError(text, "syncing-files")
 
 
 Rules = Any  # pathspec's own type takes parameters that differ between its versions
@@ -105,20 +123,19 @@ def _scan_folder(
     for filter_ in filters:
         file = folder / filter_
         if file.is_file():
-            rules = [*rules, (name.partition("/")[2], _rules(file.read_text().splitlines()))]
-    is_empty = True
+            lines = file.read_text(errors="surrogateescape").splitlines()
+            rules = [*rules, (name.partition("/")[2], _rules(lines))]
+    tree.folders[name] = stat.S_IMODE(folder.stat().st_mode)
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         inner = f"{name}/{entry.name}"
         is_folder = entry.is_dir(follow_symlinks=False)
         if _is_excluded(inner.partition("/")[2], is_folder, rules):
             continue
-        is_empty = False
-        if is_folder:
-            _scan_folder(tree, Path(entry.path), inner, rules, filters)
-        else:
-            _add(tree, Path(entry.path), inner)
-    if is_empty:
-        tree.folders.append(name)
+        with contextlib.suppress(FileNotFoundError):  # it has gone meanwhile
+            if is_folder:
+                _scan_folder(tree, Path(entry.path), inner, rules, filters)
+            else:
+                _add(tree, Path(entry.path), inner)
 
 
 def _is_excluded(path: str, is_folder: bool, rules: list[tuple[str, Rules]]) -> bool:
@@ -134,12 +151,33 @@ def _add(tree: Tree, path: Path, name: str) -> None:
     if stat.S_ISLNK(status.st_mode):
         tree.files[name] = (f"-> {path.readlink()}", 0o777, 0)
     elif stat.S_ISREG(status.st_mode):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        tree.files[name] = (digest, stat.S_IMODE(status.st_mode), status.st_size)
+        with _open(path) as file:
+            status = os.fstat(file.fileno())
+            digest, size = hashlib.sha256(), 0
+            while data := file.read(min(_PIECE, status.st_size - size)):
+                digest.update(data)
+                size += len(data)
+        tree.files[name] = (digest.hexdigest(), stat.S_IMODE(status.st_mode), size)
     else:
-        return  # sockets, pipes and devices are no files to copy
+        tree.left_out.append(str(path))
+        return
     tree.paths[name] = path
+
+
+def _open(path: Path) -> FileIO:
+    """A plain file; who waits at a pipe that has taken its place would wait for ever.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none, or something else.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise FileNotFoundError(errno.ENOENT, "it is no file any more", str(path))
+    return file
 
 
 def lacking(tree: Tree, index: Mapping[str, Any]) -> list[str]:
@@ -150,19 +188,30 @@ def lacking(tree: Tree, index: Mapping[str, Any]) -> list[str]:
 
 def is_current(tree: Tree, index: Mapping[str, Any]) -> bool:
     """Whether a node with this index has just these files."""
-    return not lacking(tree, index) and not set(index.get("files", {})) - set(tree.files)
+    return (
+        not lacking(tree, index)
+        and not set(index.get("files", {})) - set(tree.files)
+        and index.get("folders") == tree.folders
+    )
 
 
-def pack(tree: Tree, names: Iterable[str]) -> Iterator[bytes]:
+def pack(
+    tree: Tree, names: Iterable[str], notice: Callable[[str], None] = lambda _text: None
+) -> Iterator[bytes]:
     """A tar stream of the manifest and of these files, in pieces.
+
+    Parameters
+    ----------
+    notice
+        Told of files that never were the same twice.
 
     Raises
     ------
     SetupError
-        A file has changed since it was looked at.
+        A file cannot be read any more.
     """
     buffer = io.BytesIO()
-    for data in _members(tree, names):
+    for data in _members(tree, list(names), notice):
         buffer.write(data)
         if buffer.tell() >= _PIECE:
             yield buffer.getvalue()
@@ -170,19 +219,60 @@ def pack(tree: Tree, names: Iterable[str]) -> Iterator[bytes]:
     yield buffer.getvalue() + bytes(2 * _BLOCK)
 
 
-def _members(tree: Tree, names: Iterable[str]) -> Iterator[bytes]:
-    manifest = json.dumps({"files": tree.files, "folders": tree.folders}).encode()
+def _members(tree: Tree, names: list[str], notice: Callable[[str], None]) -> Iterator[bytes]:
+    yield from _manifest(tree.files, tree.folders)
+    sent, moving = dict(tree.files), names
+    for number in range(_ROUNDS):
+        names, moving = moving, []
+        for name in names:
+            promised = tree.files[name] if number == 0 else None
+            found = yield from _member(tree.paths[name], name, promised)
+            if found is None:
+                sent.pop(name, None)
+                continue
+            sent[name], is_settled = found
+            if not is_settled:
+                moving.append(name)
+    if moving:
+        paths = ", ".join(str(tree.paths[name]) for name in moving[:3])
+        notice(f"written to all the time, and copied as they were at one moment: {paths}")
+    if sent != tree.files:
+        yield from _manifest(sent, tree.folders)
+
+
+def _manifest(files: Mapping[str, Entry], folders: Mapping[str, int]) -> Iterator[bytes]:
+    manifest = json.dumps({"files": files, "folders": folders}).encode()
     yield _header(MANIFEST, len(manifest), 0o600, 0)
     yield _padded(manifest)
-    for name in names:
-        goal, mode, size = tree.files[name]
-        path = tree.paths[name]
-        if goal.startswith("-> "):
-            yield _header(name, 0, mode, 0, goal[3:])
-            continue
-        with path.open("rb", buffering=0) as file:
-            yield _header(name, size, mode, os.fstat(file.fileno()).st_mtime)
-            yield from _content(file, path, size)
+
+
+def _member(
+    path: Path, name: str, promised: Entry | None
+) -> Generator[bytes, None, tuple[Entry, bool] | None]:
+    """Send a file; returns what was sent, and whether it was one file from begin to end.
+
+    None where it has gone. Of a file that was looked at before, just so much is sent: a log may
+    have grown meanwhile, and is the same up to there.
+    """
+    if promised is not None and promised[0].startswith("-> "):
+        yield _header(name, 0, promised[1], 0, promised[0][3:])
+        return promised, True
+    try:
+        file = _open(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
+            return None
+        raise _unreadable(error, path) from error
+    with file:
+        before = os.fstat(file.fileno())
+        size = before.st_size if promised is None else promised[2]
+        mode = stat.S_IMODE(before.st_mode)
+        yield _header(name, size, mode, before.st_mtime)
+        digest = yield from _content(file, path, size)
+        after = os.fstat(file.fileno())
+    is_still = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    is_settled = is_still and size <= after.st_size if promised is None else digest == promised[0]
+    return (digest, mode, size), is_settled
 
 
 def _header(name: str, size: int, mode: int, mtime: float, link: str = "") -> bytes:
@@ -197,11 +287,20 @@ def _padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % _BLOCK)
 
 
-def _content(file: FileIO, path: Path, size: int) -> Iterator[bytes]:
-    left = size
-    while left > 0 and (data := file.read(min(left, _PIECE))):
+def _content(file: FileIO, path: Path, size: int) -> Generator[bytes, None, str]:
+    """So many bytes, whatever there is; returns their digest."""
+    left, digest = size, hashlib.sha256()
+    try:
+        while left > 0 and (data := file.read(min(left, _PIECE))):
+            left -= len(data)
+            digest.update(data)
+            yield data
+    except OSError as error:
+        raise _unreadable(error, path) from error
+    while left > 0:  # it has become shorter; what is sent of it now is sent again
+        data = bytes(min(left, _PIECE))
         left -= len(data)
+        digest.update(data)
         yield data
-    if left or file.read(1):
-        raise SetupError(f"{path} has changed while it was sent; try again", "syncing-files")
     yield bytes(-size % _BLOCK)
+    return digest.hexdigest()

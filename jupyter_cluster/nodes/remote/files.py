@@ -7,12 +7,14 @@
 
 ROOTS is a JSON list of paths on this host, by the numbers that names in packs begin with.
 
-A pack is a tar file named by its content. Its first member is a manifest: the new index of files
-and where each target lies. The store keeps the packs in their order, for hosts that come later.
+A pack is a tar file named by its content. Its first member is a manifest: the new index of files,
+and the modes of folders; another one at its end corrects it, where files have changed on their way.
+The store keeps the packs in their order, for hosts that come later.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -41,7 +43,7 @@ def read_index(store: str) -> dict[str, Any]:
             index: dict[str, Any] = json.load(file)
             return index
     except (OSError, ValueError):
-        return {"packs": [], "files": {}, "applied": []}
+        return {"packs": [], "files": {}, "folders": {}, "applied": []}
 
 
 def write_index(store: str, index: dict[str, Any]) -> None:
@@ -181,16 +183,34 @@ def apply_pack(data: Any, roots: list[str], index: dict[str, Any]) -> None:
     """Put the files of a pack in place, and take those away that are no more."""
     roots = [os.path.expanduser(root) for root in roots]
     with tarfile.open(fileobj=data, mode="r:") as pack:
-        manifest = json.loads(content(data, pack.next()))
-        for gone in sorted(set(index["files"]) - set(manifest["files"])):
-            remove(place(roots, gone))
+        follow(roots, index, content(data, pack.next()))
+        begin = pack.offset
         made: set[str] = set()
         for member in pack:
             if member.name != MANIFEST:
                 put(data, member, place(roots, member.name), made)
-        for target in manifest["folders"]:
-            os.makedirs(place(roots, target), exist_ok=True)
-        index["files"] = manifest["files"]
+            elif member.offset >= begin:
+                follow(roots, index, content(data, member))
+    # Last, since a folder may be one that its owner must not write to.
+    for folder, mode in sorted(index["folders"].items(), reverse=True):
+        os.chmod(place(roots, folder), mode)
+
+
+def follow(roots: list[str], index: dict[str, Any], manifest: bytes) -> None:
+    """Take away what is no more, and make the folders."""
+    found = json.loads(manifest)
+    before = index.get("folders", {})
+    for folder in before:  # what is made or taken away in them now
+        with contextlib.suppress(OSError):
+            os.chmod(place(roots, folder), 0o700)
+    for gone in sorted(set(index["files"]) - set(found["files"])):
+        remove(place(roots, gone))
+    for gone in sorted(set(before) - set(found["folders"]), reverse=True):
+        with contextlib.suppress(OSError):  # it holds what is not ours
+            os.rmdir(place(roots, gone))
+    for folder in sorted(found["folders"]):
+        os.makedirs(place(roots, folder), exist_ok=True)
+    index["files"], index["folders"] = found["files"], found["folders"]
 
 
 def content(data: Any, member: tarfile.TarInfo | None, most: int = -1) -> bytes:
@@ -218,10 +238,14 @@ def put(data: Any, member: tarfile.TarInfo, path: str, made: set[str]) -> None:
         os.makedirs(folder, exist_ok=True)
         made.add(folder)
     if member.issym():
-        if os.path.lexists(path):
-            os.unlink(path)
-        os.symlink(member.linkname, path)
+        partial = path + ".jupyter-cluster-part"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        os.symlink(member.linkname, partial)
+        os.replace(partial, path)
         return
+    if os.path.isdir(path) and not os.path.islink(path):
+        os.rmdir(path)  # a file takes its place; one that holds what is not ours is named
     try:
         write(data, member, path, os.O_EXCL)
     except FileExistsError:
@@ -257,12 +281,9 @@ def write_all(descriptor: int, piece: bytes) -> None:
 
 
 def remove(path: str) -> None:
-    """Take a file away, and the folders that are empty then."""
-    try:
+    """Take a file away."""
+    with contextlib.suppress(OSError):  # it is gone already
         os.unlink(path)
-        os.removedirs(os.path.dirname(path))
-    except OSError:
-        pass  # it is gone already, or its folder holds what is not ours
 
 
 def fetch(store: str, roots: list[str], credentials: str, address: str, name: str) -> None:
