@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -309,10 +309,10 @@ def _recipe(
     head: Instance,
     progress: Progress,
 ) -> Recipe:
-    def bring_files(node: Node, paths: Sequence[str]) -> None:
+    def bring_files(node: Node, roots: Mapping[str, str]) -> None:
         # Looked at only now: who only connects has maybe no such files any more.
         tree = files.scan(config.file_mounts, config.rsync_exclude, config.rsync_filter)
-        send_tree(tree, progress)(node, paths)
+        send_tree(tree, progress)(node, roots)
 
     environment = environment_here(config.python.sync)
     amounts = hosts.node_types(config.node_types())[config.head_node_type].resources

@@ -7,6 +7,7 @@ was made from is noted on the node when it is done. So an interrupted `up` goes 
 from __future__ import annotations
 
 import json
+import posixpath
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,13 +23,13 @@ from jupyter_cluster.nodes.files import Tree
 from jupyter_cluster.nodes.guard import ALIVE, ALIVE_FOLDER
 from jupyter_cluster.nodes.node import Node
 from jupyter_cluster.nodes.python import PythonEnvironment
+from jupyter_cluster.nodes.remote.files import MOUNTS
 
 Report = Callable[[NodeState, str], None]
-Bring = Callable[[Node, Sequence[str]], None]
+Bring = Callable[[Node, Mapping[str, str]], None]
 
 _STATE = "state.json"
-# In the cluster's folder: the packs, and what was made of them.
-STORE = "mounts"
+_STAGES = ("initialization", "container", "environment", "setup")
 _START_SECONDS = 60.0
 # For the watch on the host, which until now has counted from its boot.
 # Hosts that were there before us have no watch, and maybe no sudo.
@@ -49,11 +50,13 @@ class Recipe:
     targets : sequence of str
         Where file mounts lie on the nodes.
     bring_files : callable
-        Puts the file mounts onto a node; gets the paths of the targets on it.
+        Puts the file mounts onto a node; gets the paths of the targets on it, by their keys.
     module : str
         What is started: ``jupyter_cluster.head`` or ``jupyter_cluster.agent``.
     arguments : callable
         Its arguments, given the cluster's folder on the node.
+    adopts : bool
+        Whether what runs already keeps what it was set up with, since tasks may run on it.
     started : str
         The file in that folder that appears when it is up; empty where nobody waits for it.
     """
@@ -71,20 +74,26 @@ class Recipe:
     restart: bool = False
     skip_setup: bool = False
     skip_start: bool = False
+    adopts: bool = False
 
-    def mark(self, stage: str) -> str:
+    def mark(self, stage: str) -> str | None:
         """What a stage depends on, as a text that is noted when it is done."""
         depends = {
-            "initialization": repr(self.initialization),
-            "container": repr((self.container, self.targets)),
+            "initialization": repr(self.initialization) if self.initialization else None,
+            "container": repr((self.container, self.targets)) if self.container else None,
             "environment": self.environment.digest,
             "setup": repr(self.setup),
         }
         return depends[stage]
 
 
-def bring_up(node: Node, recipe: Recipe, report: Report) -> None:
+def bring_up(node: Node, recipe: Recipe, report: Report) -> list[str]:
     """Take a node through the stages that it still needs, and start what runs on it.
+
+    Returns
+    -------
+    list of str
+        Where the recipe adopts what runs already: the stages that would be done otherwise by now.
 
     Raises
     ------
@@ -96,13 +105,27 @@ def bring_up(node: Node, recipe: Recipe, report: Report) -> None:
         node.put(recipe.kit)
         node.put_scripts()
         done = node.read_json(_STATE)
+        is_adopted = recipe.adopts and _is_kept(node)
+    if is_adopted:
+        with _stage("syncing-files", NodeState.SYNCING_FILES, "file mounts", report):
+            recipe.bring_files(node, outside(node, recipe))
+        return [stage for stage in _STAGES if done.get(stage) != recipe.mark(stage)]
     if not recipe.skip_setup:
         _set_up(node, recipe, report, done)
+    elif recipe.container is not None:  # a host that was stopped has stopped it too
+        node.host(recipe.container.wake, quiet=True)
     node.container = recipe.container
     if not recipe.skip_start:
         with _stage("starting", NodeState.SETTING_UP, f"starting {recipe.module}", report):
             _start(node, recipe)
             node.host(_SIGN_OF_LIFE, quiet=True)
+    return []
+
+
+def _is_kept(node: Node) -> bool:
+    """Whether a keeper looks after something of ours there."""
+    folder = shlex.quote(node.folder)
+    return "kept" in node.look(f"python3 {folder}/remote/stop.py {folder}")
 
 
 def _set_up(node: Node, recipe: Recipe, report: Report, done: dict[str, Any]) -> None:
@@ -144,15 +167,17 @@ def _stage(name: str, state: NodeState, text: str, report: Report) -> Any:
 # -- files and container --------------------------------------------------------------------------
 
 
-def outside(node: Node, recipe: Recipe) -> list[str]:
-    """Where the targets of file mounts lie on the host; with a container they are bound into it."""
+def outside(node: Node, recipe: Recipe) -> dict[str, str]:
+    """Where targets lie on the host, by their keys; with a container they are bound into it."""
     if recipe.container is None:
-        return [_expanded(target, node.home) for target in recipe.targets]
-    return [f"{node.folder}/mounted/{number}" for number in range(len(recipe.targets))]
+        return {files.key_of(one): expanded(one, node.home) for one in recipe.targets}
+    keys = map(files.key_of, recipe.targets)
+    return {key: f"{node.folder}/mounted/{key}" for key in keys}
 
 
-def _expanded(target: str, home: str) -> str:
-    return home + target[1:] if target == "~" or target.startswith("~/") else target
+def expanded(target: str, home: str) -> str:
+    below = target.removeprefix("~").lstrip("/") if target.startswith("~") else target
+    return posixpath.join(home, below).rstrip("/")
 
 
 def _start_container(node: Node, recipe: Recipe, report: Report, done: dict[str, Any]) -> None:
@@ -168,8 +193,7 @@ def _start_container(node: Node, recipe: Recipe, report: Report, done: dict[str,
             home, user, group = node.ask(container.inspect).split("\n")[:3]
             node.give_to(user, group)
             hosts = outside(node, recipe)
-            inside = [_expanded(target, home) for target in recipe.targets]
-            mounts = dict(zip(inside, hosts, strict=True))
+            mounts = {expanded(one, home): hosts[files.key_of(one)] for one in recipe.targets}
             node.host(container.start(node.folder, mounts, node.folder.rpartition("/")[2]))
             _note(node, recipe, done, "container")
             done.pop("setup", None)
@@ -234,8 +258,8 @@ def _wait_for(node: Node, name: str) -> None:
 def send_tree(tree: Tree, report: Callable[[str], None] = lambda _text: None) -> Bring:
     """Brings a tree from here: what the node lacks of it, in one stream."""
 
-    def bring(node: Node, paths: Sequence[str]) -> None:
-        index = json.loads(node.script("files.py", "have", STORE))
+    def bring(node: Node, roots: Mapping[str, str]) -> None:
+        index = json.loads(node.script("files.py", "have", MOUNTS))
         if files.is_current(tree, index):
             return
         names = files.lacking(tree, index)
@@ -247,8 +271,8 @@ def send_tree(tree: Tree, report: Callable[[str], None] = lambda _text: None) ->
         node.script(
             "files.py",
             "take",
-            STORE,
-            json.dumps(list(paths)),
+            MOUNTS,
+            json.dumps(dict(roots)),
             source=files.pack(tree, names, report),
         )
 

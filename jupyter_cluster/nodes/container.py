@@ -86,6 +86,11 @@ class Container:
         return f"{self._engine(ask)} 2>/dev/null || true"
 
     @property
+    def wake(self) -> str:
+        """Start the one that there is, if it has stopped."""
+        return self._engine(f"start {shlex.quote(self.name)}") + _QUIET
+
+    @property
     def inspect(self) -> str:
         """Prints the home folder that commands have in the image, and their user and group."""
         who = " ".join(map(shlex.quote, _identity_options(self.options)))

@@ -18,6 +18,7 @@ import json
 import os
 import stat
 import tarfile
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import FileIO
@@ -34,17 +35,17 @@ _PIECE = 2**18
 _ROUNDS = 3
 # Digest, or goal of a link; mode; size.
 Entry = tuple[str, int, int]
+Known = dict[tuple[int, ...], str]
+_SETTLED_SECONDS = 2.0
 _BLOCK = tarfile.BLOCKSIZE
 
 
 @dataclass
 class Tree:
-    """Files as they are at this moment, by their name in a pack: the number of the target, a path.
+    """Files as they are at this moment, by their name in a pack: the key of the target, a path.
 
     Attributes
     ----------
-    targets : tuple of str
-        Paths on the nodes; a name's number counts them.
     files : dict
         Of each name: digest, or link's goal; mode; size in bytes.
     paths : dict
@@ -53,13 +54,15 @@ class Tree:
         The mode of each folder.
     left_out : list of str
         Pipes, sockets and devices, which are no files to copy.
+    known : dict
+        Digests by what a file is: device, number, size, times.
     """
 
-    targets: tuple[str, ...] = ()
     files: dict[str, Entry] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)
     folders: dict[str, int] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    known: Known = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -67,7 +70,17 @@ class Tree:
         return sum(size for _digest, _mode, size in self.files.values())
 
 
-def scan(mounts: Mapping[str, str], exclude: Iterable[str], filters: Iterable[str]) -> Tree:
+def key_of(target: str) -> str:
+    """What the names of a target's files begin with, whatever other targets there are."""
+    return hashlib.sha256(target.encode(errors="surrogateescape")).hexdigest()[:12]
+
+
+def scan(
+    mounts: Mapping[str, str],
+    exclude: Iterable[str],
+    filters: Iterable[str],
+    known: Known | None = None,
+) -> Tree:
     """Look at all files of the mounts (path on the node: path here).
 
     Parameters
@@ -76,24 +89,26 @@ def scan(mounts: Mapping[str, str], exclude: Iterable[str], filters: Iterable[st
         Patterns as in a .gitignore, of what stays here.
     filters
         Names of files, in the folders themselves, that hold such patterns.
+    known
+        Digests of files from former looks, which are not read again while they are the same.
 
     Raises
     ------
     SetupError
         A file cannot be read.
     """
-    tree = Tree(tuple(sorted(mounts)))
+    tree = Tree(known={} if known is None else known)
     rules, names = _rules(exclude), tuple(filters)
-    for number, target in enumerate(tree.targets):
-        here = Path(mounts[target])
+    for target in sorted(mounts):
+        here, key = Path(mounts[target]), key_of(target)
         try:
             if here.is_dir():
-                _scan_folder(tree, here, str(number), [("", rules)], names)
+                _scan_folder(tree, here, key, [("", rules)], names)
             else:
-                _add(tree, here.resolve(strict=True), str(number))
+                _add(tree, here.resolve(strict=True), key)
         except OSError as error:
             raise _unreadable(error, here, f"file_mounts.{target}: ") from error
-        if not {str(number)} & (tree.folders.keys() | tree.files.keys()):
+        if not {key} & (tree.folders.keys() | tree.files.keys()):
             raise SetupError(
                 f"file_mounts.{target}: {here} is neither a file nor a folder", "syncing-files"
             )
@@ -151,17 +166,34 @@ def _add(tree: Tree, path: Path, name: str) -> None:
     if stat.S_ISLNK(status.st_mode):
         tree.files[name] = (f"-> {path.readlink()}", 0o777, 0)
     elif stat.S_ISREG(status.st_mode):
-        with _open(path) as file:
-            status = os.fstat(file.fileno())
-            digest, size = hashlib.sha256(), 0
-            while data := file.read(min(_PIECE, status.st_size - size)):
-                digest.update(data)
-                size += len(data)
-        tree.files[name] = (digest.hexdigest(), stat.S_IMODE(status.st_mode), size)
+        tree.files[name] = _look(path, tree.known)
     else:
         tree.left_out.append(str(path))
         return
     tree.paths[name] = path
+
+
+def _look(path: Path, known: Known) -> Entry:
+    with _open(path) as file:
+        status = os.fstat(file.fileno())
+        mode = stat.S_IMODE(status.st_mode)
+        same = (
+            status.st_dev,
+            status.st_ino,
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+        )
+        if found := known.get(same):
+            return found, mode, status.st_size
+        digest, size = hashlib.sha256(), 0
+        while data := file.read(min(_PIECE, status.st_size - size)):
+            digest.update(data)
+            size += len(data)
+    # What was written a moment ago may be written again without another time.
+    if time.time() - status.st_mtime > _SETTLED_SECONDS and size == status.st_size:
+        known[same] = digest.hexdigest()
+    return digest.hexdigest(), mode, size
 
 
 def _open(path: Path) -> FileIO:
@@ -196,7 +228,10 @@ def is_current(tree: Tree, index: Mapping[str, Any]) -> bool:
 
 
 def pack(
-    tree: Tree, names: Iterable[str], notice: Callable[[str], None] = lambda _text: None
+    tree: Tree,
+    names: Iterable[str],
+    notice: Callable[[str], None] = lambda _text: None,
+    whole: bool = False,
 ) -> Iterator[bytes]:
     """A tar stream of the manifest and of these files, in pieces.
 
@@ -204,6 +239,8 @@ def pack(
     ----------
     notice
         Told of files that never were the same twice.
+    whole
+        Whether nobody needs those before it.
 
     Raises
     ------
@@ -211,7 +248,7 @@ def pack(
         A file cannot be read any more.
     """
     buffer = io.BytesIO()
-    for data in _members(tree, list(names), notice):
+    for data in _members(tree, list(names), notice, whole):
         buffer.write(data)
         if buffer.tell() >= _PIECE:
             yield buffer.getvalue()
@@ -219,8 +256,10 @@ def pack(
     yield buffer.getvalue() + bytes(2 * _BLOCK)
 
 
-def _members(tree: Tree, names: list[str], notice: Callable[[str], None]) -> Iterator[bytes]:
-    yield from _manifest(tree.files, tree.folders)
+def _members(
+    tree: Tree, names: list[str], notice: Callable[[str], None], whole: bool
+) -> Iterator[bytes]:
+    yield from _manifest(tree.files, tree.folders, whole)
     sent, moving = dict(tree.files), names
     for number in range(_ROUNDS):
         names, moving = moving, []
@@ -237,11 +276,14 @@ def _members(tree: Tree, names: list[str], notice: Callable[[str], None]) -> Ite
         paths = ", ".join(str(tree.paths[name]) for name in moving[:3])
         notice(f"written to all the time, and copied as they were at one moment: {paths}")
     if sent != tree.files:
-        yield from _manifest(sent, tree.folders)
+        tree.files = sent  # who keeps an index of it has what was sent
+        yield from _manifest(sent, tree.folders, whole)
 
 
-def _manifest(files: Mapping[str, Entry], folders: Mapping[str, int]) -> Iterator[bytes]:
-    manifest = json.dumps({"files": files, "folders": folders}).encode()
+def _manifest(
+    files: Mapping[str, Entry], folders: Mapping[str, int], whole: bool
+) -> Iterator[bytes]:
+    manifest = json.dumps({"files": files, "folders": folders, "whole": whole}).encode()
     yield _header(MANIFEST, len(manifest), 0o600, 0)
     yield _padded(manifest)
 

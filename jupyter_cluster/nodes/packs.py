@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from jupyter_cluster.nodes.bring_up import STORE, Bring
+from jupyter_cluster.nodes.bring_up import Bring
 from jupyter_cluster.nodes.node import Node
 from jupyter_cluster.nodes.remote.files import read_index
 from jupyter_cluster.nodes.session import CommandError
@@ -20,54 +21,61 @@ _SMALL_BYTES = 2_000_000
 def send_packs(store: Path, swarm: Swarm) -> Bring:
     """Brings what a node lacks of the packs in a store, from wherever they can be had."""
 
-    def bring(node: Node, paths: Sequence[str]) -> None:
+    def bring(node: Node, roots: Mapping[str, str]) -> None:
         packs = read_index(str(store))["packs"]
         if not packs:
             return
-        has = json.loads(node.script("files.py", "have", STORE))["packs"]
+        has = json.loads(node.script("files.py", "have", store.name))["packs"]
         lacking = [store / f"{name}.tar" for name in packs if name not in has]
-        roots = json.dumps(list(paths))
+        sending = _Sending(node, store.name, lacking, json.dumps(dict(roots)))
         if sum(pack.stat().st_size for pack in lacking) < _SMALL_BYTES:
-            _take(node, lacking, roots)
-            _give_on(node, swarm)
+            sending.take()
+            sending.give_on(swarm)
         else:
-            _bring_from_swarm(node, lacking, roots, swarm)
+            sending.bring_from(swarm)
 
     return bring
 
 
-def _bring_from_swarm(node: Node, packs: list[Path], roots: str, swarm: Swarm) -> None:
-    while True:
-        # The place is free again only when this node gives on what it got: those who wait for a
-        # place come to it then, and not to the head once more.
-        with swarm.source() as source:
-            try:
-                if source == HEAD:
-                    _take(node, packs, roots)
+@dataclass(frozen=True)
+class _Sending:
+    """Packs of a store on their way to a node."""
+
+    node: Node
+    store: str
+    packs: Sequence[Path]
+    roots: str
+
+    def bring_from(self, swarm: Swarm) -> None:
+        while True:
+            # The place is free again only when this node gives on what it got: those who wait for
+            # a place come to it then, and not to the head once more.
+            with swarm.source() as source:
+                try:
+                    if source == HEAD:
+                        self.take()
+                    else:
+                        self._fetch(source)
+                except CommandError:
+                    if source == HEAD:
+                        raise
+                    swarm.leave(source)  # it has ended, or never had it: somebody else has
                 else:
-                    _fetch(node, packs, roots, source)
-            except CommandError:
-                if source == HEAD:
-                    raise
-                swarm.leave(source)  # it has ended, or never had it: somebody else has
-            else:
-                _give_on(node, swarm)
-                return
+                    self.give_on(swarm)
+                    return
 
+    def take(self) -> None:
+        for pack in self.packs:
+            self.node.script("files.py", "take", self.store, self.roots, source=_pieces(pack))
 
-def _take(node: Node, packs: list[Path], roots: str) -> None:
-    for pack in packs:
-        node.script("files.py", "take", STORE, roots, source=_pieces(pack))
+    def _fetch(self, source: str) -> None:
+        for pack in self.packs:
+            words = (self.store, self.roots, "credentials", source, pack.stem)
+            self.node.script("files.py", "fetch", *words)
 
-
-def _fetch(node: Node, packs: list[Path], roots: str, source: str) -> None:
-    for pack in packs:
-        node.script("files.py", "fetch", STORE, roots, "credentials", source, pack.stem)
-
-
-def _give_on(node: Node, swarm: Swarm) -> None:
-    port = node.script("share.py", STORE, "credentials").strip()
-    swarm.join(f"{node.ssh.address}:{port}")
+    def give_on(self, swarm: Swarm) -> None:
+        port = self.node.script("share.py", self.store, "credentials").strip()
+        swarm.join(f"{self.node.ssh.address}:{port}")
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

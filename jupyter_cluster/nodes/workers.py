@@ -13,20 +13,24 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from jupyter_cluster.background import Guard, start_thread
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import ProviderError, SetupError
 from jupyter_cluster.model import NodeState, NodeType
-from jupyter_cluster.nodes.bring_up import Recipe, bring_up, outside
+from jupyter_cluster.nodes import files
+from jupyter_cluster.nodes.bring_up import Bring, Recipe, bring_up, outside
 from jupyter_cluster.nodes.command import OnLine
 from jupyter_cluster.nodes.container import container_of
 from jupyter_cluster.nodes.guard import ALIVE
+from jupyter_cluster.nodes.mirror import Mirror, synced_targets
 from jupyter_cluster.nodes.node import Node, open_node
 from jupyter_cluster.nodes.packs import send_packs
 from jupyter_cluster.nodes.python import PythonEnvironment
+from jupyter_cluster.nodes.remote.files import MOUNTS, SYNCED
 from jupyter_cluster.nodes.session import Ssh
 from jupyter_cluster.nodes.ssh import HostKeys, Login, wait_for
 from jupyter_cluster.nodes.swarm import Swarm
@@ -37,6 +41,15 @@ from jupyter_cluster.trust import Role
 # How often the provider is asked while nodes are on their way, and otherwise.
 _EAGER_SECONDS, _CALM_SECONDS = 1.0, 5.0
 _RENEW_SECONDS = 1800.0
+# How often the head's files are looked at, and when a copy that has failed is tried again.
+_WATCH_SECONDS, _RETRY_SECONDS = 2.0, 30.0
+# Of the file, by the stages that are made from it.
+_WORDS = {
+    "initialization": "initialization_commands",
+    "container": "docker options and mounts",
+    "environment": "Python packages",
+    "setup": "set-up commands",
+}
 _CREDENTIALS = ("ca.pem", f"{Role.AGENT}.pem", f"{Role.AGENT}.key")
 
 
@@ -47,6 +60,15 @@ class SettingUp:
     state: NodeState
     detail: str
     is_done: bool = False
+
+
+@dataclass
+class Copies:
+    """What a node has of the packs on the head."""
+
+    has: dict[str, int] = field(default_factory=dict)
+    is_busy: bool = False
+    retry: float = 0.0
 
 
 class Workers(Provider):
@@ -71,10 +93,14 @@ class Workers(Provider):
         self._listed_at = 0.0
         self._changes = 0  # whether there was one while the provider was asked
         self._renewed = time.monotonic()
-        self._swarm = Swarm()
-        self._synced = self._files_mark()
-        self._lock = threading.Lock()
+        self._swarms: dict[tuple[str, int], Swarm] = {}
+        self._copies: dict[str, Copies] = {}
+        self._mirror = Mirror(config, folder, lambda text: self.on_notice(text))
+        self._closed = threading.Event()
+        self._lock, self._lock_swarms = threading.Lock(), threading.Lock()
         self._threads = ThreadPoolExecutor(32, "setting up")
+        if config.file_mounts_sync_continuously:
+            start_thread("looking for files that have changed", self._watch_files)
 
     # -- the contract -------------------------------------------------------------------------
 
@@ -98,6 +124,7 @@ class Workers(Provider):
         self._hosts.terminate(node_ids)
         for node in node_ids:
             self._progress.pop(node, None)
+            self._copies.pop(node, None)
         self._note_change()
 
     def _note_change(self) -> None:
@@ -127,6 +154,7 @@ class Workers(Provider):
 
     def close(self) -> None:
         """Let go of all connections."""
+        self._closed.set()
         for ssh in list(self._connections.values()):
             ssh.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -146,37 +174,79 @@ class Workers(Provider):
             if instance.state is NodeState.CONNECTING and instance.node_id not in self._progress:
                 self._progress[instance.node_id] = SettingUp(NodeState.CONNECTING, "")
                 self._threads.submit(self._set_up, instance)
-        if (mark := self._files_mark()) != self._synced:
-            self._synced = mark
-            self._threads.submit(self._sync_again, [i for i in self._listed if self._is_up(i)])
+        for instance in self._listed:
+            if self._is_up(instance) and self._is_behind(instance.node_id, now):
+                self._threads.submit(self._sync, instance)
         if now - self._renewed > _RENEW_SECONDS:
             self._renewed = now
             self._threads.submit(self._hosts.renew)
 
-    def _files_mark(self) -> float:
-        """Changes when the head was sent other files."""
-        try:
-            return (self._folder / "mounts" / "index.json").stat().st_mtime
-        except OSError:
-            return 0.0
-
     def _is_up(self, instance: Instance) -> bool:
-        return self._progress.get(instance.node_id, _UNKNOWN).is_done
+        progress = self._progress.get(instance.node_id, _UNKNOWN)
+        return progress.is_done and progress.state is not NodeState.FAILED
 
-    def _sync_again(self, instances: Sequence[Instance]) -> None:
-        """Nodes that are up get what has changed; a new set of sources has it."""
-        self._swarm = Swarm()
-        for future in [self._threads.submit(self._sync, one) for one in instances]:
+    # -- files --------------------------------------------------------------------------------
+
+    def _watch_files(self) -> None:
+        guard = Guard("looking for files that have changed", lambda e: self.on_notice(str(e)))
+        while not self._closed.wait(_WATCH_SECONDS):
+            with guard:
+                self._mirror.look()
+
+    def _stores(self) -> dict[str, int]:
+        """The stores of packs on the head; each number changes with what is in it."""
+        found = {}
+        for name in (MOUNTS, SYNCED):
             try:
-                future.result()
-            except SetupError as error:
-                self.on_notice(f"files that have changed did not reach a node: {error}")
+                found[name] = (self._folder / name / "index.json").stat().st_mtime_ns
+            except OSError:
+                found[name] = 0
+        return found
+
+    def _is_behind(self, node: str, now: float) -> bool:
+        """Whether a node that is up lacks what the head has got since, and nobody brings it."""
+        copies = self._copies.get(node)
+        if copies is None or copies.is_busy or now < copies.retry or copies.has == self._stores():
+            return False
+        copies.is_busy = True
+        return True
 
     def _sync(self, instance: Instance) -> None:
-        deadline = time.monotonic() + self._config.setup_timeout_minutes * 60
-        with self._node_of(instance, deadline, lambda _line: None) as node:
-            recipe = self._recipe(instance, node)
-            recipe.bring_files(node, outside(node, recipe))
+        copies = self._copies[instance.node_id]
+        try:
+            deadline = time.monotonic() + self._config.setup_timeout_minutes * 60
+            with self._node_of(instance, deadline, lambda _line: None) as node:
+                recipe = self._recipe(instance, node)
+                recipe.bring_files(node, outside(node, recipe))
+        except Exception as error:
+            copies.retry = time.monotonic() + _RETRY_SECONDS
+            self.on_notice(f"files that have changed did not reach {instance.node_id}: {error}")
+        finally:
+            copies.is_busy = False
+
+    def _bring_files(self, node_id: str) -> Bring:
+        """File mounts as the head was sent them, and then what is otherwise on the head by now."""
+
+        def bring(node: Node, roots: Mapping[str, str]) -> None:
+            synced = {files.key_of(one) for one in synced_targets(self._config)}
+            if synced and not self._config.file_mounts_sync_continuously:
+                self._mirror.look()
+            stores = self._stores()
+            mounts = {files.key_of(one) for one in self._config.file_mounts}
+            for name, keys in ((MOUNTS, mounts), (SYNCED, synced)):
+                if keys:
+                    send = send_packs(self._folder / name, self._swarm(name, stores[name]))
+                    send(node, {key: root for key, root in roots.items() if key in keys})
+            self._copies.setdefault(node_id, Copies()).has = stores
+
+        return bring
+
+    def _swarm(self, name: str, state: int) -> Swarm:
+        """Those who give on what a store has in this state."""
+        with self._lock_swarms:
+            for other in [key for key in self._swarms if key[0] == name and key[1] != state]:
+                del self._swarms[other]
+            return self._swarms.setdefault((name, state), Swarm())
 
     def _has_pending(self) -> bool:
         if not self._listed:
@@ -229,7 +299,13 @@ class Workers(Provider):
         # How long a node may take is the head's to say: it ends those that take too long.
         deadline = time.monotonic() + self._config.setup_timeout_minutes * 60
         with self._node_of(instance, deadline, on_line) as node:
-            bring_up(node, self._recipe(instance, node), report)
+            older = bring_up(node, self._recipe(instance, node), report)
+        if older:
+            what = ", ".join(_WORDS[stage] for stage in older)
+            self.on_notice(
+                f"{instance.node_id} runs on as it was set up: the {what} of the file hold for"
+                " nodes that come later"
+            )
 
     @contextmanager
     def _node_of(self, instance: Instance, deadline: float, on_line: OnLine) -> Iterator[Node]:
@@ -266,8 +342,8 @@ class Workers(Provider):
         kit["agent.json"] = json.dumps(options).encode()
         return Recipe(
             kit=kit,
-            targets=tuple(sorted(self._config.file_mounts)),
-            bring_files=send_packs(self._folder / "mounts", self._swarm),
+            targets=tuple(sorted({*self._config.file_mounts, *synced_targets(self._config)})),
+            bring_files=self._bring_files(instance.node_id),
             initialization=self._config.initialization(instance.node_type),
             container=container_of(
                 self._config, instance.node_type, False, amounts.get(GPU), amounts.get(MEMORY)
@@ -276,6 +352,7 @@ class Workers(Provider):
             setup=self._config.worker_setup(instance.node_type),
             module="jupyter_cluster.agent",
             arguments=lambda folder: [f"{folder}/agent.json"],
+            adopts=True,
         )
 
 

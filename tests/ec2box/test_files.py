@@ -66,3 +66,42 @@ def test_up_again_brings_changes_to_nodes_that_are_up(bench: Bench):
 def wait_ready(cluster: jc.Cluster, count: int) -> None:
     """Until so many nodes are ready."""
     eventually(lambda: sum(row["state"] == "ready" for row in cluster.nodes()) >= count, 90)
+
+
+def slow(x: int) -> int:
+    time.sleep(0.5)
+    return x
+
+
+def test_what_changes_on_the_head_reaches_a_busy_worker_and_nothing_else_does(bench: Bench):
+    data = bench.folder / "data"
+    data.mkdir()
+    (data / "a").write_text("one")
+    changes = {
+        "max_workers": 1,
+        "available_node_types": {"worker": {"min_workers": 1}},
+        "file_mounts": {"~/data": str(data)},
+        "file_mounts_sync_continuously": True,
+        "cluster_synced_files": ["~/shared"],
+        "head_setup_commands": ["mkdir -p ~/shared && echo made there >~/shared/x"],
+    }
+    cluster = bench.up(**changes, worker_setup_commands=["echo set up >>~/ran"])
+    job = cluster.map(slow, range(100), max_retries=0)
+    eventually(lambda: job.done > 1, 90)
+    worker = next(iter(bench.workers("running").values()))
+    look = "cd /home/ubuntu && cat data/a shared/x ran"
+    assert bench.rig.run(worker, look).split("\n") == ["onemade there", "set up", ""]
+    bench.command("exec", "posters", "echo two >~/data/a; echo more >>~/shared/x")
+    eventually(lambda: "two\nmade there\nmore" in bench.rig.run(worker, look), 60)
+    # What a file says otherwise by now holds for nodes that come later.
+    bench.start(
+        bench.file(
+            **changes,
+            worker_setup_commands=["echo another >>~/ran"],
+            docker={"worker_image": "rayproject/ray:latest-cpu"},
+        )
+    )
+    eventually(lambda: "runs on as it was set up" in " ".join(e["text"] for e in cluster.events()))
+    assert job.results() == list(range(100))
+    assert bench.rig.run(worker, "cat /home/ubuntu/ran").split("\n") == ["set up", ""]
+    assert list(bench.workers("running").values()) == [worker]

@@ -27,6 +27,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.store, self.target = folder / "store", folder / "target"
+        self.roots = {files.key_of("~/data"): str(self.target)}
 
     def sync(self, data: Path, *exclude: str, filters: tuple[str, ...] = ()) -> int:
         """Send what it lacks; returns the bytes sent."""
@@ -35,7 +36,7 @@ class Host:
         if files.is_current(tree, index):
             return 0
         pack = b"".join(files.pack(tree, files.lacking(tree, index)))
-        there.take(str(self.store), io.BytesIO(pack), [str(self.target)])
+        there.take(str(self.store), io.BytesIO(pack), self.roots)
         return len(pack)
 
     def modes(self) -> dict[str, int]:
@@ -106,7 +107,7 @@ def test_a_host_that_comes_late_gets_the_same_by_the_same_packs(data: Path, tmp_
     first.sync(data)
     for name in there.read_index(str(first.store))["packs"]:
         with (first.store / f"{name}.tar").open("rb") as pack:
-            assert there.take(str(late.store), pack, [str(late.target)], name) == name
+            assert there.take(str(late.store), pack, late.roots, name) == name
     assert late.has() == look(data)
 
 
@@ -133,7 +134,7 @@ def test_a_pack_is_applied_while_it_comes(data: Path, tmp_path: Path) -> None:
     pack = b"".join(files.pack(tree, tree.files))
     ours, theirs = os.pipe()
     with open(ours, "rb") as source, ThreadPoolExecutor() as threads, open(theirs, "wb") as sender:
-        taking = threads.submit(there.take, str(host.store), source, [str(host.target)])
+        taking = threads.submit(there.take, str(host.store), source, host.roots)
         at = pack.index(b"one") + 600  # `a` has come, and a part of what follows
         sender.write(pack[:at])
         sender.flush()
@@ -158,7 +159,7 @@ def test_a_full_disk_is_said(data: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(pack, "read1", read, raising=False)
     with pytest.raises(OSError, match="No space left"):
-        there.take(str(host.store), pack, [str(host.target)])
+        there.take(str(host.store), pack, host.roots)
 
 
 @pytest.mark.parametrize("cut", [-1024, -2000, 1_000_000])
@@ -169,7 +170,7 @@ def test_a_pack_that_is_cut_off_is_not_taken_for_a_whole_one(
     tree = files.scan({"~/data": str(data)}, (), ())
     pack = b"".join(files.pack(tree, tree.files))
     with pytest.raises((SystemExit, ValueError, tarfile.ReadError)):
-        there.take(str(host.store), io.BytesIO(pack[:cut]), [str(host.target)])
+        there.take(str(host.store), io.BytesIO(pack[:cut]), host.roots)
     assert there.read_index(str(host.store)) == {
         "packs": [],
         "files": {},
@@ -183,7 +184,7 @@ def test_a_pack_that_is_cut_off_is_not_taken_for_a_whole_one(
 
 def test_a_member_cannot_leave_its_target() -> None:
     with pytest.raises(ValueError, match="leaves its target"):
-        there.place(["/data"], "0/../../etc/passwd")
+        there.place({"0": "/data"}, "0/../../etc/passwd")
 
 
 def written(folder: Path, work: Callable[[], object]) -> tuple[Host, list[str]]:
@@ -192,7 +193,7 @@ def written(folder: Path, work: Callable[[], object]) -> tuple[Host, list[str]]:
     tree = files.scan({"~/data": str(folder)}, (), ())
     work()
     pack = b"".join(files.pack(tree, tree.files, said.append))
-    there.take(str(host.store), io.BytesIO(pack), [str(host.target)])
+    there.take(str(host.store), io.BytesIO(pack), host.roots)
     return host, said
 
 
@@ -255,7 +256,7 @@ def test_a_file_that_never_rests_is_sent_as_it_is_at_one_moment(
     said: list[str] = []
     pack = b"".join(files.pack(tree, tree.files, said.append))
     host = Host(data.parent)
-    there.take(str(host.store), io.BytesIO(pack), [str(host.target)])
+    there.take(str(host.store), io.BytesIO(pack), host.roots)
     assert len(said) <= 1
     monkeypatch.undo()
     host.sync(data)

@@ -5,11 +5,13 @@
     python3 files.py fetch STORE ROOTS CREDENTIALS ADDRESS PACK
                                                 gets a pack from another node, then as `take`
 
-ROOTS is a JSON list of paths on this host, by the numbers that names in packs begin with.
+ROOTS is a JSON map to paths on this host from the keys that names in packs begin with; what belongs
+to another key is left alone.
 
 A pack is a tar file named by its content. Its first member is a manifest: the new index of files,
 and the modes of folders; another one at its end corrects it, where files have changed on their way.
-The store keeps the packs in their order, for hosts that come later.
+The store keeps the packs in their order, for hosts that come later; one that says that it is whole
+has all that those before it had.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ import threading
 from typing import Any, BinaryIO
 
 MANIFEST = ".jupyter-cluster-manifest"
+# The stores of a cluster's folder: of file mounts, and of what the head's side has changed since.
+MOUNTS, SYNCED = "mounts", "synced"
 PIECE = 1 << 20
 # The host's watch sees by this file that set-up goes on.
 PROGRESS = "/var/lib/jupyter-cluster/progress"
@@ -37,13 +41,19 @@ def index_path(store: str) -> str:
 
 
 def read_index(store: str) -> dict[str, Any]:
-    """Packs in their order, the files of the last, and which packs were applied."""
+    """Packs in their order, files and folders of the last, and which packs were applied."""
     try:
         with open(index_path(store)) as file:
             index: dict[str, Any] = json.load(file)
             return index
     except (OSError, ValueError):
-        return {"packs": [], "files": {}, "folders": {}, "applied": []}
+        pass
+    index = {"packs": [], "files": {}, "folders": {}, "applied": []}
+    folder, name = os.path.split(os.path.abspath(store))
+    if name == SYNCED:  # what the head has changed begins where the file mounts end
+        mounts = read_index(os.path.join(folder, MOUNTS))
+        index["files"], index["folders"] = mounts["files"], mounts.get("folders", {})
+    return index
 
 
 def write_index(store: str, index: dict[str, Any]) -> None:
@@ -125,7 +135,9 @@ def show_progress() -> None:
         pass  # a host that was there before us
 
 
-def take(store: str, source: BinaryIO, roots: list[str] | None = None, expected: str = "") -> str:
+def take(
+    store: str, source: BinaryIO, roots: dict[str, str] | None = None, expected: str = ""
+) -> str:
     """Keep a pack; returns its name, the digest of its content.
 
     With `roots` it is applied too: while it comes, or, where its name is known beforehand, only
@@ -165,10 +177,23 @@ def take(store: str, source: BinaryIO, roots: list[str] | None = None, expected:
     write_index(store, index)
     if roots is not None:
         apply(store, roots)
+        forget(store)
     return name
 
 
-def apply(store: str, roots: list[str]) -> None:
+def forget(store: str) -> None:
+    """Delete the packs before one that is whole: nobody needs them any more."""
+    index = read_index(store)
+    if index.pop("whole", False):
+        gone, index["packs"] = index["packs"][:-1], index["packs"][-1:]
+        index["applied"] = [name for name in index["applied"] if name in index["packs"]]
+        write_index(store, index)
+        for name in gone:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(store, name + ".tar"))
+
+
+def apply(store: str, roots: dict[str, str]) -> None:
     """Apply the packs that were not applied yet."""
     index = read_index(store)
     for name in index["packs"]:
@@ -179,24 +204,26 @@ def apply(store: str, roots: list[str]) -> None:
             write_index(store, index)
 
 
-def apply_pack(data: Any, roots: list[str], index: dict[str, Any]) -> None:
+def apply_pack(data: Any, roots: dict[str, str], index: dict[str, Any]) -> None:
     """Put the files of a pack in place, and take those away that are no more."""
-    roots = [os.path.expanduser(root) for root in roots]
+    roots = {key: os.path.expanduser(root) for key, root in roots.items()}
     with tarfile.open(fileobj=data, mode="r:") as pack:
         follow(roots, index, content(data, pack.next()))
         begin = pack.offset
         made: set[str] = set()
         for member in pack:
-            if member.name != MANIFEST:
-                put(data, member, place(roots, member.name), made)
-            elif member.offset >= begin:
-                follow(roots, index, content(data, member))
+            if member.name == MANIFEST:
+                if member.offset >= begin:
+                    follow(roots, index, content(data, member))
+            elif path := place(roots, member.name):
+                put(data, member, path, made)
     # Last, since a folder may be one that its owner must not write to.
     for folder, mode in sorted(index["folders"].items(), reverse=True):
-        os.chmod(place(roots, folder), mode)
+        if path := place(roots, folder):
+            os.chmod(path, mode)
 
 
-def follow(roots: list[str], index: dict[str, Any], manifest: bytes) -> None:
+def follow(roots: dict[str, str], index: dict[str, Any], manifest: bytes) -> None:
     """Take away what is no more, and make the folders."""
     found = json.loads(manifest)
     before = index.get("folders", {})
@@ -204,13 +231,16 @@ def follow(roots: list[str], index: dict[str, Any], manifest: bytes) -> None:
         with contextlib.suppress(OSError):
             os.chmod(place(roots, folder), 0o700)
     for gone in sorted(set(index["files"]) - set(found["files"])):
-        remove(place(roots, gone))
+        with contextlib.suppress(OSError):  # it is gone already
+            os.unlink(place(roots, gone))
     for gone in sorted(set(before) - set(found["folders"]), reverse=True):
         with contextlib.suppress(OSError):  # it holds what is not ours
             os.rmdir(place(roots, gone))
     for folder in sorted(found["folders"]):
-        os.makedirs(place(roots, folder), exist_ok=True)
+        if path := place(roots, folder):
+            os.makedirs(path, exist_ok=True)
     index["files"], index["folders"] = found["files"], found["folders"]
+    index["whole"] = found.get("whole", False)
 
 
 def content(data: Any, member: tarfile.TarInfo | None, most: int = -1) -> bytes:
@@ -222,13 +252,13 @@ def content(data: Any, member: tarfile.TarInfo | None, most: int = -1) -> bytes:
     return found
 
 
-def place(roots: list[str], name: str) -> str:
-    """Where a member goes: its first part is the number of a target."""
-    number, _, rest = name.partition("/")
+def place(roots: dict[str, str], name: str) -> str:
+    """Where a member goes: its first part is the key of a target. Empty where there is none."""
+    key, _, rest = name.partition("/")
     if ".." in rest.split("/"):
         raise ValueError(f"{name} leaves its target")
-    root = roots[int(number)]
-    return os.path.join(root, rest) if rest else root
+    root = roots.get(key, "")
+    return os.path.join(root, rest) if root and rest else root
 
 
 def put(data: Any, member: tarfile.TarInfo, path: str, made: set[str]) -> None:
@@ -280,13 +310,7 @@ def write_all(descriptor: int, piece: bytes) -> None:
         written += os.write(descriptor, piece[written:])
 
 
-def remove(path: str) -> None:
-    """Take a file away."""
-    with contextlib.suppress(OSError):  # it is gone already
-        os.unlink(path)
-
-
-def fetch(store: str, roots: list[str], credentials: str, address: str, name: str) -> None:
+def fetch(store: str, roots: dict[str, str], credentials: str, address: str, name: str) -> None:
     """Get a pack from another node; what arrives is what the name says, or nothing."""
     # Here and not above: the two take longer to import than a small pack takes to apply.
     import http.client
@@ -304,7 +328,7 @@ def fetch(store: str, roots: list[str], credentials: str, address: str, name: st
     take(store, answer, roots, name)
 
 
-def main(what: str, store: str, roots: str = "[]", *where: str) -> None:
+def main(what: str, store: str, roots: str = "{}", *where: str) -> None:
     """See the module."""
     if what == "have":
         print(json.dumps(read_index(store)))

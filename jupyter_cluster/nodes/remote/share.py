@@ -2,7 +2,7 @@
 
     python3 share.py STORE CREDENTIALS
 
-Prints the port, and goes on in the background until the host ends. Once for a store.
+Prints the port, and goes on in the background until the store is gone. Once for a store.
 """
 
 from __future__ import annotations
@@ -64,9 +64,11 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], handler: type, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, address: tuple[str, int], handler: type, tls: ssl.SSLContext, lock: str
+    ) -> None:
         super().__init__(address, handler)
-        self.tls = tls
+        self.tls, self.lock = tls, lock
         self._waiting: dict[Any, None] = {}
         self._lock = threading.Lock()
 
@@ -92,6 +94,11 @@ class Server(ThreadingHTTPServer):
             wrapped.settimeout(IDLE_SECONDS)
             super().finish_request(wrapped, client_address)
 
+    def service_actions(self) -> None:
+        """Called twice a second: with the cluster's folder, this ends."""
+        if not os.path.exists(self.lock):
+            os._exit(0)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Who is refused or hangs up is no reason to say anything."""
 
@@ -105,8 +112,9 @@ def _cut_off(request: Any) -> None:
 
 def main(store: str, credentials: str) -> None:
     """See the module."""
-    port_file = os.path.join(store, "share.port")
-    lock = open(os.path.join(store, "share.lock"), "w")  # noqa: SIM115 - held to the end
+    store = os.path.abspath(store)
+    port_file, lock_file = os.path.join(store, "share.port"), os.path.join(store, "share.lock")
+    lock = open(lock_file, "w")  # noqa: SIM115 - held to the end
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -114,7 +122,7 @@ def main(store: str, credentials: str) -> None:
             print(file.read())
         return
     Handler.store = store
-    server = Server(("", 0), Handler, context(credentials, ssl.Purpose.CLIENT_AUTH))
+    server = Server(("", 0), Handler, context(credentials, ssl.Purpose.CLIENT_AUTH), lock_file)
     with open(port_file + ".part", "w") as file:
         file.write(str(server.server_port))
     os.replace(port_file + ".part", port_file)

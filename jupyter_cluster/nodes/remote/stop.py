@@ -1,5 +1,6 @@
 """On a host: end what is kept running in a folder, and wait until it has ended.
 
+    python3 stop.py FOLDER                      prints "kept" where something is
     python3 stop.py FOLDER SIGNAL SECONDS
 
 Nobody is signalled by number: the keeper itself hears it, by a pipe that is its own.
@@ -56,5 +57,7 @@ def tell(path: str, how: int) -> bool:
 
 
 if __name__ == "__main__":
-    if not stop(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])):
+    if len(sys.argv) == 2:
+        print("kept" if is_kept(sys.argv[1]) else "")
+    elif not stop(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])):
         sys.exit("what is kept running there does not end")
