@@ -192,6 +192,7 @@ def _start_container(node: Node, recipe: Recipe, report: Report, done: dict[str,
             node.host(container.get_image)
             home, user, group = node.ask(container.inspect).split("\n")[:3]
             node.give_to(user, group)
+            node.in_folder(container.settings)
             hosts = outside(node, recipe)
             mounts = {expanded(one, home): hosts[files.key_of(one)] for one in recipe.targets}
             node.host(container.start(node.folder, mounts, node.folder.rpartition("/")[2]))

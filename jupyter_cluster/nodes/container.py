@@ -13,6 +13,7 @@ from jupyter_cluster.nodes.guard import ALIVE_FOLDER
 _SHM_SHARE = 0.3
 _QUIET = " >/dev/null 2>&1"
 # What a host says to all its programs about indexes, proxies and AWS holds in the container too.
+_SETTINGS_FILE = "container.env"
 _SETTINGS = (
     r"sed -nE 's/^((PIP|UV|AWS)_[A-Z_]+|(https?|no)_proxy|(HTTPS?|NO)_PROXY)="
     r"\"?([^\"]*)\"?$/\1=\5/p' /etc/environment"
@@ -109,7 +110,7 @@ class Container:
         cluster
             The cluster's id.
         """
-        settings = shlex.quote(f"{folder}/container.env")
+        settings = shlex.quote(f"{folder}/{_SETTINGS_FILE}")
         words = ["run", "-d", "--name", shlex.quote(self.name), "--network host", "--init"]
         words += [f"--env-file {settings}", f"--label {LABEL}={shlex.quote(cluster)}"]
         words += [f"-v {shlex.quote(f'{path}:{path}')}" for path in (folder, ALIVE_FOLDER)]
@@ -123,11 +124,16 @@ class Container:
         for inside, host in mounts.items():
             # A file that is bound keeps its content when another one takes its place: it is a link.
             bind, link = shlex.quote(f"{host}:{inside}"), _link(host, inside)
-            folders.append(f'if [ -d {shlex.quote(host)} ]; then set -- "$@" -v {bind}; fi')
-            links.append(f"[ -d {shlex.quote(host)} ] || {self._engine(self._as_root(link))}")
-        read = f"umask 077; {_SETTINGS} >{settings} 2>/dev/null; set --"
+            is_folder = f"sudo -n test -d {shlex.quote(host)}"
+            folders.append(f'if {is_folder}; then set -- "$@" -v {bind}; fi')
+            links.append(f"{{ {is_folder} || {self._engine(self._as_root(link))}; }}")
         run = self._engine(" ".join(words)).replace("$binds", '"$@"')
-        return " && ".join(["; ".join([read, *folders]), self.remove(cluster), run, *links])
+        return " && ".join(["; ".join(["set --", *folders]), self.remove(cluster), run, *links])
+
+    @property
+    def settings(self) -> str:
+        """Writes what the host's own profile sets into a file of the folder where it is run."""
+        return f"umask 077; {{ {_SETTINGS} 2>/dev/null || true; }} >{_SETTINGS_FILE}"
 
     def _as_root(self, command: str) -> str:
         return f"exec -u 0 {shlex.quote(self.name)} sh -c {shlex.quote(command)}"

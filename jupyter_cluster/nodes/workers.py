@@ -229,7 +229,7 @@ class Workers(Provider):
 
         def bring(node: Node, roots: Mapping[str, str]) -> None:
             synced = {files.key_of(one) for one in synced_targets(self._config)}
-            if synced and not self._config.file_mounts_sync_continuously:
+            if synced:
                 self._mirror.look()
             stores = self._stores()
             mounts = {files.key_of(one) for one in self._config.file_mounts}

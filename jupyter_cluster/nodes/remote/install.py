@@ -8,15 +8,43 @@ one package of another version is of more use than none.
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+
+_AS_PIP = {
+    "UV_DEFAULT_INDEX": "PIP_INDEX_URL",
+    "UV_INDEX": "PIP_EXTRA_INDEX_URL",
+    "UV_INSECURE_HOST": "PIP_TRUSTED_HOST",
+}
 
 
 def install(uv: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Run uv for this environment."""
     command = [uv, "pip", "install", "--quiet", "--python", sys.executable, *words]
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**as_pip_is_told(os.environ), **os.environ},
+    )
+    done.stdout = without_passwords(done.stdout)
+    return done
+
+
+def as_pip_is_told(environment: Mapping[str, str]) -> dict[str, str]:
+    """What uv does not read of pip's settings; in its environment, which nobody else can read."""
+    return {name: environment[of] for name, of in _AS_PIP.items() if environment.get(of)}
+
+
+def without_passwords(text: str) -> str:
+    """An index may be named with its password in what uv says about it."""
+    return re.sub(r"(?<=://)[^/\s@]+@", "", text)
 
 
 def is_there(uv: str, requirement: str) -> bool:
