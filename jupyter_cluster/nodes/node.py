@@ -22,6 +22,11 @@ from jupyter_cluster.nodes.session import OVERDUE, CommandError, Ssh
 
 _SCRIPTS = ("files.py", "get_uv.py", "install.py", "owner.py", "share.py", "stop.py")
 _ASK_SECONDS = 60.0
+# Python looks for a script by its absolute path, on which its user may not be let through.
+_RUN = (
+    "import sys; sys.argv[:] = sys.argv[1:]; sys.path.insert(0, 'remote');"
+    " exec(compile(open(sys.argv[0]).read(), sys.argv[0], 'exec'), {'__name__': '__main__'})"
+)
 # Every login finds what the image's own profile sets; cloud images set the proxy or index there.
 # It is read as PAM reads it, which is not as a shell would: nothing in it is run.
 _READ_PROFILE = (
@@ -235,7 +240,10 @@ class Node:
 
     def script(self, name: str, *words: str, source: Iterable[bytes] = ()) -> str:
         """Run one of them with the host's own Python, in the folder; returns what it printed."""
-        command = " ".join(shlex.quote(word) for word in ("python3", f"remote/{name}", *words))
+        start = ("python3", f"remote/{name}")
+        if self.is_foreign:
+            start = ("python3", "-c", _RUN, f"remote/{name}")
+        command = " ".join(map(shlex.quote, (*start, *words)))
         return self.in_folder(f"{_PROFILE}exec {command}", source)
 
     def read(self, name: str) -> str:

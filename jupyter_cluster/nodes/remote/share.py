@@ -65,10 +65,10 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(
-        self, address: tuple[str, int], handler: type, tls: ssl.SSLContext, lock: str
+        self, address: tuple[str, int], handler: type, tls: ssl.SSLContext, lock: str = ""
     ) -> None:
         super().__init__(address, handler)
-        self.tls, self.lock = tls, lock
+        self.tls, self.file = tls, lock
         self._waiting: dict[Any, None] = {}
         self._lock = threading.Lock()
 
@@ -96,7 +96,7 @@ class Server(ThreadingHTTPServer):
 
     def service_actions(self) -> None:
         """Called twice a second: with the cluster's folder, this ends."""
-        if not os.path.exists(self.lock):
+        if self.file and not os.path.exists(self.file):
             os._exit(0)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -112,7 +112,6 @@ def _cut_off(request: Any) -> None:
 
 def main(store: str, credentials: str) -> None:
     """See the module."""
-    store = os.path.abspath(store)
     port_file, lock_file = os.path.join(store, "share.port"), os.path.join(store, "share.lock")
     lock = open(lock_file, "w")  # noqa: SIM115 - held to the end
     try:
