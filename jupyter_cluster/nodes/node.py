@@ -240,10 +240,8 @@ class Node:
 
     def script(self, name: str, *words: str, source: Iterable[bytes] = ()) -> str:
         """Run one of them with the host's own Python, in the folder; returns what it printed."""
-        start = ("python3", f"remote/{name}")
-        if self.is_foreign:
-            start = ("python3", "-c", _RUN, f"remote/{name}")
-        command = " ".join(map(shlex.quote, (*start, *words)))
+        how = ("-c", _RUN) if self.is_foreign else ()
+        command = " ".join(map(shlex.quote, ("python3", *how, f"remote/{name}", *words)))
         return self.in_folder(f"{_PROFILE}exec {command}", source)
 
     def read(self, name: str) -> str:
