@@ -19,6 +19,7 @@ from jupyter_cluster.errors import (
     TaskCrashedError,
 )
 from jupyter_cluster.head.cell_sessions import CellSessions
+from jupyter_cluster.head.code import Code
 from jupyter_cluster.head.dependencies import Dependencies
 from jupyter_cluster.head.inputs import InputStore
 from jupyter_cluster.head.job import CANCELLED, DONE, FAILED, QUEUED, Job, JobSpec
@@ -81,8 +82,7 @@ class Jobs:
         self.inputs = inputs
         self.results = results
         self.deleted: set[str] = set()
-        self.functions: dict[str, bytes] = {}
-        self.modules: dict[str, bytes] = {}
+        self.code = Code(journal)
         self._journal = journal
         self._on_demand = on_demand
         self._on_cancel = on_cancel
@@ -119,6 +119,7 @@ class Jobs:
         if (job := self.by_id.get(spec.id)) is None:
             self._require_whole(spec)
             job = self.by_id[spec.id] = Job(spec, time.time())
+            self.code.use(spec)
             self._on_turn(job)
             if spec.session:
                 self._admit(job)
@@ -138,10 +139,10 @@ class Jobs:
     def _require_whole(self, spec: JobSpec) -> None:
         if spec.id in self.deleted:
             raise JobError(f"job {spec.name!r} was deleted")
-        if (spec.fn or spec.kind in ("map", "calls")) and spec.fn not in self.functions:
+        if (spec.fn or spec.kind in ("map", "calls")) and not self.code.has(spec.fn):
             raise JobError(f"the function of job {spec.name!r} has not come with it")
         modules = spec.environment.get("modules")
-        if modules and modules not in self.modules:
+        if modules and not self.code.has(modules):
             raise JobError(f"the modules of job {spec.name!r} have not come with it")
 
     def welcome_back(self, job: Job) -> None:
@@ -161,16 +162,6 @@ class Jobs:
             job.refused = str(error)
             return
         job.pinned = bool(self.cell_sessions.get(session).node)  # type: ignore[union-attr]
-
-    def add_function(self, digest: str, code: bytes) -> None:
-        """A pickled function that jobs will name."""
-        self.functions[digest] = code
-        self._journal.execute("INSERT OR IGNORE INTO functions VALUES (?, ?)", digest, code)
-
-    def add_modules(self, digest: str, archive: bytes) -> None:
-        """Modules that travel with jobs."""
-        self.modules[digest] = archive
-        self._journal.execute("INSERT OR IGNORE INTO modules VALUES (?, ?)", digest, archive)
 
     def add_tasks(
         self,
@@ -240,6 +231,7 @@ class Jobs:
         self.inputs.forget(job.id)
         self.results.forget(job.id)
         self.outputs.forget(job.id)
+        self.code.release(job.spec)
         if (values := self.by_id.get(job.spec.values)) and values.orphaned:
             self.delete(values)
         self._journal.write(

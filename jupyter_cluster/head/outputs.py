@@ -47,10 +47,12 @@ class Outputs:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._accounts: dict[str, _Account] = {}
-        rows = journal.read("SELECT job, position, task, attempt, number, data FROM outputs")
+        rows = journal.read(
+            "SELECT job, position, task, attempt, number, data FROM outputs ORDER BY job, position"
+        )
         for job, position, index, attempt, number, data in rows:
             account = self._accounts.setdefault(job, _Account())
-            self._append(account, Output(position, index, data))
+            self._append(job, account, Output(position, index, data))
             account.numbers[index, attempt] = number
 
     def add(
@@ -69,7 +71,7 @@ class Outputs:
             return None
         account.numbers[index, attempt] = number
         output = Output(account.count, index, data)
-        self._append(account, output)
+        self._append(job, account, output)
         row = (job, output.position, index, attempt, number, data)
         self._journal.execute("INSERT INTO outputs VALUES (?, ?, ?, ?, ?, ?)", *row, done=done)
         return output
@@ -81,12 +83,19 @@ class Outputs:
         data = json.dumps([{"type": "note", "text": text}]).encode()
         return self.add(job, index, -1, number, data)
 
-    def _append(self, account: _Account, output: Output) -> None:
+    def _append(self, job: str, account: _Account, output: Output) -> None:
+        """Keep a batch; the oldest go, here and in the journal, where there is too much."""
         account.batches.append(output)
         account.count = output.position + 1
         account.size += len(output.data)
+        gone = -1
         while account.size > KEPT_BYTES and len(account.batches) > 1:
-            account.size -= len(account.batches.popleft().data)
+            oldest = account.batches.popleft()
+            account.size -= len(oldest.data)
+            gone = oldest.position
+        if gone >= 0:
+            sql = "DELETE FROM outputs WHERE job = ? AND position <= ?"
+            self._journal.execute(sql, job, gone)
 
     def since(self, job: str, position: int) -> list[Output]:
         """Batches from this one on, as far as they are kept."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 def restore(jobs: Jobs, journal: Journal) -> int:
     """Take all jobs up again; returns how many tasks are still to be run."""
-    jobs.functions.update(journal.read("SELECT id, code FROM functions"))
-    jobs.modules.update(journal.read("SELECT id, archive FROM modules"))
     rows = journal.read(
         "SELECT spec, sealed, submitted, finished, cancelled, note FROM jobs ORDER BY submitted"
     )
@@ -25,6 +23,8 @@ def restore(jobs: Jobs, journal: Journal) -> int:
         _restore_tasks(job, jobs, journal)
         job.cancelled = bool(cancelled)
         jobs.by_id[job.id] = job
+        jobs.code.use(job.spec)
+    jobs.code.drop_unused()
     for job in jobs.by_id.values():
         jobs.resume(job)
     return sum(job.unfinished for job in jobs.by_id.values())

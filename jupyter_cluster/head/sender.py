@@ -76,12 +76,12 @@ class Sender:
         """A function or modules, once to each node."""
         if digest in link.sent:
             return
-        link.sent.add(digest)
+        code = self.jobs.code
         if operation == "jc-code":
-            link.send({"op": operation, "fn": digest, "code": self.jobs.functions[digest]})
+            link.send({"op": operation, "fn": digest, "code": code.function(digest)})
         else:
-            archive = self.jobs.modules[digest]
-            link.send({"op": operation, "digest": digest, "archive": archive})
+            link.send({"op": operation, "digest": digest, "archive": code.modules(digest)})
+        link.sent.add(digest)
 
     def _transfer(self, link: NodeLink, refs: list[str], message: dict[str, Any]) -> None:
         """Bring values to the node first, then the bundle that reads them."""

@@ -152,11 +152,11 @@ class Session:
 
     @validate_call
     def _on_code(self, fn: Digest, code: Blob) -> None:
-        self._jobs.add_function(fn, code)
+        self._jobs.code.add_function(fn, code)
 
     @validate_call
     def _on_modules(self, digest: Digest, archive: Blob) -> None:
-        self._jobs.add_modules(digest, archive)
+        self._jobs.code.add_modules(digest, archive)
 
     @validate_call
     def _on_job(self, spec: dict[str, Any]) -> None:

@@ -12,9 +12,11 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from jupyter_cluster.background import Guard, describe, start_thread
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.model import NodeType
 from jupyter_cluster.nodes.guard import user_data
@@ -43,25 +45,28 @@ class Server:
     ) -> None:
         self._provider, self._known, self._write = provider, known, write
         self._lock = threading.Lock()
+        self._reading = Guard("reading a request of the head")
         provider.on_notice = lambda text: self._say(notice=text)
 
     def serve(self, line: str) -> None:
         """One request, on a thread of its own."""
-        request = json.loads(line)
-        threading.Thread(target=self._answer, args=(request,), daemon=True).start()
+        with self._reading:
+            request = json.loads(line)
+            what = f"request {request['do']!r} of the head"
+            start_thread(what, partial(self._answer, request))
 
     def _answer(self, request: dict[str, Any]) -> None:
         try:
             result = getattr(self, f"_do_{request['do']}")(**request["with"])
+            self._say(id=request["id"], result=result)
         except Exception as error:
             kind = type(error).__name__
-            self._say(id=request["id"], error=str(error), kind=kind)
-        else:
-            self._say(id=request["id"], result=result)
+            self._say(id=request["id"], error=describe(error), kind=kind)
 
     def _say(self, **message: Any) -> None:
+        line = json.dumps(message) + "\n"
         with self._lock:
-            self._write(json.dumps(message) + "\n")
+            self._write(line)
 
     def _do_create(self, node_type: str, node_ids: list[str]) -> None:
         self._provider.create(node_type, node_ids)

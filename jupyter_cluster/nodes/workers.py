@@ -11,13 +11,13 @@ import json
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jupyter_cluster.background import Guard, start_thread
+from jupyter_cluster.background import Guard, describe, start_thread
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import ProviderError, SetupError
 from jupyter_cluster.model import NodeState, NodeType
@@ -41,6 +41,8 @@ from jupyter_cluster.trust import Role
 # How often the provider is asked while nodes are on their way, and otherwise.
 _EAGER_SECONDS, _CALM_SECONDS = 1.0, 5.0
 _RENEW_SECONDS = 1800.0
+# So many nodes that answer are set up at the same time.
+AT_ONCE = 32
 # How often the head's files are looked at, and when a copy that has failed is tried again.
 _WATCH_SECONDS, _RETRY_SECONDS = 2.0, 30.0
 # Of the file, by the stages that are made from it.
@@ -98,7 +100,7 @@ class Workers(Provider):
         self._mirror = Mirror(config, folder, lambda text: self.on_notice(text))
         self._closed = threading.Event()
         self._lock, self._lock_swarms = threading.Lock(), threading.Lock()
-        self._threads = ThreadPoolExecutor(32, "setting up")
+        self._places = threading.BoundedSemaphore(AT_ONCE)
         if config.file_mounts_sync_continuously:
             start_thread("looking for files that have changed", self._watch_files)
 
@@ -157,7 +159,6 @@ class Workers(Provider):
         self._closed.set()
         for ssh in list(self._connections.values()):
             ssh.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
         self._hosts.close()
 
     # -- looking ------------------------------------------------------------------------------
@@ -172,14 +173,13 @@ class Workers(Provider):
         self._listed_at = now if changes == self._changes else 0.0
         for instance in self._listed:
             if instance.state is NodeState.CONNECTING and instance.node_id not in self._progress:
-                self._progress[instance.node_id] = SettingUp(NodeState.CONNECTING, "")
-                self._threads.submit(self._set_up, instance)
+                self._begin(instance)
         for instance in self._listed:
             if self._is_up(instance) and self._is_behind(instance.node_id, now):
-                self._threads.submit(self._sync, instance)
+                start_thread(f"syncing files to {instance.node_id}", partial(self._sync, instance))
         if now - self._renewed > _RENEW_SECONDS:
             self._renewed = now
-            self._threads.submit(self._hosts.renew)
+            start_thread("renewing what the provider gives for a while", self._hosts.renew)
 
     def _is_up(self, instance: Instance) -> bool:
         progress = self._progress.get(instance.node_id, _UNKNOWN)
@@ -266,6 +266,16 @@ class Workers(Provider):
 
     # -- setting up ---------------------------------------------------------------------------
 
+    def _begin(self, instance: Instance) -> None:
+        """Set a host up on a thread of its own: others do not wait until it answers."""
+        progress = self._progress[instance.node_id] = SettingUp(NodeState.CONNECTING, "")
+
+        def tell(error: BaseException) -> None:
+            progress.state, progress.detail = NodeState.FAILED, describe(error)
+            progress.is_done = True
+
+        start_thread(f"setting up {instance.node_id}", partial(self._set_up, instance), tell)
+
     def _set_up(self, instance: Instance) -> None:
         progress = self._progress[instance.node_id]
         log_path = self._folder / "logs" / f"{instance.node_id}.log"
@@ -312,8 +322,9 @@ class Workers(Provider):
         ssh = wait_for(instance.address, self._login(), instance.machine, self._host_keys, deadline)
         self._connections[instance.node_id] = ssh
         try:
-            identity = json.loads((self._folder / "cluster.json").read_text())
-            yield open_node(ssh, identity["id"], on_line, deadline)
+            with self._places:  # taken by who answers
+                identity = json.loads((self._folder / "cluster.json").read_text())
+                yield open_node(ssh, identity["id"], on_line, deadline)
         finally:
             self._connections.pop(instance.node_id, None)
             ssh.close()
