@@ -19,6 +19,7 @@ from typing import Any
 from distributed.comm import connect
 
 from jupyter_cluster.agent.bundle import Bundle
+from jupyter_cluster.agent.messages import check_bundle, is_key
 from jupyter_cluster.agent.notice import reclaim_notice
 from jupyter_cluster.agent.pool import Pool
 from jupyter_cluster.agent.spool import Spool
@@ -26,7 +27,7 @@ from jupyter_cluster.agent.worker import AgentPlugin, AgentWorker
 from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.resources import Resources
 from jupyter_cluster.trust import Role, dask_security
-from jupyter_cluster.wire import PROTOCOL, Block
+from jupyter_cluster.wire import PROTOCOL, Block, Status
 
 logger = logging.getLogger("jupyter_cluster.agent")
 
@@ -238,7 +239,7 @@ class Agent:
         if target.is_dir():
             return
         if hashlib.sha256(archive).hexdigest() != digest:
-            raise ValueError("modules arrived damaged")
+            raise ClusterError("modules arrived damaged")
         partial = target.with_suffix(".part")
         with zipfile.ZipFile(BytesIO(archive)) as file:
             file.extractall(partial)
@@ -252,7 +253,31 @@ class Agent:
 
     def on_run(self, bundles: list[dict[str, Any]]) -> None:
         """Run these."""
-        self._pool.submit([self._bundle(message) for message in bundles])
+        good = []
+        for message in bundles:
+            try:
+                check_bundle(message)
+                good.append(self._bundle(message))
+            except ValueError as error:
+                self._on_unreadable(message, str(error))
+        self._pool.submit(good)
+
+    def _on_unreadable(self, message: dict[str, Any], why: str) -> None:
+        """Nobody waits for ever for a bundle that cannot be run."""
+        logger.error("a bundle of the head cannot be run: %s", why)
+        key: Any = message.get("key")
+        if is_key(key):
+            count, text = key[2] - key[1], f"its node could not read it: {why}".encode()
+            block = Block.of(key[1], [text] * count)
+            statuses = bytes([Status.CRASHED]) * count
+            results = {
+                "key": list(key),
+                "statuses": statuses,
+                "block": block.pack(),
+                "seconds": 0.0,
+            }
+            self._send(self._spool.add({"op": "jc-results", **results}, len(block.data)))
+            self._send({"op": "jc-ended", "key": list(key), "busy": self._pool.busy})
 
     def _bundle(self, message: dict[str, Any]) -> Bundle:
         job, start, stop, attempt = message["key"]

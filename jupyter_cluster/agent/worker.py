@@ -12,8 +12,10 @@ from typing import Any
 from distributed import Worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
+from jupyter_cluster.agent import messages
 from jupyter_cluster.background import Guard
 from jupyter_cluster.dask_settings import Handlers, StreamHandlers
+from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.trust import Role
 
 # What the head may still call on the worker's own port; all else of Dask's goes.
@@ -65,6 +67,10 @@ def guarded(name: str, handler: Callable[..., None]) -> Callable[..., None]:
 
     def handle(**message: Any) -> None:
         with guard:
+            try:
+                messages.check(name, message)
+            except ValueError as error:
+                raise ClusterError(str(error)) from None
             handler(**message)
 
     return handle

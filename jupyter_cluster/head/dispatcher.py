@@ -137,10 +137,11 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
                 posting(stream.send)({"op": "jc-end"})
             self.on_broken(link.id if link is not None else str(message.get("node")), why)
             return
-        with contextlib.suppress(TypeError, ValueError, KeyError):
+        with contextlib.suppress(TypeError, ValueError, KeyError):  # where it names its tasks
             name, start, stop, _attempt = message["key"]
             if job := self.jobs.by_id.get(name):
-                self.jobs.fail(job, max(0, start), stop, why)
+                most = len(job.states)
+                self.jobs.fail(job, max(0, min(start, most)), max(0, min(stop, most)), why)
         if link is not None and type(message.get("seq")) is int:
             self._intake.acknowledge(link, message["seq"])
 

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from jupyter_cluster.head.service import Head
 
 MAX_WAIT_SECONDS = 30.0
-# What callers say is a few numbers and names.
-MAX_BODY_BYTES = 1_000_000
+# What callers say is a few numbers and names. More is refused with a sentence, and far more is not
+# read at all.
+MAX_BODY_BYTES, MAX_READ_BYTES = 1_000_000, 16_000_000
 # The stream tells no more often than this.
 MIN_PAUSE_SECONDS = 0.2
 
@@ -55,7 +56,7 @@ class _Handler(RequestHandler):  # type: ignore[misc]
     body: type[Asked] = Nothing
 
     def initialize(self, head: Head) -> None:
-        self.head = head
+        self.cluster = head
 
     def prepare(self) -> None:
         try:
@@ -64,6 +65,8 @@ class _Handler(RequestHandler):  # type: ignore[misc]
             self.reply({"error": str(error)}, 403)
             self.finish()
             return
+        if len(self.request.body) > MAX_BODY_BYTES:
+            raise ClusterError(f"a body has at most {MAX_BODY_BYTES} bytes")
         is_get = self.request.method == "GET"
         query = read_query(self.query if is_get else Nothing, self.request.query_arguments)
         self.asked: Any = query if is_get else read_body(self.body, self.request.body)
@@ -97,58 +100,58 @@ class _Unknown(_Handler):
 
 class _Status(_Handler):
     def get(self) -> None:
-        self.reply(self.head.report.status())
+        self.reply(self.cluster.report.status())
 
 
 class _Nodes(_Handler):
     def get(self) -> None:
-        self.reply(self.head.report.nodes())
+        self.reply(self.cluster.report.nodes())
 
 
 class _NodeLog(_Handler):
     async def get(self, name: str) -> None:
-        self.reply({"text": await asyncio.to_thread(self.head.report.setup_log, name)})
+        self.reply({"text": await asyncio.to_thread(self.cluster.report.setup_log, name)})
 
 
 class _JobList(_Handler):
     def get(self) -> None:
-        self.reply(self.head.report.job_list())
+        self.reply(self.cluster.report.job_list())
 
 
 class _Job(_Handler):
     def get(self, name: str) -> None:
-        self.reply(self.head.report.job_info(self.head.report.find_job(name)))
+        self.reply(self.cluster.report.job_info(self.cluster.report.find_job(name)))
 
     def delete(self, name: str) -> None:
-        self.head.jobs.delete(self.head.report.find_job(name))
+        self.cluster.jobs.delete(self.cluster.report.find_job(name))
         self.reply({})
 
 
 class _Series(_Handler):
     def get(self, name: str) -> None:
-        self.reply(self.head.metrics.series(self.head.report.find_job(name)))
+        self.reply(self.cluster.metrics.series(self.cluster.report.find_job(name)))
 
 
 class _Cancel(_Handler):
     def post(self, name: str) -> None:
-        job = self.head.report.find_job(name)
-        self.head.jobs.cancel(job, None)
-        self.reply(self.head.report.job_info(job))
+        job = self.cluster.report.find_job(name)
+        self.cluster.jobs.cancel(job, None)
+        self.reply(self.cluster.report.job_info(job))
 
 
 class _Waiting(_Handler):
     def get(self, name: str) -> None:
-        self.reply({"text": self.head.report.why_waiting(self.head.report.find_job(name))})
+        self.reply({"text": self.cluster.report.why_waiting(self.cluster.report.find_job(name))})
 
 
 class _CellSessions(_Handler):
     def get(self) -> None:
-        self.reply(self.head.cell_sessions.rows())
+        self.reply(self.cluster.cell_sessions.rows())
 
 
 class _CellSession(_Handler):
     def delete(self, name: str) -> None:
-        self.head.end_session(name, "somebody has ended it")
+        self.cluster.end_session(name, "somebody has ended it")
         self.reply({})
 
 
@@ -157,7 +160,7 @@ class _Events(_Handler):
 
     async def get(self) -> None:
         seconds = min(MAX_WAIT_SECONDS, self.asked.wait)
-        events = await self.head.diary.wait(int(self.asked.since), seconds)
+        events = await self.cluster.diary.wait(int(self.asked.since), seconds)
         self.reply([event.as_dict() for event in events])
 
 
@@ -166,24 +169,24 @@ class _Logs(_Handler):
 
     async def get(self) -> None:
         seconds = min(MAX_WAIT_SECONDS, self.asked.wait)
-        self.reply(await self.head.lines.wait(int(self.asked.since), seconds))
+        self.reply(await self.cluster.lines.wait(int(self.asked.since), seconds))
 
 
 class _ClusterSeries(_Handler):
     query = Since
 
     def get(self) -> None:
-        self.reply(list(self.head.cluster_metrics.since(self.asked.since)))
+        self.reply(list(self.cluster.cluster_metrics.since(self.asked.since)))
 
 
 class _Stages(_Handler):
     def get(self) -> None:
-        self.reply(self.head.fleet.stages())
+        self.reply(self.cluster.fleet.stages())
 
 
 class _Durations(_Handler):
     def get(self, name: str) -> None:
-        self.reply(self.head.report.find_job(name).durations.rows())
+        self.reply(self.cluster.report.find_job(name).durations.rows())
 
 
 class _AllDurations(_Handler):
@@ -205,11 +208,15 @@ class _Stream(_Handler):
         self.set_header("Content-Type", "application/x-ndjson")
         try:
             while True:
-                events = [one.as_dict() for one in self.head.diary.since(event)]
-                samples = list(self.head.cluster_metrics.since(moment))
+                events = [one.as_dict() for one in self.cluster.diary.since(event)]
+                samples = list(self.cluster.cluster_metrics.since(moment))
                 event = events[-1]["number"] if events else event
                 moment = samples[-1]["time"] if samples else moment
-                news = {"status": self.head.report.status(), "events": events, "samples": samples}
+                news = {
+                    "status": self.cluster.report.status(),
+                    "events": events,
+                    "samples": samples,
+                }
                 self.write(json.dumps(news) + "\n")
                 await self.flush()
                 await asyncio.sleep(pause)
@@ -219,26 +226,26 @@ class _Stream(_Handler):
 
 class _Cost(_Handler):
     def get(self) -> None:
-        self.reply(self.head.fleet.cost())
+        self.reply(self.cluster.fleet.cost())
 
 
 class _Scale(_Handler):
     body = Scale
 
     def post(self) -> None:
-        self.reply(self.head.scale(self.asked))
+        self.reply(self.cluster.scale(self.asked))
 
 
 class _EndWorkers(_Handler):
     body = EndWorkers
 
     def post(self) -> None:
-        self.reply({"ended": self.head.end_workers(self.asked.keep_min)})
+        self.reply({"ended": self.cluster.end_workers(self.asked.keep_min)})
 
 
 class _Down(_Handler):
     def post(self) -> None:
-        self.head.end("a client has ended the cluster", keeps_results=False)
+        self.cluster.end("a client has ended the cluster", keeps_results=False)
         self.reply({})
 
 
@@ -280,7 +287,7 @@ def serve(head: Head, address: str, port: int, context: ssl.SSLContext) -> tuple
         application,
         door=Door("the endpoint"),
         ssl_options=context,
-        max_body_size=MAX_BODY_BYTES,
+        max_body_size=MAX_READ_BYTES,
     )
     sockets = bind_sockets(port, address)
     server.add_sockets(sockets)
