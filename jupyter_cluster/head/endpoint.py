@@ -193,7 +193,7 @@ class _AllDurations(_Handler):
     """Of all jobs at once: who draws the cluster need not ask for each."""
 
     def get(self) -> None:
-        jobs = self.head.jobs.by_id.values()
+        jobs = self.cluster.jobs.by_id.values()
         self.reply([row for job in jobs for row in job.durations.rows()])
 
 
