@@ -88,6 +88,8 @@ class Journal:
         self._writer = self._connect()
         self._writer.executescript(_SCHEMA)
         self._reader = self._connect()
+        # For what may be large: the loop goes on meanwhile, and so do its own small reads.
+        self._beside, self._beside_lock = self._connect(), threading.Lock()
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._thread.start()
 
@@ -111,6 +113,15 @@ class Journal:
         """The rows of a query, of what has been written so far."""
         return self._reader.execute(sql, values).fetchall()
 
+    async def read_beside(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """As `read`, in a thread: for rows that may have hundreds of megabytes."""
+
+        def fetch() -> list[tuple[Any, ...]]:
+            with self._beside_lock:
+                return self._beside.execute(sql, values).fetchall()
+
+        return await asyncio.to_thread(fetch)
+
     async def flushed(self) -> None:
         """Wait until all that was written before this call is safe."""
         event = asyncio.Event()
@@ -123,6 +134,8 @@ class Journal:
         self._queue.put(None)
         self._thread.join(10)
         self._reader.close()
+        with self._beside_lock:
+            self._beside.close()
 
     def _write_all(self) -> None:
         is_last = False

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jupyter_cluster.head.journal import Journal, Statement
 from jupyter_cluster.wire import Block, Status
@@ -106,19 +107,39 @@ class ResultStore:
 
     def find(self, job: str, start: int, stop: int) -> list[Results]:
         """Results of a range, as far as they are there; the newest where a task was run again."""
-        earliest = start - self._longest.get(job, 0)
-        rows = self._journal.read(
+        return self._found(job, start, stop, self._journal.read(*self._query(job, start, stop)))
+
+    async def find_beside(self, job: str, start: int, stop: int) -> list[Results]:
+        """As `find`, while the loop goes on: they may be large."""
+        writing = self._being_written(job)  # before the journal is looked at: none is missed
+        rows = await self._journal.read_beside(*self._query(job, start, stop))
+        return self._found(job, start, stop, rows, writing)
+
+    def _query(self, job: str, start: int, stop: int) -> tuple[Any, ...]:
+        return (
             "SELECT start, node, statuses, base, ends, data FROM results WHERE job = ?"
             " AND start > ? AND start < ? AND ends != x'' ORDER BY number",
             job,
-            earliest,
+            start - self._longest.get(job, 0),
             stop,
         )
+
+    def _being_written(self, job: str) -> list[Results]:
+        return [results for results in self._writing.values() if results.job == job]
+
+    def _found(
+        self,
+        job: str,
+        start: int,
+        stop: int,
+        rows: Iterable[tuple[Any, ...]],
+        writing: list[Results] | None = None,
+    ) -> list[Results]:
         found = [
             Results(job, node, statuses, Block(first, base, array("Q", ends), data))
             for first, node, statuses, base, ends, data in rows
         ]
-        found += [results for results in self._writing.values() if results.job == job]
+        found += self._being_written(job) if writing is None else writing
         overlapping = (
             results.cut(max(start, results.block.start), min(stop, results.block.stop))
             for results in found

@@ -413,7 +413,7 @@ class Head:
         job, index = self.jobs.dependencies.locate(ref)
         if job is None:
             raise JobError(f"the result {ref} was dropped")
-        found = self.jobs.results.find(job.id, index, index + 1)[-1]
+        found = (await self.jobs.results.find_beside(job.id, index, index + 1))[-1]
         if found.statuses[0] != Status.STORED:
             return bytes(found.block.item(index))
         _node, size = self.jobs.results.stored[job.id, index]

@@ -293,7 +293,7 @@ class Session:
         for start, last in ranges:
             while start < last:
                 stop = min(start + count, last)
-                found = self._jobs.results.find(job, start, stop)
+                found = await self._jobs.results.find_beside(job, start, stop)
                 for results in found:
                     self._push(results)
                 await self._sent()

@@ -14,6 +14,8 @@ from jupyter_cluster.head.code import Code
 from jupyter_cluster.head.job import JobSpec
 from jupyter_cluster.head.journal import Journal
 from jupyter_cluster.head.outputs import Outputs
+from jupyter_cluster.head.results import Results, ResultStore
+from jupyter_cluster.wire import Block
 
 pytestmark = pytest.mark.unit
 
@@ -89,3 +91,23 @@ def test_code_goes_with_the_last_job_that_needs_it(tmp_path: Path) -> None:
 
     with_journal(tmp_path, work)
     with_journal(tmp_path, again)
+
+
+def test_large_results_are_read_while_the_loop_goes_on(tmp_path: Path) -> None:
+    large = bytes(50_000_000)
+
+    async def work(journal: Journal) -> None:
+        store = ResultStore(journal, tmp_path / "results")
+        number, statements = store.add(Results("a", "n", bytes(1), Block.of(0, [large])))
+        journal.write(statements, lambda: store.written([number]))
+        await journal.flushed()
+        store.add(Results("a", "n", bytes(1), Block.of(1, [b"being written"])))
+        reading = asyncio.ensure_future(store.find_beside("a", 0, 2))
+        await asyncio.sleep(0)
+        assert not reading.done()  # it is read in a thread
+        first, second = await reading
+        assert bytes(first.block.item(0)) == large
+        assert bytes(second.block.item(1)) == b"being written"
+        assert [found.block for found in store.find("a", 0, 2)] == [first.block, second.block]
+
+    with_journal(tmp_path, work)
