@@ -330,6 +330,7 @@ def _recipe(
         module="jupyter_cluster.head",
         arguments=lambda folder: [folder, "--address", head.address, "--alive", ALIVE],
         started="head.json",
+        mirror=config.python.mirror or "",
     )
 
 

@@ -110,7 +110,10 @@ class Tunnel:
                 self._ssh = connect(host["address"], login_of(host), host["machine"], keys)
             except SetupError as error:
                 self._failed_at = time.monotonic()
-                raise ConnectionLostError(str(error)) from error
+                name = self._entry.name
+                raise ConnectionLostError(
+                    f"{error}; `connect {name}` finds the way again, e.g. from another network"
+                ) from error
             return self._ssh
 
     def port_to(self, host: str, port: int) -> int:

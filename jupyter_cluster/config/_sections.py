@@ -287,3 +287,8 @@ class Python(Section):
         description="Give the nodes the notebook's Python version and installed packages, local "
         "modules included.",
     )
+    mirror: Text | None = Field(
+        None,
+        description="Where nodes get a Python that their image lacks, as uv's "
+        "UV_PYTHON_INSTALL_MIRROR. Left out: GitHub.",
+    )

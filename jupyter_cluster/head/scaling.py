@@ -373,8 +373,11 @@ class Scaling:
         """A node on its way up is as far as its provider says."""
         member.address, member.machine = instance.address, instance.machine
         if member.state.is_pending and instance.state.is_pending:
-            if instance.state is not member.state:
+            is_new = instance.state is not member.state
+            if is_new:
                 self.fleet.move(member, instance.state)
+            if instance.detail and (is_new or instance.detail != member.why):
+                self.log("node", f"{member.id}, {instance.state.value}: {instance.detail}")
             member.why = instance.detail
 
     def _check_time(self, member: Member, instance: Instance) -> None:

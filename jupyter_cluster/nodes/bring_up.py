@@ -24,6 +24,7 @@ from jupyter_cluster.nodes.guard import ALIVE, ALIVE_FOLDER
 from jupyter_cluster.nodes.node import Node
 from jupyter_cluster.nodes.python import PythonEnvironment
 from jupyter_cluster.nodes.remote.files import MOUNTS
+from jupyter_cluster.nodes.session import CommandError
 
 Report = Callable[[NodeState, str], None]
 Bring = Callable[[Node, Mapping[str, str]], None]
@@ -55,6 +56,8 @@ class Recipe:
         What is started: ``jupyter_cluster.head`` or ``jupyter_cluster.agent``.
     arguments : callable
         Its arguments, given the cluster's folder on the node.
+    mirror : str
+        Where a Python that the image lacks is fetched from; empty for GitHub.
     adopts : bool
         Whether what runs already keeps what it was set up with, since tasks may run on it.
     started : str
@@ -74,6 +77,7 @@ class Recipe:
     restart: bool = False
     skip_setup: bool = False
     skip_start: bool = False
+    mirror: str = ""
     adopts: bool = False
 
     def mark(self, stage: str) -> str | None:
@@ -218,16 +222,37 @@ def _make_environment(node: Node, recipe: Recipe, report: Report) -> None:
             node.script("get_uv.py", "bin/uv")
     settings = (
         f"export UV_CACHE_DIR={node.folder}/cache UV_PYTHON_INSTALL_DIR={node.folder}/pythons"
-        " UV_NO_PROGRESS=1; "
+        f" UV_NO_PROGRESS=1; {_from_mirror(recipe.mirror)}"
     )
-    what = f"Python {environment.version} with {len(environment.requirements)} packages"
+    version = environment.version
+    what = f"Python {version} with {len(environment.requirements)} packages"
     with _stage("environment", NodeState.SETTING_UP, what, report):
+        find = f"{uv} python find --no-python-downloads {version} 2>/dev/null || true"
+        is_lacking = not node.ask_inside(f"{settings}{find}").strip()
+        if is_lacking:
+            whence = recipe.mirror or "GitHub"
+            text = f"the image lacks Python {version}: uv fetches it from {whence}"
+            report(NodeState.SETTING_UP, text)
+        try:
+            node.inside(
+                f"{settings}{uv} venv --quiet --clear --python {version} {node.folder}/python"
+            )
+        except CommandError as error:
+            if not is_lacking:
+                raise
+            raise SetupError(
+                f"the image lacks Python {version}, and it could not be had from {whence}: name a"
+                " mirror of it in python.mirror, or take an image, or a notebook, whose Python is"
+                f" of the same minor version\n{error.tail}"
+            ) from error
         node.inside(
-            f"{settings}{uv} venv --quiet --clear --python {environment.version}"
-            f" {node.folder}/python && {node.folder}/python/bin/python"
-            f" {node.folder}/remote/install.py {uv} {place}/requirements.txt"
-            f" {place}/{environment.wheel_name}"
+            f"{settings}{node.folder}/python/bin/python {node.folder}/remote/install.py {uv}"
+            f" {place}/requirements.txt {place}/{environment.wheel_name}"
         )
+
+
+def _from_mirror(mirror: str) -> str:
+    return f"export UV_PYTHON_INSTALL_MIRROR={shlex.quote(mirror)}; " if mirror else ""
 
 
 # -- starting -------------------------------------------------------------------------------------

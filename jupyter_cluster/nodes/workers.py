@@ -363,6 +363,7 @@ class Workers(Provider):
             setup=self._config.worker_setup(instance.node_type),
             module="jupyter_cluster.agent",
             arguments=lambda folder: [f"{folder}/agent.json"],
+            mirror=self._config.python.mirror or "",
             adopts=True,
         )
 
