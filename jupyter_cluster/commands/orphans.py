@@ -55,7 +55,7 @@ def why_spared(one: Leavings, stopped: bool, all_owners: bool) -> str:
     if not (one.is_own or all_owners):
         return "another owner's: --all-owners"
     if one.is_kept and not stopped:
-        return "its stopped head may keep results: --stopped"
+        return "a stopped head or a disk may keep data: --stopped"
     return ""
 
 

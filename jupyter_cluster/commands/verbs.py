@@ -200,7 +200,7 @@ def _dashboard(parser: argparse.ArgumentParser) -> None:
 def _gc(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--region", metavar="REGION", help="by default that of the AWS settings")
     parser.add_argument(
-        "--stopped", action="store_true", help="also those whose stopped head may keep results"
+        "--stopped", action="store_true", help="also those whose stopped head or disk may keep data"
     )
     parser.add_argument(
         "--all-owners", action="store_true", help="also those that somebody else has made"

@@ -64,6 +64,27 @@ def test_a_worker_whose_setup_never_ends_is_ended_by_its_own_host(bench: Bench):
     eventually(lambda: not bench.workers(), 60)
 
 
+def test_disks_go_with_their_instances_or_with_the_cluster(bench: Bench):
+    mappings = [
+        {"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 50}},
+        {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 500, "VolumeType": "gp3"}},
+    ]
+    types = {"worker": {"node_config": {"BlockDeviceMappings": mappings}}}
+    cluster = bench.up(max_workers=1, available_node_types=types)
+    cluster.map(square, range(1)).results()
+    # One more, as a launch template makes it that says so.
+    ec2, head = bench.client(), bench.instances(kind="head")[0]
+    left = ec2.create_volume(
+        AvailabilityZone=head["Placement"]["AvailabilityZone"],
+        Size=10,
+        TagSpecifications=[{"ResourceType": "volume", "Tags": head["Tags"]}],
+    )
+    ec2.attach_volume(VolumeId=left["VolumeId"], InstanceId=head["InstanceId"], Device="/dev/sdz")
+    assert sorted(row["Size"] for row in ec2.describe_volumes()["Volumes"]) == [10, 50, 100, 500]
+    bench.end()
+    assert not bench.left_over()
+
+
 def test_whatever_becomes_of_down_the_machines_end(bench: Bench):
     cluster = bench.up(max_workers=1)
     cluster.map(square, range(2)).results()

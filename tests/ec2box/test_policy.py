@@ -11,13 +11,14 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import boto3
 import pytest
 
 from ec2box.bench import REGION, Bench, ssh_key
 from jupyter_cluster.errors import ProviderError
-from jupyter_cluster.providers.aws import AwsProvider
+from jupyter_cluster.providers.aws import AwsProvider, tags
 from jupyter_cluster.providers.aws.policies import actions, head_policy, owner_policy
 from jupyter_cluster.providers.aws.service import Service
 from jupyter_cluster.providers.aws.tags import Owner
@@ -121,8 +122,8 @@ def test_the_heads_policy_is_enough_and_none_of_it_is_too_much(bench: Bench):
     assert set(unneeded) == NOT_OF_MOTO
 
 
-def life(provider: AwsProvider, public_key: str) -> None:
-    """All that an owner asks of AWS from `up` to `down`."""
+def life(provider: AwsProvider, public_key: str, others: Any) -> None:
+    """All that an owner asks of AWS from `up` to `down`; `others` may do all."""
     types, _notices = provider.survey()
     assert types["worker"].price is not None
     assert types["worker"].price < 0.1, "the price is not that of the spot market"
@@ -133,6 +134,12 @@ def life(provider: AwsProvider, public_key: str) -> None:
     assert provider.instances()
     provider.note("up-to-date", ["head"])
     provider.start_head()
+    provider.check_release()
+    others.create_volume(  # as a disk that outlived its instance
+        AvailabilityZone=f"{REGION}a",
+        Size=1,
+        TagSpecifications=[{"ResourceType": "volume", "Tags": tags.as_list(OWNER.tags())}],
+    )
     provider.release(lambda _text: None)
 
 
@@ -147,12 +154,13 @@ def test_the_owners_policy_is_enough_and_none_of_it_is_too_much(bench: Bench):
         return AwsProvider(config, OWNER, service=Service(REGION, credentials))
 
     unneeded = []
+    others = boto3.client("ec2", region_name=REGION, **users.admin)
     with authorised(bench):
-        life(owners(owner), key)
+        life(owners(owner), key, others)
         for action in permitted:
             users.allow("owner", {*permitted} - {action})
             with contextlib.suppress(ProviderError, AssertionError):
-                life(owners(owner), key)
+                life(owners(owner), key, others)
                 unneeded.append(action)
             owners(users.admin).release(lambda _text: None)
     users.delete()

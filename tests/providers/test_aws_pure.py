@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import email
 import json
+from dataclasses import replace
 
 import pytest
 
 from jupyter_cluster.errors import ProviderError, QuotaError
 from jupyter_cluster.providers.aws import images, prices, rules, tags
+from jupyter_cluster.providers.aws.disks import keeps
 from jupyter_cluster.providers.aws.foundation import Subnet
 from jupyter_cluster.providers.aws.kinds import Kind
 from jupyter_cluster.providers.aws.launching import (
@@ -43,6 +45,35 @@ def test_a_worker_ends_when_it_shuts_down_and_a_head_keeps_its_disk() -> None:
     assert worker["MetadataOptions"]["HttpTokens"] == "required"
     assert worker["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == 100
     assert {row["ResourceType"] for row in worker["TagSpecifications"]} == {"instance", "volume"}
+
+
+def test_a_disk_goes_with_its_instance_unless_the_file_says_otherwise() -> None:
+    written = [
+        {"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 50}},
+        {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 500, "DeleteOnTermination": False}},
+        {"DeviceName": "/dev/sdg", "VirtualName": "ephemeral0"},
+    ]
+    of_image = replace(plan(BlockDeviceMappings=written), kept_disks=["/dev/sdf", "/dev/sdh"])
+    made = run_arguments(of_image, SUBNET, ["a"], {}, False, "token")["BlockDeviceMappings"]
+    assert [one.get("Ebs", {}).get("DeleteOnTermination") for one in made] == [
+        True,
+        False,
+        None,
+        True,
+    ]
+    assert made[3] == {"DeviceName": "/dev/sdh", "Ebs": {"DeleteOnTermination": True}}
+    assert keeps(of_image.node_config)
+    assert not keeps(plan().node_config)
+
+
+def test_a_request_for_spot_instances_ends_with_its_instances() -> None:
+    options = {"SpotInstanceType": "persistent", "InstanceInterruptionBehavior": "stop"}
+    for more in ({}, {"MaxPrice": "0.1"}):
+        market = {"MarketType": "spot", "SpotOptions": {**options, **more}}
+        written = plan(InstanceMarketOptions=market)
+        made = run_arguments(written, SUBNET, ["a"], {}, True, "token")["InstanceMarketOptions"]
+        assert made.get("SpotOptions", {}) == more
+        assert made["MarketType"] == "spot"
 
 
 def test_every_argument_of_the_file_is_passed_on_and_ours_are_kept() -> None:

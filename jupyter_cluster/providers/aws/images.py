@@ -54,8 +54,8 @@ def image_id(service: Service, name: str, machine: str) -> str:
     return str(found[0]["Value"])
 
 
-def root_device(service: Service, image: str) -> tuple[str, int]:
-    """The root device of an AMI and its size in GB, at least.
+def devices(service: Service, image: str) -> tuple[str, int, list[str]]:
+    """The root device of an AMI, its size in GB at least, and which disks outlive an instance.
 
     Raises
     ------
@@ -66,7 +66,10 @@ def root_device(service: Service, image: str) -> tuple[str, int]:
     if not images:
         raise ProviderError(f"there is no AMI {image} in region {service.region}")
     device = images[0].get("RootDeviceName") or "/dev/sda1"
-    for mapping in images[0].get("BlockDeviceMappings", ()):
-        if mapping.get("DeviceName") == device:
-            return device, int(mapping.get("Ebs", {}).get("VolumeSize") or 0)
-    return device, 0
+    disks = {
+        str(one.get("DeviceName")): one["Ebs"]
+        for one in images[0].get("BlockDeviceMappings", ())
+        if one.get("Ebs")
+    }
+    kept = [name for name, disk in disks.items() if disk.get("DeleteOnTermination") is False]
+    return device, int(disks.get(device, {}).get("VolumeSize") or 0), kept

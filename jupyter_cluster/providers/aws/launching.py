@@ -39,8 +39,6 @@ _USER_DATA = {
     "#cloud-boothook": "cloud-boothook",
     "#part-handler": "part-handler",
 }
-# GB of the root disk where the YAML says nothing: room for a container image and an environment.
-ROOT_GB = 100
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,8 @@ class Plan:
         As in the YAML.
     image, root_device, root_gb
         The AMI, its root device and how large that is to be.
+    kept_disks
+        Devices of the AMI that would stay when their instance ends.
     groups : sequence of str
         Ids of security groups: the cluster's and those of the node_config.
     profile : str
@@ -70,6 +70,7 @@ class Plan:
     profile: str
     is_internal: bool
     is_head: bool
+    kept_disks: Sequence[str] = ()
 
     @property
     def hash(self) -> str:
@@ -90,11 +91,11 @@ def run_arguments(
     config = {k: v for k, v in plan.node_config.items() if k not in moved}
     metadata = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
     arguments: dict[str, Any] = {
-        "BlockDeviceMappings": [_root_disk(plan)],
         "KeyName": plan.key_name,
         **config,
         "MetadataOptions": {**metadata, **plan.node_config.get("MetadataOptions", {})},
         "NetworkInterfaces": _interfaces(plan, subnet),
+        "BlockDeviceMappings": _disks(plan),
         "ImageId": plan.image,
         "UserData": joined(plan.user_data, plan.node_config.get("UserData")),
         "MinCount": 1,
@@ -110,7 +111,7 @@ def run_arguments(
         arguments.pop("IamInstanceProfile", None)
     market = config.get("InstanceMarketOptions", {})
     if spot:
-        arguments["InstanceMarketOptions"] = {**market, "MarketType": "spot"}
+        arguments["InstanceMarketOptions"] = _market(market)
     elif is_spot(plan.node_config):
         del arguments["InstanceMarketOptions"]
     return arguments
@@ -129,9 +130,34 @@ def subnets_of(node_config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(node_config.get("SubnetIds") or ((one,) if one else ()))
 
 
-def _root_disk(plan: Plan) -> dict[str, Any]:
-    disk = {"VolumeSize": plan.root_gb, "VolumeType": "gp3", "DeleteOnTermination": True}
-    return {"DeviceName": plan.root_device, "Ebs": disk}
+def _disks(plan: Plan) -> list[dict[str, Any]]:
+    """Those of the node_config, or one; each goes with its instance unless it says otherwise.
+
+    EC2 by itself keeps all but the first, and what an image has, as the image says.
+    """
+    root = {
+        "Ebs": {"VolumeSize": plan.root_gb, "VolumeType": "gp3"},
+        "DeviceName": plan.root_device,
+    }
+    written = [dict(one) for one in plan.node_config.get("BlockDeviceMappings") or [root]]
+    named = {one.get("DeviceName") for one in written}
+    written += [{"DeviceName": one, "Ebs": {}} for one in plan.kept_disks if one not in named]
+    for one in written:
+        if "Ebs" in one:
+            one["Ebs"] = {"DeleteOnTermination": True, **one["Ebs"]}
+    return written
+
+
+def _market(written: Mapping[str, Any]) -> dict[str, Any]:
+    """A request for spot instances that ends with its instances: a persistent one launches others
+    for as long as nobody cancels it, which carry no tags of ours."""
+    options = {
+        key: value
+        for key, value in (written.get("SpotOptions") or {}).items()
+        if key not in ("SpotInstanceType", "InstanceInterruptionBehavior", "ValidUntil")
+    }
+    rest = {key: value for key, value in written.items() if key != "SpotOptions"}
+    return {**rest, "MarketType": "spot", **({"SpotOptions": options} if options else {})}
 
 
 def _interfaces(plan: Plan, subnet: Subnet) -> list[dict[str, Any]]:

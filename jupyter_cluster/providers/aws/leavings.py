@@ -32,8 +32,8 @@ class Leavings:
     is_own : bool
         Whether the credentials of this environment are its owner's.
     is_kept : bool
-        Whether its head has stopped: what a cluster does by itself when it is not used and keeps
-        results. It renews nothing then and is no orphan for that.
+        Whether it may keep data: its head has stopped, what a cluster does by itself when it is not
+        used, or there is a disk that has outlived its instance. It is no orphan for that.
     """
 
     name: str
@@ -77,7 +77,7 @@ def find(service: Service) -> list[Leavings]:
                 one.is_kept |= tags.of(row).get(tags.KIND) == tags.HEAD and state in _STOPPED
     for row in service.pages("describe_volumes", "Volumes", Filters=_OURS):
         if not row.get("Attachments"):
-            add(row, f"volume {row['VolumeId']}")
+            add(row, f"volume {row['VolumeId']} ({row['Size']} GB)").is_kept = True
     for row in service.ask("describe_key_pairs", Filters=_OURS)["KeyPairs"]:
         add(row, f"key pair {row['KeyName']}")
     for row in service.ask("describe_security_groups", Filters=_OURS)["SecurityGroups"]:

@@ -56,7 +56,7 @@ def needs_of(config: ClusterConfig) -> Needs:
     profiles = {profile for one in written if (profile := profile_of(one))}
     if provider.head_instance_profile:
         profiles.add(provider.head_instance_profile)
-    disks = [disk for one in written for disk in _disks(one)]
+    disks = [disk for one in written for disk in disks_of(one)]
     return Needs(
         launched_with=tuple(sorted({arn for one in written for arn in _resources(one)})),
         tagged=tuple(sorted({kind for one in written for kind in _tagged(one)})),
@@ -90,11 +90,12 @@ def _resources(node_config: Mapping[str, Any]) -> Iterator[str]:
         yield _RESOURCE_GROUP
     if node_config.get("LicenseSpecifications"):
         yield _LICENCE
-    if any(disk.get("SnapshotId") for disk in _disks(node_config)):
+    if any(disk.get("SnapshotId") for disk in disks_of(node_config)):
         yield _SNAPSHOT
 
 
-def _disks(node_config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def disks_of(node_config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The EBS part of each disk that a node_config names."""
     return [one.get("Ebs") or {} for one in node_config.get("BlockDeviceMappings") or ()]
 
 

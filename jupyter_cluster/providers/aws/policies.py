@@ -149,6 +149,7 @@ def owner_policy(needs: Needs = _NOTHING, partition: Partition = AWS) -> dict[st
                 "ec2:CreateTags",
                 "ec2:DeleteKeyPair",
                 "ec2:DeleteSecurityGroup",
+                "ec2:DeleteVolume",
                 "ec2:RevokeSecurityGroupIngress",
                 "ec2:StartInstances",
                 "ec2:TerminateInstances",

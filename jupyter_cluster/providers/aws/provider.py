@@ -12,14 +12,13 @@ from typing import Any
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import ProviderError
 from jupyter_cluster.model import NodeState, NodeType
-from jupyter_cluster.providers.aws import images, preflight, prices, tags
+from jupyter_cluster.providers.aws import disks, images, preflight, prices, tags
 from jupyter_cluster.providers.aws.capacity import Capacity, Wish
 from jupyter_cluster.providers.aws.foundation import Foundation, Subnet
 from jupyter_cluster.providers.aws.identity import HeadRole
 from jupyter_cluster.providers.aws.instances import ALIVE, Instances
 from jupyter_cluster.providers.aws.kinds import Kind, kinds
 from jupyter_cluster.providers.aws.launching import (
-    ROOT_GB,
     Plan,
     client_token,
     run_arguments,
@@ -69,6 +68,7 @@ class AwsProvider(HostProvider):
         self._provider: Any = config.provider
         self.service = service or service_of(config)
         self.foundation = Foundation(self.service, config, owner)
+        self._disks = disks.Disks(self.service, config, owner)
         self.role = HeadRole(self.service, owner, config)
         self._user_data = user_data or {}
         self._kinds: dict[str, Kind] = {}
@@ -120,18 +120,14 @@ class AwsProvider(HostProvider):
         price = price or prices.on_demand(self.service, kind.name)
         if price is not None and price.is_estimate:
             self._estimated.add(kind.name)
-        extras = prices.extras(self._root_gb(known.name), not self._provider.use_internal_ips)
+        extras = prices.extras(
+            disks.size_gb(self._node_config(known.name)), not self._provider.use_internal_ips
+        )
         return replace(
             known,
             resources=known.resources or kind.resources,
             price=None if price is None else price.usd + extras,
         )
-
-    def _root_gb(self, node_type: str) -> int:
-        mappings = self._node_config(node_type).get("BlockDeviceMappings")
-        if mappings is None:
-            return ROOT_GB
-        return sum(int(one.get("Ebs", {}).get("VolumeSize", 8)) for one in mappings)
 
     def _plan(self, node_type: str, is_head: bool) -> Plan:
         key = (node_type, is_head)
@@ -143,7 +139,7 @@ class AwsProvider(HostProvider):
         config = self._node_config(node_type)
         name = str(config.get("ImageId", images.DEFAULT))
         image = images.image_id(self.service, name, self._kind(node_type).machine)
-        device, size = images.root_device(self.service, image)
+        device, size, kept = images.devices(self.service, image)
         profile = profile_of(config)
         if is_head:
             profile = self._provider.head_instance_profile or self.role.name
@@ -155,13 +151,14 @@ class AwsProvider(HostProvider):
             node_config=config,
             image=image,
             root_device=device,
-            root_gb=max(ROOT_GB, size),
+            root_gb=max(disks.ROOT_GB, size),
             groups=groups,
             key_name=self._key_name(config),
             user_data=self._user_data.get(HEAD if is_head else "worker", ""),
             profile=profile,
             is_internal=self._provider.use_internal_ips,
             is_head=is_head,
+            kept_disks=kept,
         )
 
     def _key_name(self, config: Mapping[str, Any]) -> str:
@@ -339,10 +336,12 @@ class AwsProvider(HostProvider):
                 )
             progress(f"{len(rows)} instances are shutting down")
             time.sleep(_POLL_SECONDS)
-        progress("deleting its key pair, security group and role")
-        self.foundation.delete()
+        progress("deleting its disks, role, key pair and security group")
+        self._disks.delete(self.on_notice)
+        # The role first: `gc` finds what is left in EC2 by its tags, and a role by nothing.
         if self._provider.head_instance_profile is None:
             self.role.delete()
+        self.foundation.delete()
         settled(self._verify, lambda error: bool(self._left))
 
     def _verify(self) -> None:
@@ -354,11 +353,10 @@ class AwsProvider(HostProvider):
             )
 
     def left(self) -> list[str]:
-        """What there is of this cluster in the account, for people."""
-        volumes = self.service.pages("describe_volumes", "Volumes", Filters=self._owner.filters())
+        """What there is of this cluster in the account and should not be, for people."""
         return [
             *(f"instance {row['InstanceId']}" for row in self._ec2.not_terminated()),
-            *(f"volume {row['VolumeId']}" for row in volumes if row["State"] != "deleting"),
+            *self._disks.left(),
             *self.foundation.left(),
             *(self.role.left() if self._provider.head_instance_profile is None else ()),
         ]
@@ -381,6 +379,7 @@ class AwsProvider(HostProvider):
             for one in types.values()
         ]
         notices = preflight.check(self.service, wanted, max(1, self._config.max_workers))
+        notices += self._disks.notices()
         if estimates := sorted(self._estimated):
             notices.append(
                 f"prices of {', '.join(estimates)} are estimated from those of {prices.TABLE_DATE}:"
