@@ -47,16 +47,24 @@ def _run(words: Sequence[str]) -> int:
     from jupyter_cluster.commands import TextRequested, parse, run
     from jupyter_cluster.commands.terminal import Terminal
     from jupyter_cluster.errors import ClusterError, UsageError
+    from jupyter_cluster.formats import printable
 
     try:
         answer = run(parse(words), Terminal(serve=_serve))
         return answer if isinstance(answer, int) else 0
     except TextRequested as text:
-        print(text)
+        print(printable(str(text)))
         return 0
     except ClusterError as error:
-        print(f"jupyter-cluster: {error}", file=sys.stderr)
+        print(f"jupyter-cluster: {printable(str(error))}", file=sys.stderr)
         return WRONG_USAGE if isinstance(error, UsageError) else FAILED
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # e.g. a disk that is full, wherever it was met
+        what = error.strerror or type(error).__name__
+        where = "" if error.filename is None else f": {error.filename}"
+        print(f"jupyter-cluster: {printable(what + where)}", file=sys.stderr)
+        return FAILED
 
 
 def _serve(*arguments: Any) -> None:

@@ -63,6 +63,14 @@ class UsageError(ClusterError):
     """A verb, an option or an argument that cannot be."""
 
 
+def not_installed(what: str, extra: str, error: ImportError) -> UsageError:
+    """That something needs packages which are not here, with the line that installs them."""
+    return UsageError(
+        f"{what} packages that are not installed here ({error}):"
+        f" pip install 'jupyter-cluster[{extra}]'"
+    )
+
+
 class RegistryError(ClusterError):
     """The registry of clusters on disk does not hold what was asked for."""
 

@@ -1,6 +1,31 @@
-"""Amounts and durations as words."""
+"""Amounts and durations as words; texts as a terminal may have them."""
 
 from __future__ import annotations
+
+import re
+
+# What colours and moves: the sequences that begin with an escape, whole.
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+# What is left of these, controls but tab and newline, marks that turn the direction of writing, and
+# halves of characters.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    """A text of others as a terminal may have it: what it would obey is left out or spelt.
+
+    >>> printable("a\\x1b[31mb\\rc\\x07\\u202e")
+    'ab\\nc\\\\x07\\\\u202e'
+    """
+    text = _SEQUENCE.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    return _UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def printable_line(text: str) -> str:
+    """The same in one line, e.g. for a cell of a table."""
+    return printable(text).replace("\n", "\\n").replace("\t", " ")
 
 
 def format_bytes(amount: float) -> str:

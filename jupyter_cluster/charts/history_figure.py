@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from jupyter_cluster.charts.history import History, Row
@@ -20,6 +19,8 @@ from jupyter_cluster.charts.style import (
     axis,
     layout,
     marks,
+    new_figure,
+    plain,
     wrap,
 )
 from jupyter_cluster.errors import UsageError
@@ -63,15 +64,11 @@ def history_figure(history: History, parts: Sequence[str] = PARTS) -> Figure:
     for part in parts:
         if part not in PARTS:
             raise UsageError(f"a chart has no part {part!r}; it has {', '.join(PARTS)}")
-    try:
-        from plotly.graph_objects import Figure
-    except ImportError as error:
-        message = f"charts need plotly, which is not installed: pip install plotly ({error})"
-        raise UsageError(message) from error
+    figure = new_figure()
     drawn = _Drawing(history)
     for part in [part for part in PARTS if part in parts]:
         drawn.add(part)
-    figure = Figure(data=drawn.traces)
+    figure.add_traces(drawn.traces)
     figure.update_layout(drawn.layout())
     return figure
 
@@ -103,7 +100,7 @@ class _Drawing:
         """A band of the figure: what part of it each axis takes, and what its colours stand for."""
         self._bands.append((height, list(axes)))
         words = (
-            f'<span style="color: {colour}">{escape(name.replace("_", " "))}</span>'
+            f'<span style="color: {colour}">{plain(name.replace("_", " "))}</span>'
             for name, colour in named.items()
         )
         place = {"x": 0, "xanchor": "left", "yanchor": "bottom", "yshift": 3}
@@ -114,12 +111,12 @@ class _Drawing:
         self.traces.append(
             {
                 "type": "scatter",
-                "name": name,
+                "name": plain(name),
                 "x": [self._time.at(row["time"]) for row in rows],
                 "y": [row[key] for row in rows],
                 "yaxis": y,
                 "mode": "lines" if len(rows) > 1 else "markers",
-                "hovertemplate": f"%{{y:,.4~g}} {escape(name)}, {self._time.hover}<extra></extra>",
+                "hovertemplate": f"%{{y:,.4~g}} {plain(name)}, {self._time.hover}<extra></extra>",
                 **more,
             }
         )
@@ -192,7 +189,7 @@ class _Drawing:
         known = [row for row in self._history.stages if row["stages"]]
         rows = sorted(known, key=lambda row: row["stages"][0][1])
         few, names = len(rows) <= MOST_NODES, {}
-        labels = {"tickvals": list(range(len(rows))), "ticktext": [escape(r["id"]) for r in rows]}
+        labels = {"tickvals": list(range(len(rows))), "ticktext": [plain(r["id"]) for r in rows]}
         y = self._axis(
             "",
             range=[len(rows) - 0.5, -0.5] if rows else [0, 1],
@@ -263,7 +260,7 @@ class _Drawing:
             self._note(NOTHING_YET, y)
 
     def _note(self, text: str, y: str) -> None:
-        self._notes.append((y, 0.5, {"text": escape(text), "x": 0.5}))
+        self._notes.append((y, 0.5, {"text": plain(text), "x": 0.5}))
 
     def _annotation(self, y: str, height: float, note: dict[str, Any]) -> dict[str, Any]:
         """A note in coordinates of the figure: an axis without a trace has none of its own."""
@@ -286,7 +283,7 @@ class _Drawing:
             top -= height + gap
         title = self._history.title
         above = TOP + (TITLE if title else 0)
-        heading = {"text": escape(title), "x": 0, "xref": "paper", "font": {"size": 15}}
+        heading = {"text": plain(title), "x": 0, "xref": "paper", "font": {"size": 15}}
         heading |= {"yref": "container", "y": 1, "yanchor": "top", "pad": {"t": 10}}
         return layout(
             title=heading if title else None,

@@ -10,6 +10,8 @@ import textwrap
 from html import escape
 from typing import Any
 
+from jupyter_cluster.errors import not_installed
+
 INK = "#808080"
 GRID = "rgba(128, 128, 128, 0.22)"
 RATE_COLOUR = "#3b82f6"
@@ -52,12 +54,27 @@ def layout(**more: Any) -> dict[str, Any]:
 def axis(title: str, **more: Any) -> dict[str, Any]:
     """An axis from zero, with faint lines."""
     return {
-        "title": {"text": escape(title), "standoff": 8, "font": {"size": 13}},
+        "title": {"text": plain(title), "standoff": 8, "font": {"size": 13}},
         "rangemode": "tozero",
         "gridcolor": GRID,
         "zeroline": False,
         **more,
     }
+
+
+def new_figure() -> Any:
+    """An empty figure of plotly's.
+
+    Raises
+    ------
+    UsageError
+        plotly is not installed.
+    """
+    try:
+        from plotly.graph_objects import Figure
+    except ImportError as error:
+        raise not_installed("charts need", "notebook", error) from error
+    return Figure()
 
 
 def marks(kind: str, name: str, width: int, **more: Any) -> dict[str, Any]:
@@ -74,6 +91,11 @@ def marks(kind: str, name: str, width: int, **more: Any) -> dict[str, Any]:
     }
 
 
+def plain(text: str) -> str:
+    """A text as plotly shows it: it reads a little HTML, and %{…} in what one points at."""
+    return escape(text).replace("%{", "&#37;{")
+
+
 def wrap(text: str, width: int) -> str:
     """Lines for plotly, which breaks none itself and reads a little HTML."""
-    return "<br>".join(escape(line) for line in textwrap.wrap(text, width))
+    return "<br>".join(plain(line) for line in textwrap.wrap(text, width))

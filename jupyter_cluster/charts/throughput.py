@@ -11,7 +11,6 @@ from __future__ import annotations
 import textwrap
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from jupyter_cluster.charts.style import (
@@ -23,6 +22,8 @@ from jupyter_cluster.charts.style import (
     axis,
     layout,
     marks,
+    new_figure,
+    plain,
     wrap,
 )
 
@@ -60,9 +61,7 @@ def throughput_figure(
     plotly.graph_objects.Figure
         Without a background, for light and dark pages.
     """
-    from plotly.graph_objects import Figure
-
-    figure = Figure()
+    figure: Figure = new_figure()
     if series:
         figure.add_scatter(**_rate_line(series, unit))
         figure.add_scatter(**_nodes_line(series))
@@ -114,11 +113,11 @@ def rate_key(series: Sequence[Sample]) -> str:
 def _rate_line(series: Sequence[Sample], unit: str) -> dict[str, Any]:
     key = rate_key(series)
     return {
-        "name": f"{unit}s per second",
+        "name": plain(f"{unit}s per second"),
         "x": [sample["t"] for sample in series],
         "y": [sample[key] for sample in series],
         "text": [_explain(sample) for sample in series],
-        "hovertemplate": f"%{{y:.1f}} {escape(unit)}s/s after %{{x:.0f}} s%{{text}}<extra></extra>",
+        "hovertemplate": f"%{{y:.1f}} {plain(unit)}s/s after %{{x:.0f}} s%{{text}}<extra></extra>",
         # A single sample is a point: a line needs two.
         "mode": "lines" if len(series) > 1 else "markers",
         "line": {"color": RATE_COLOUR, "width": 2.5},
@@ -155,7 +154,7 @@ def _layout(series: Sequence[Sample], unit: str, title: str | None) -> dict[str,
     most = max((sample["nodes"] for sample in series), default=1)
     shown = bool(series)
     return layout(
-        title={"text": escape(title), "x": 0, "xref": "paper"} if title else None,
+        title={"text": plain(title), "x": 0, "xref": "paper"} if title else None,
         margin={"l": 60, "r": 56, "t": 88 if title else 48, "b": 56},
         xaxis=axis("seconds since the job began", visible=shown, showgrid=False, anchor="y3"),
         yaxis=axis(f"{unit}s per second", visible=shown, domain=[0.12, 1]),

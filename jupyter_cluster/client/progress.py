@@ -15,7 +15,7 @@ from tqdm.std import tqdm
 
 from jupyter_cluster.client import arguments
 from jupyter_cluster.errors import ClusterError
-from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.formats import format_seconds, printable_line
 from jupyter_cluster.wire import Status
 
 if TYPE_CHECKING:
@@ -77,7 +77,12 @@ class Progress(tqdm):  # type: ignore[misc]
         self._final = options.pop("leave", True)
         if _has_kernel():  # drawn by `display` below, nothing is written
             options |= {"gui": True, "file": io.StringIO()}
-        chosen = {"desc": source.name, "unit": source.unit, "total": source.total, **options}
+        chosen = {
+            "desc": printable_line(source.name),
+            "unit": printable_line(source.unit),
+            "total": source.total,
+            **options,
+        }
         super().__init__(leave=False, **chosen)
 
     def wait(self, timeout: float | None = None) -> Progress:
@@ -145,7 +150,7 @@ class Progress(tqdm):  # type: ignore[misc]
         elif error is not None and not self._failed:
             parts.append(f"{type(error).__name__}: {error}")
         mark = "✗" if error is not None or self._failed else "✓"
-        return f"{mark} {self._source.name}: {', '.join(parts)}"
+        return f"{mark} {printable_line(self._source.name)}: {', '.join(parts)}"
 
     # -- in a notebook ----------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from jupyter_cluster.client.registry import Entry, find
 from jupyter_cluster.client.remote import make_remote
 from jupyter_cluster.config import ClusterConfig, load, local_config
 from jupyter_cluster.errors import GetTimeoutError, NoClusterError, UsageError
+from jupyter_cluster.formats import printable
 
 # Of several clusters each is waited for in turn, for so long.
 _TURN_SECONDS = 0.05
@@ -68,7 +69,7 @@ def _teller(config: ClusterConfig) -> Callable[[str], None]:
     def tell(step: str) -> None:
         nonlocal last
         if step != last:
-            print(f"{config.cluster_name}: {step}", file=sys.stderr, flush=True)
+            print(printable(f"{config.cluster_name}: {step}"), file=sys.stderr, flush=True)
             last = step
 
     return tell

@@ -9,7 +9,7 @@ from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.watch import Contact, View, Watch
 from jupyter_cluster.commands.tables import as_text
 from jupyter_cluster.commands.views import clock, status_parts
-from jupyter_cluster.formats import as_sentence, format_seconds
+from jupyter_cluster.formats import as_sentence, format_seconds, printable
 
 SHOWN_EVENTS = 8
 
@@ -42,7 +42,7 @@ def follow(place: Entry) -> None:
 def panel_text(view: View, name: str) -> str:
     """The cluster at a glance, with the newest lines of its diary."""
     if not view.status:
-        return f"Cluster {name!r}: {view.problem or 'connecting'}"
+        return printable(f"Cluster {name!r}: {view.problem or 'connecting'}")
     parts = [part if isinstance(part, str) else as_text(part) for part in status_parts(view.status)]
     if view.contact is Contact.LOST:
         ago = format_seconds(time.time() - view.since)
@@ -51,4 +51,4 @@ def panel_text(view: View, name: str) -> str:
         parts.insert(0, f"{as_sentence(view.problem)} This is its last state.")
     events = list(view.events)[-SHOWN_EVENTS:]
     lines = [f"{clock(e['time'])}  {e['kind']:<10}  {e['text']}" for e in events]
-    return "\n".join([*parts, *lines])
+    return printable("\n".join([*parts, *lines]))

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from jupyter_cluster._version import __version__
 from jupyter_cluster.commands.verbs import VERBS, Verb
 from jupyter_cluster.errors import UsageError
+from jupyter_cluster.formats import shortened
 
 
 class TextRequested(Exception):
@@ -33,7 +34,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("-h", "--help", action=_Help, nargs=0, help="show this text")
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; `{self.prog} --help` shows what there is")
+        raise UsageError(f"{shortened(message, 500)}; `{self.prog} --help` shows what there is")
 
 
 class _Help(argparse.Action):
@@ -59,7 +60,8 @@ def verb(name: str) -> Verb:
     """
     if name not in _BY_NAME:
         raise UsageError(
-            f"there is no verb {name!r}; {_meant(name, _BY_NAME)}there are: {', '.join(_BY_NAME)}"
+            f"there is no verb {shortened(repr(name))}; {_meant(name, _BY_NAME)}there are:"
+            f" {', '.join(_BY_NAME)}"
         )
     return _BY_NAME[name]
 
@@ -128,9 +130,9 @@ def parse(words: Sequence[str], program: str = "jupyter-cluster") -> argparse.Na
 def _cannot_be(word: str, parser: Parser) -> str:
     where = f"`{parser.prog} --help` shows what there is"
     if not word.startswith("-"):
-        return f"one word too many: {word!r}; {where}"
+        return f"one word too many: {shortened(repr(word))}; {where}"
     hint = _meant(word.partition("=")[0], _options(parser))
-    return f"there is no option {word!r}; {hint}{where}"
+    return f"there is no option {shortened(repr(word))}; {hint}{where}"
 
 
 def _options(parser: Parser) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 from jupyter_cluster.commands.console import Console
@@ -12,7 +13,7 @@ from jupyter_cluster.commands.tables import Table
 from jupyter_cluster.commands.tasks import Tasks
 from jupyter_cluster.commands.views import counted
 from jupyter_cluster.config import ClusterConfig, load, local_config
-from jupyter_cluster.errors import UsageError
+from jupyter_cluster.errors import UsageError, not_installed
 from jupyter_cluster.model import Event, NodeType
 from jupyter_cluster.simulator import (
     Batch,
@@ -40,6 +41,8 @@ def simulate(options: argparse.Namespace, console: Console) -> int:
     int
         1 where tasks could not be run, else 0.
     """
+    if options.chart:
+        _require_plotly()  # before anybody waits
     config = local_config() if options.file is None else load(options.file)
     node_types = _node_types(config)
     if options.boot is not None:
@@ -98,11 +101,16 @@ def _durations(tasks: Tasks, options: argparse.Namespace) -> Durations:
     return Fixed(tasks.seconds)
 
 
+def _require_plotly() -> None:
+    try:
+        import_module("plotly")
+    except ImportError as error:
+        raise not_installed("--chart needs", "notebook", error) from error
+
+
 def _write_chart(result: Result, path: Path) -> None:
     try:
         result.chart().write_html(path, include_plotlyjs=True, config={"displaylogo": False})
-    except ImportError as error:
-        raise UsageError("--chart needs plotly: pip install 'jupyter-cluster[notebook]'") from error
     except OSError as error:
         raise UsageError(f"--chart {path}: {error.strerror}; name another file") from error
 

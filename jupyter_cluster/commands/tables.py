@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from jupyter_cluster.formats import printable_line
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -57,9 +59,8 @@ def _rich(table: Table) -> RichTable:
 
     made = RichTable(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for heading in table.headings:
-        made.add_column(
-            heading, justify="right" if table.is_number(heading) else "left", overflow="fold"
-        )
+        side: Literal["right", "left"] = "right" if table.is_number(heading) else "left"
+        made.add_column(Text(printable_line(heading)), justify=side, overflow="fold")
     for row in table.rows:
-        made.add_row(*(Text(value) for value in row))
+        made.add_row(*(Text(printable_line(value)) for value in row))
     return made

@@ -95,7 +95,8 @@ def _amount(name: str, text: str) -> float:
 
 
 def _quantity(text: str, units: dict[str, float]) -> float:
-    found = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([A-Za-z]*)\s*", text)
+    # One way to match each text: with two, a long one takes quadratic time.
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]*)", text.strip())
     if not found or found[2] not in units:
         raise ValueError(text)
     return float(found[1]) * units[found[2]]

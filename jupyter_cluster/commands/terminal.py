@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_cluster.commands.console import Step, cannot_ask
 from jupyter_cluster.commands.tables import Table, as_text
 from jupyter_cluster.errors import UsageError
-from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.formats import format_seconds, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -38,7 +38,7 @@ class Terminal:
     def show(self, *parts: str | Table) -> None:
         for number, part in enumerate(parts):
             if isinstance(part, str):
-                print(part, flush=True)
+                print(printable(part), flush=True)
             else:
                 print("\n" * (number > 0) + as_text(part, sys.stdout), flush=True)
 
@@ -46,7 +46,7 @@ class Terminal:
         print(json.dumps(value, indent=1), flush=True)
 
     def notice(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
     def chart(self, make: Callable[[], Any]) -> None:
         """A terminal shows none."""
@@ -83,7 +83,7 @@ class Terminal:
     def ask(self, question: str) -> bool:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise UsageError(cannot_ask(question))
-        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+        print(f"{printable(question)} [y/N] ", end="", file=sys.stderr, flush=True)
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
@@ -91,11 +91,11 @@ class _Step:
     def __init__(self, text: str, progress: Progress) -> None:
         self._title = self.text = text
         self._progress = progress
-        self._task: TaskID = progress.add_task(text, total=None)
+        self._task: TaskID = progress.add_task(printable(text), total=None)
 
     def update(self, text: str, done: int = 0, total: int = 0) -> None:
         counted = f" {done} of {total}" if total else ""
         self.text = f"{self._title}: {text}{counted}"
         self._progress.update(
-            self._task, description=self.text, completed=done, total=total or None
+            self._task, description=printable(self.text), completed=done, total=total or None
         )

@@ -15,7 +15,7 @@ from jupyter_cluster.config._document import Document
 from jupyter_cluster.config._ec2 import ec2_problems
 from jupyter_cluster.config._fill import as_map, is_count
 from jupyter_cluster.config._problems import KeyPath, Problem, did_you_mean
-from jupyter_cluster.config._sections import PROVIDER_GROUP, known_providers
+from jupyter_cluster.config._sections import PROVIDER_GROUP, PROVIDERS, known_providers
 from jupyter_cluster.formats import shortened
 from jupyter_cluster.resources import CPU, GPU, MEMORY, Resources
 
@@ -46,7 +46,8 @@ def _is_free(path: KeyPath) -> bool:
 
 def _provider(document: Document) -> Iterator[Problem]:
     kind = as_map(document.data.get("provider")).get("type")
-    if not isinstance(kind, str) or kind in (known := known_providers()):
+    # The installed packages are looked through only where ours do not suffice.
+    if not isinstance(kind, str) or kind in PROVIDERS or kind in (known := known_providers()):
         return
     yield document.problem(
         ("provider", "type"),

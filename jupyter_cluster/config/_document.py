@@ -84,6 +84,17 @@ def read_yaml(text: str, source: str) -> Document:
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = {}  # noqa: RUF012 - the name is PyYAML's
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Stop at what is too deep before all of it is read, which takes PyYAML quadratic time."""
+        self._depth += 1
+        if self._depth > DEEPEST + 1:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 def _resolve(tag: str, pattern: str, first: str) -> None:

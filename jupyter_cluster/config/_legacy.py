@@ -8,6 +8,7 @@ from typing import Any
 from jupyter_cluster.config._document import Document
 from jupyter_cluster.config._fill import as_map, default_node_types
 from jupyter_cluster.config._problems import KeyPath, fail
+from jupyter_cluster.config._sections import known_providers
 
 # Where Ray launches nodes and we do not, by the provider's type.
 _CLOUDS = {
@@ -33,7 +34,7 @@ _NODE_TYPES = {"available_node_types", "head_node_type"}
 _SAYS_NOTHING = {"min_workers": 0, "initial_workers": 0, "autoscaling_mode": "default"}
 
 
-def refuse_other_kinds(document: Document, known_providers: list[str]) -> None:
+def refuse_other_kinds(document: Document) -> None:
     """Stop at a file that is no cluster of ours as a whole: its keys would each be a problem.
 
     Raises
@@ -45,7 +46,7 @@ def refuse_other_kinds(document: Document, known_providers: list[str]) -> None:
     if {"apiVersion", "kind"} <= {*document.data}:
         message = "this is a manifest of Kubernetes, no cluster YAML"
         fail(document.problem((), message))
-    if isinstance(kind, str) and kind in _CLOUDS and kind not in known_providers:
+    if isinstance(kind, str) and kind in _CLOUDS and kind not in known_providers():
         message = (
             f"{kind} ({_CLOUDS[kind]}) is not supported: nodes come from EC2 (type: aws), are hosts"
             " that you have (type: ssh) or processes here (type: local); change provider, and with"

@@ -17,6 +17,7 @@ from jupyter_cluster.config._messages import problems_of
 from jupyter_cluster.config._models import ClusterConfig
 from jupyter_cluster.config._problems import KeyPath, Problem, fail
 from jupyter_cluster.config._ray import translate
+from jupyter_cluster.formats import shortened
 
 # How long a pipe may keep us waiting, e.g. that of `config check <(make-yaml)`.
 _PATIENCE_SECONDS = 10.0
@@ -34,7 +35,7 @@ def load(path: str | Path) -> ClusterConfig:
         file = Path(path).expanduser()
     except RuntimeError:  # ~name, and nobody has that name
         fail(Problem(str(path), None, "", "there is no such user; name the folder"))
-    return parse(_read(file, str(path)), source=str(path), base_dir=file.parent)
+    return parse(_read(file, shortened(str(path), 300)), source=str(path), base_dir=file.parent)
 
 
 def parse(

@@ -10,7 +10,7 @@ from jupyter_cluster.config._document import Document
 from jupyter_cluster.config._fill import as_map
 from jupyter_cluster.config._legacy import modernized, refuse_other_kinds
 from jupyter_cluster.config._problems import KeyPath
-from jupyter_cluster.config._sections import PROVIDERS, known_providers
+from jupyter_cluster.config._sections import PROVIDERS
 
 # Without meaning here and harmless. "*" stands for any name.
 IGNORED: dict[KeyPath, str] = {
@@ -79,7 +79,7 @@ def translate(document: Document) -> tuple[Document, tuple[str, ...]]:
     """The document without what has no meaning here, and a notice for each such key."""
     if not isinstance(document.data, dict):
         return document, ()
-    refuse_other_kinds(document, known_providers())
+    refuse_other_kinds(document)
     notices = list(_notices_of_local(document))
     if _is_on_premise(as_map(document.data.get("provider"))):
         provider = {**document.data["provider"], "type": "ssh"}

@@ -33,6 +33,7 @@ from jupyter_cluster.demo.own_cluster import claimed, ended_by_signals, own_clus
 from jupyter_cluster.demo.palettes import Palette, get_palette
 from jupyter_cluster.demo.report import Report, summarise
 from jupyter_cluster.errors import ClusterError, UsageError
+from jupyter_cluster.formats import printable_line
 
 NAME = "demo"
 SHOWN = 4  # palettes in the terminal
@@ -272,7 +273,9 @@ def _tell(progress: Progress, report: Report, output: Output, console: Console) 
     shown = spread(sorted(progress.made), SHOWN)
     console.print(palette_table({name: progress.made[name] for name in shown}))
     for name, message in report.failed[:NAMED]:
-        console.print(f"[red]failed[/red] {escape(name)}: {escape(message.splitlines()[0])}")
+        console.print(
+            f"[red]failed[/red] {escape(printable_line(name))}: {escape(printable_line(message))}"
+        )
     if len(report.failed) > NAMED:
         console.print(f"and {len(report.failed) - NAMED:,} more, which the report names")
     written = escape(str(output.report))

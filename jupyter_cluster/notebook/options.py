@@ -11,6 +11,7 @@ from IPython.core import magic_arguments
 
 from jupyter_cluster.commands import tasks
 from jupyter_cluster.errors import UsageError
+from jupyter_cluster.formats import shortened
 
 _OPTION = re.compile(r"\s*(--?[A-Za-z][\w-]*)(?:=(\S+)|(?=\s|$))")
 _WORD = re.compile(r"""\s*("[^"]*"|'[^']*'|\S+)""")
@@ -101,7 +102,9 @@ def split(line: str, parser: Any) -> tuple[list[str], str]:
             known = [o for o in parser._option_string_actions if o.startswith("--")]
             close = get_close_matches(option, known, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
-            raise UsageError(f"there is no option {option!r}; {hint}there are: {', '.join(known)}")
+            raise UsageError(
+                f"there is no option {shortened(repr(option))}; {hint}there are: {', '.join(known)}"
+            )
         words.append(option if value is None else f"{option}={value}")
         at = found.end()
         if value is None and action.nargs != 0:

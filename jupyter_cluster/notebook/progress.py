@@ -14,8 +14,8 @@ from IPython.display import display
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.commands.console import Step, cannot_ask
 from jupyter_cluster.commands.tables import Table
-from jupyter_cluster.errors import UsageError
-from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.errors import UsageError, not_installed
+from jupyter_cluster.formats import format_seconds, printable
 from jupyter_cluster.notebook.jupyter_server import page_of
 from jupyter_cluster.notebook.reprs import (
     HTML,
@@ -47,7 +47,7 @@ class NotebookConsole:
         print(json.dumps(value, indent=1))
 
     def notice(self, text: str) -> None:
-        print(text)
+        print(printable(text))
 
     def chart(self, make: Callable[[], Any]) -> None:
         display(make())
@@ -56,10 +56,7 @@ class NotebookConsole:
         try:
             from jupyter_cluster.notebook.panel.live import panel_of
         except ImportError as error:
-            raise UsageError(
-                f"the panel needs widgets, which are not installed here ({error}):"
-                " pip install 'jupyter-cluster[notebook]'"
-            ) from error
+            raise not_installed("the panel needs", "notebook", error) from error
         display(panel_of(place))
 
     def dashboard(self, place: Entry, port: int, browser: bool) -> None:

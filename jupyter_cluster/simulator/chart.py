@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
-from jupyter_cluster.charts.style import INK, RATE_COLOUR, RATE_FILL, axis, layout, marks
+from jupyter_cluster.charts.style import (
+    INK,
+    RATE_COLOUR,
+    RATE_FILL,
+    axis,
+    layout,
+    marks,
+    new_figure,
+    plain,
+)
 from jupyter_cluster.model import Event
 from jupyter_cluster.simulator.record import Sample
 from jupyter_cluster.simulator.result import precise_seconds, usd
@@ -38,9 +46,7 @@ def figure(result: Result) -> Figure:
     plotly.graph_objects.Figure
         Without a background, for light and dark pages.
     """
-    from plotly.graph_objects import Figure
-
-    made = Figure()
+    made: Figure = new_figure()
     scale, unit = next((size, name) for least, size, name in UNITS if result.end >= least)
     if result.series:
         made.add_scatter(**_rate(result.series, scale))
@@ -100,7 +106,7 @@ def _area(
     opacity: float,
 ) -> dict[str, Any]:
     return {
-        "name": escape(name),
+        "name": plain(name),
         "x": [sample.t / scale for sample in series],
         "y": values,
         "yaxis": "y2",
@@ -108,7 +114,7 @@ def _area(
         "mode": "lines",
         "line": {"color": colour, "width": 1 if opacity < 0.3 else 1.5, "shape": "hv"},
         "fillcolor": _transparent(colour, opacity),
-        "hovertemplate": f"%{{y}} × {escape(name)}<extra></extra>",
+        "hovertemplate": f"%{{y}} × {plain(name)}<extra></extra>",
     }
 
 

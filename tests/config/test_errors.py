@@ -60,7 +60,7 @@ def only(text: str) -> str:
         ("a: {{ b }}\n", "cluster.yaml:1: a: a key must be text, not a list or a map"),
         ("a: 1\n<<: 2\n", "cluster.yaml:2: column 5: << must refer to a map"),
         ("a: 1\nb: \x07\n", "cluster.yaml:2: character number 0x7 is not allowed"),
-        ("[" * 5000, "cluster.yaml: lists or maps are nested too deeply"),
+        ("[" * 5000, "cluster.yaml:1: column 42: lists or maps are nested too deeply"),
         # The wrong kind of value
         ("- a\n", "cluster.yaml:1: must be a map (key: value), not a list"),
         ("hello\n", "cluster.yaml:1: must be a map (key: value), not the text 'hello'"),
