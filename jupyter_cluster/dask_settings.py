@@ -33,6 +33,8 @@ def configure_dask() -> None:
     # module; slots, leased workers and clients are other processes and keep it.
     pickle.loads = _refuse_pickle
     registry.backends["tls"] = _GuardedBackend()
+    # It has a traceback for whatever comes that is no message.
+    logging.getLogger("distributed.protocol.core").addFilter(_without_trace)
     dask.config.set(
         {
             "distributed.worker.memory.target": False,
@@ -53,6 +55,13 @@ def configure_dask() -> None:
 def _refuse_pickle(*_args: Any, **_kwargs: Any) -> NoReturn:
     # An OSError, which Dask's servers take for a lost connection: they close it and go on.
     raise PermissionError("a message with a pickle was refused: heads and agents load none")
+
+
+def _without_trace(record: logging.LogRecord) -> bool:
+    if record.exc_info and record.exc_info[1] is not None:
+        record.msg = f"{record.getMessage()}: {describe(record.exc_info[1])}"
+        record.args, record.exc_info = (), None
+    return True
 
 
 class Handlers(dict[str, Callable[..., Any]]):

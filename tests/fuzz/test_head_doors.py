@@ -266,6 +266,8 @@ def noise(chance: random.Random) -> bytes:
     starts = [b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n", b"POST /v1/scale HTTP/1.1\r\n\r\n"]
     starts += [struct.pack("<Q", n) for n in (0, 40, 1 << 33, 1 << 62)]
     starts += [struct.pack("<QQQ", 24 + size, 1, size), b"\x91" * 3000, b"\r\n" * 500]
+    deep = b"\x91" * 5000  # a message of lists in lists, whole by its lengths
+    starts.append(struct.pack("<QQQ", 16 + len(deep), 1, len(deep)) + deep)
     return chance.choice(starts) + chance.randbytes(size)
 
 
