@@ -5,6 +5,7 @@ Whole clusters are in tests/ec2box.
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto import settings as moto_settings
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ec2 import ec2_backends
 
 from jupyter_cluster.client.launch_hosted import _note_host, _public_key
 from jupyter_cluster.client.registry import entry
@@ -33,6 +36,7 @@ from jupyter_cluster.config._sections import (
 from jupyter_cluster.config._sections import (
     AwsProvider as Section,
 )
+from jupyter_cluster.errors import ProviderError
 from jupyter_cluster.model import NodeState
 from jupyter_cluster.nodes.container import container_of
 from jupyter_cluster.providers.aws import AwsProvider, foundation, rules
@@ -132,8 +136,10 @@ def configuration(changes: dict[str, Any], folder: Path | None = None) -> Cluste
 
 
 def an_image(region: str) -> str:
-    made = Recorder(region).ask("register_image", Name=f"image {time.monotonic_ns()}")
-    return str(made["ImageId"])
+    name = f"image {time.monotonic_ns()}"
+    made = str(Recorder(region).ask("register_image", Name=name)["ImageId"])
+    ec2_backends[DEFAULT_ACCOUNT_ID][region].amis[made].architecture = "x86_64"  # moto forgets it
+    return made
 
 
 def provider(config: ClusterConfig) -> tuple[AwsProvider, Recorder]:
@@ -294,6 +300,38 @@ def test_a_launch_that_is_repeated_makes_no_second_head_and_after_its_end_a_new_
     tokens = [request["ClientToken"] for request in recorder.of("run_instances")]
     assert len(set(tokens)) == 3
     assert tokens[0] == tokens[1]
+
+
+def test_what_a_launch_template_says_need_not_be_said_again() -> None:
+    service = Recorder(REGION)
+    data = {
+        "InstanceType": "c5.xlarge",
+        "ImageId": an_image(REGION),
+        "KeyName": "theirs",
+        "UserData": base64.b64encode(b"#!/bin/sh\necho theirs").decode(),
+    }
+    service.ask("create_launch_template", LaunchTemplateName="ours", LaunchTemplateData=data)
+    template = {"LaunchTemplateName": "ours", "Version": "$Default"}
+    one = {"node_config": {"LaunchTemplate": template}}
+    types = {"available_node_types": {"one": one}, "head_node_type": "one"}
+    config = parse(yaml.safe_dump({**BASE, **types}))
+    made, recorder = provider(config)
+    assert made.node_types(config.node_types())["one"].resources.get("CPU") == 4
+    made.prepare(KEY, lambda _text: None)
+    made.create("one", ["one-1"])
+    (request,) = recorder.of("run_instances")
+    assert request["LaunchTemplate"] == template
+    said = (request["InstanceType"], request["ImageId"], request["KeyName"])
+    assert said == ("c5.xlarge", data["ImageId"], "theirs")
+    assert "echo theirs" in request["UserData"]
+
+
+def test_an_image_for_other_machines_is_said_before_anything_is_made() -> None:
+    arm = {"node_config": {"InstanceType": "m6g.large"}}
+    made, recorder = provider(configuration({"available_node_types": {"worker": arm}}))
+    with pytest.raises(ProviderError, match=r"is for x86_64, and m6g\.large is a machine of arm64"):
+        made.survey()
+    assert not recorder.of("create_security_group")
 
 
 # -- every documented key -------------------------------------------------------------------------

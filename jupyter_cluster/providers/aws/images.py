@@ -5,11 +5,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from jupyter_cluster.config.images import IMAGES, RESOLVE
 from jupyter_cluster.errors import ProviderError
+from jupyter_cluster.providers.aws.kinds import Kind
 from jupyter_cluster.providers.aws.service import Service
 
 DEFAULT = "ubuntu-24.04"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An AMI.
+
+    Attributes
+    ----------
+    root_gb : int
+        Size of its root device at least.
+    kept_disks : tuple of str
+        Devices that outlive an instance, unless it says otherwise.
+    """
+
+    id: str
+    root_device: str
+    root_gb: int
+    kept_disks: tuple[str, ...] = ()
+
+
 _DEBIAN = {"x86_64": "amd64", "arm64": "arm64"}
 
 
@@ -54,22 +77,30 @@ def image_id(service: Service, name: str, machine: str) -> str:
     return str(found[0]["Value"])
 
 
-def devices(service: Service, image: str) -> tuple[str, int, list[str]]:
-    """The root device of an AMI, its size in GB at least, and which disks outlive an instance.
+def image(service: Service, name: str, kind: Kind) -> Image:
+    """An AMI for an instance type, by its id or a symbolic name.
 
     Raises
     ------
     ProviderError
-        There is no such AMI in the region.
+        There is no such AMI in the region, or it is for machines of another kind.
     """
-    images = service.ask("describe_images", ImageIds=[image])["Images"]
-    if not images:
-        raise ProviderError(f"there is no AMI {image} in region {service.region}")
-    device = images[0].get("RootDeviceName") or "/dev/sda1"
+    found = image_id(service, name, kind.machine)
+    rows = service.ask("describe_images", ImageIds=[found])["Images"]
+    if not rows:
+        raise ProviderError(f"there is no AMI {found} in region {service.region}")
+    built_for = str(rows[0].get("Architecture") or kind.machine)
+    if (built_for == "arm64") != (kind.machine == "arm64"):
+        raise ProviderError(
+            f"ImageId {name} is for {built_for}, and {kind.name} is a machine of {kind.machine};"
+            " name another image, or another InstanceType"
+        )
+    device = str(rows[0].get("RootDeviceName") or "/dev/sda1")
     disks = {
         str(one.get("DeviceName")): one["Ebs"]
-        for one in images[0].get("BlockDeviceMappings", ())
+        for one in rows[0].get("BlockDeviceMappings", ())
         if one.get("Ebs")
     }
     kept = [name for name, disk in disks.items() if disk.get("DeleteOnTermination") is False]
-    return device, int(disks.get(device, {}).get("VolumeSize") or 0), kept
+    size = int(disks.get(device, {}).get("VolumeSize") or 0)
+    return Image(found, device, size, tuple(kept))

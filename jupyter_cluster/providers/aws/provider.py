@@ -5,25 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import ProviderError
 from jupyter_cluster.model import NodeState, NodeType
-from jupyter_cluster.providers.aws import disks, images, preflight, prices, tags
+from jupyter_cluster.providers.aws import disks, preflight, prices, tags
 from jupyter_cluster.providers.aws.capacity import Capacity, Wish
 from jupyter_cluster.providers.aws.foundation import Foundation, Subnet
 from jupyter_cluster.providers.aws.identity import HeadRole
 from jupyter_cluster.providers.aws.instances import ALIVE, Instances
-from jupyter_cluster.providers.aws.kinds import Kind, kinds
 from jupyter_cluster.providers.aws.launching import (
     Plan,
     client_token,
     run_arguments,
     subnets_of,
 )
+from jupyter_cluster.providers.aws.machines import Machines
 from jupyter_cluster.providers.aws.needs import profile_of
 from jupyter_cluster.providers.aws.refusals import NO_CAPACITY, Then, refusal, why_ended
 from jupyter_cluster.providers.aws.service import Service, code_of, service_of, settled
@@ -71,8 +70,7 @@ class AwsProvider(HostProvider):
         self._disks = disks.Disks(self.service, config, owner)
         self.role = HeadRole(self.service, owner, config)
         self._user_data = user_data or {}
-        self._kinds: dict[str, Kind] = {}
-        self._estimated: set[str] = set()
+        self._machines = Machines(self.service, config)
         self._plans: dict[tuple[str, bool], Plan] = {}
         self._capacity = Capacity(clock, lambda text: self.on_notice(text))
         self._ec2 = Instances(self.service, owner)
@@ -89,45 +87,9 @@ class AwsProvider(HostProvider):
 
     # -- what nodes are -----------------------------------------------------------------------
 
-    def _kind(self, node_type: str) -> Kind:
-        name = self._node_config(node_type).get("InstanceType", "")
-        if not name:
-            raise ProviderError(
-                f"{node_type}: name an InstanceType in its node_config; that of a launch template"
-                " alone does not tell its resources",
-                node_type,
-            )
-        with self._lock:
-            if name not in self._kinds:
-                names = {
-                    one.node_config["InstanceType"]
-                    for one in self._config.available_node_types.values()
-                    if one.node_config.get("InstanceType")
-                }
-                self._kinds |= kinds(self.service, names)
-            return self._kinds[name]
-
-    def _node_config(self, node_type: str) -> dict[str, Any]:
-        return self._config.available_node_types[node_type].node_config
-
     def node_types(self, known: Mapping[str, NodeType]) -> dict[str, NodeType]:
         """The node types with the resources of their instance types and their prices."""
-        return {name: self._with_facts(one) for name, one in known.items()}
-
-    def _with_facts(self, known: NodeType) -> NodeType:
-        kind = self._kind(known.name)
-        price = prices.spot(self.service, kind.name) if known.spot else None
-        price = price or prices.on_demand(self.service, kind.name)
-        if price is not None and price.is_estimate:
-            self._estimated.add(kind.name)
-        extras = prices.extras(
-            disks.size_gb(self._node_config(known.name)), not self._provider.use_internal_ips
-        )
-        return replace(
-            known,
-            resources=known.resources or kind.resources,
-            price=None if price is None else price.usd + extras,
-        )
+        return self._machines.node_types(known)
 
     def _plan(self, node_type: str, is_head: bool) -> Plan:
         key = (node_type, is_head)
@@ -136,10 +98,7 @@ class AwsProvider(HostProvider):
         return self._plans[key]
 
     def _make_plan(self, node_type: str, is_head: bool) -> Plan:
-        config = self._node_config(node_type)
-        name = str(config.get("ImageId", images.DEFAULT))
-        image = images.image_id(self.service, name, self._kind(node_type).machine)
-        device, size, kept = images.devices(self.service, image)
+        config, image = self._machines.node_config(node_type), self._machines.image(node_type)
         profile = profile_of(config)
         if is_head:
             profile = self._provider.head_instance_profile or self.role.name
@@ -149,16 +108,16 @@ class AwsProvider(HostProvider):
         return Plan(
             node_type=node_type,
             node_config=config,
-            image=image,
-            root_device=device,
-            root_gb=max(disks.ROOT_GB, size),
+            image=image.id,
+            root_device=image.root_device,
+            root_gb=max(disks.ROOT_GB, image.root_gb),
             groups=groups,
             key_name=self._key_name(config),
             user_data=self._user_data.get(HEAD if is_head else "worker", ""),
             profile=profile,
             is_internal=self._provider.use_internal_ips,
             is_head=is_head,
-            kept_disks=kept,
+            kept_disks=image.kept_disks,
         )
 
     def _key_name(self, config: Mapping[str, Any]) -> str:
@@ -167,7 +126,7 @@ class AwsProvider(HostProvider):
         return str(config.get("KeyName") or self.foundation.key_name)
 
     def _subnets(self, node_type: str) -> list[Subnet]:
-        config = self._node_config(node_type)
+        config = self._machines.node_config(node_type)
         found = self.foundation.subnets(subnets_of(config))
         zone = (config.get("Placement") or {}).get("AvailabilityZone")
         chosen = [subnet for subnet in found if zone in (None, subnet.zone)]
@@ -197,7 +156,7 @@ class AwsProvider(HostProvider):
         is_spot = self._config.available_node_types[node_type].spot and nodes != [HEAD_NODE]
         wish = Wish(
             node_type,
-            self._kind(node_type).name,
+            self._machines.kind(node_type).name,
             self._subnets(node_type),
             [True, False] if is_spot else [False],
         )
@@ -367,10 +326,12 @@ class AwsProvider(HostProvider):
         """See `HostProvider.survey`."""
         self.owner()  # credentials that do not serve say so here
         types = self.node_types(self._config.node_types())
+        for name in types:
+            self._machines.image(name)  # one that cannot be is said before anything is made
         wanted = [
             preflight.Wanted(
                 one.name,
-                self._kind(one.name),
+                self._machines.kind(one.name),
                 one.spot,
                 # The head's type may have no workers; the head itself is one of it.
                 max(one.max_workers, int(one.name == self._config.head_node_type)),
@@ -380,7 +341,7 @@ class AwsProvider(HostProvider):
         ]
         notices = preflight.check(self.service, wanted, max(1, self._config.max_workers))
         notices += self._disks.notices()
-        if estimates := sorted(self._estimated):
+        if estimates := sorted(self._machines.estimated):
             notices.append(
                 f"prices of {', '.join(estimates)} are estimated from those of {prices.TABLE_DATE}:"
                 " the pricing service tells them not to these credentials, not here or not in USD"
@@ -422,5 +383,5 @@ class AwsProvider(HostProvider):
         return self.foundation.open_ssh(vpc, networks)
 
     def _worker_profiles(self) -> set[str]:
-        written = self._config.available_node_types.values()
-        return {name for one in written if (name := profile_of(one.node_config))}
+        configs = map(self._machines.node_config, self._config.available_node_types)
+        return {name for one in configs if (name := profile_of(one))}

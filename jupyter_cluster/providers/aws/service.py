@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -28,6 +30,8 @@ _RETRIES = {"mode": "standard", "total_max_attempts": 10}
 # AWS is eventually consistent: what was made a moment ago is not known everywhere at once.
 SETTLE_SECONDS = 60.0
 _SETTLE_PAUSE = 1.0
+# Who has made this machine, as Linux knows it.
+_VENDOR = Path("/sys/class/dmi/id/sys_vendor")
 
 
 class Service:
@@ -46,7 +50,9 @@ class Service:
     def __init__(self, region: str | None, credentials: dict[str, str] | None = None) -> None:
         self._session = _called(
             "the AWS settings",
-            lambda: boto3.Session(region_name=region, **(credentials or {})),
+            lambda: boto3.Session(
+                botocore_session=_core(), region_name=region, **(credentials or {})
+            ),
             Place(),
         )
         if not self._session.region_name:
@@ -143,6 +149,19 @@ class Service:
         except (ClientError, BotoCoreError):
             return False
         return True
+
+
+def _core() -> botocore.session.Session:
+    """botocore's settings; on an EC2 instance the metadata service is asked more than once."""
+    core = botocore.session.get_session()
+    try:
+        is_instance = _VENDOR.read_text().startswith("Amazon EC2")
+    except OSError:
+        is_instance = False
+    if is_instance:
+        core.set_config_variable("metadata_service_timeout", 5)
+        core.set_config_variable("metadata_service_num_attempts", 5)
+    return core
 
 
 def service_of(config: ClusterConfig) -> Service:
