@@ -186,20 +186,33 @@ class Scaling:
         try:
             await asyncio.to_thread(self.provider.create, node_type, ids)
         except Exception as error:  # another's provider may raise anything
-            self._on_refused(node_type, members, error)
+            await self._on_refused(node_type, members, error)
             return
         for member in members:
             if member.state is NodeState.REQUESTED:
                 self.fleet.move(member, NodeState.BOOTING)
 
-    def _on_refused(self, node_type: str, members: list[Member], error: Exception) -> None:
+    async def _on_refused(self, node_type: str, members: list[Member], error: Exception) -> None:
+        """Some may be there all the same; those that are not were refused, and have not failed."""
         pause = QUOTA_COOLDOWN if isinstance(error, QuotaError) else CAPACITY_COOLDOWN
         known = isinstance(error, (CapacityError, QuotaError))
         self._cool(node_type, time.time() + (pause if known else 5.0))
         self.log("error", f"{node_type} could not be launched: {describe(error)}")
+        there: set[str] | None = None
+        if known:  # anything else may have come too late to be shown: its nodes are ended by name
+            with self._guard("looking for what was launched"):
+                found = await asyncio.to_thread(self.provider.instances)
+                there = {instance.node_id for instance in found}
         for member in members:
-            if member.state.is_pending:
+            if not member.state.is_pending:
+                continue
+            if there is None:
                 self._start_ending(member, NodeState.FAILED, describe(error))
+            elif member.id not in there:
+                self.fleet.move(member, NodeState.FAILED, describe(error))
+            elif member.state is NodeState.REQUESTED:
+                self.fleet.move(member, NodeState.BOOTING)
+        self.wake()
 
     def _cool(self, node_type: str, until: float) -> None:
         """Leave a type alone for a while."""
