@@ -51,6 +51,7 @@ _REFUSED: dict[KeyPath, str] = {
     "node_config, and its name as head_node_type",
     ("worker_nodes",): "is gone: write a type in available_node_types with this as its node_config",
     ("no_restart",): "is not a key of the file: use the option --no-restart of `up`",
+    ("docker", "pull"): "is called pull_before_run: write that instead",
     ("provider", "disable_node_updaters"): "is refused: nodes that are not set up run no tasks "
     "here; remove the key",
     ("provider", "coordinator_address"): "is refused: there is no coordinator server here; "

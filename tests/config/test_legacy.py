@@ -97,6 +97,11 @@ def test_options_of_a_container_need_an_image(docker: str, line: str) -> None:
     assert str(caught.value).startswith(f"cluster.yaml:3: {line}: is for a container, and no image")
 
 
+def test_an_older_name_of_a_key_is_said() -> None:
+    with pytest.raises(ConfigError, match=r"docker\.pull: is called pull_before_run"):
+        parse(AWS + "docker: {image: python, pull: true}")
+
+
 @pytest.mark.parametrize(
     "docker",
     [
