@@ -22,7 +22,7 @@ USER, USER_ID = "ubuntu", 1000
 _START = """#!/bin/sh
 if [ -x /boot/user-data ] && [ ! -e /var/lib/booted ]; then
     : >/var/lib/booted
-    ( set -a; . /etc/environment; set +a; /boot/user-data >/var/log/user-data.log 2>&1 ) &
+    ( /boot/user-data >/var/log/user-data.log 2>&1 ) &
 fi
 sleep "$(cat /boot/sshd-delay 2>/dev/null || echo 0)"
 exec /usr/sbin/sshd -D -E /var/log/sshd.log
@@ -36,6 +36,9 @@ PrintMotd no
 MaxStartups 100
 Subsystem sftp /usr/lib/openssh/sftp-server
 """
+# What people write into these: a shell says something at its start, and the profile is no script.
+_BASHRC = "echo Welcome to this host; echo 'tput: No value for $TERM' >&2\n"
+_PROFILE = "MOTTO=two words; touch /tmp/run\n# a remark\necho not a setting\n"
 
 
 @dataclass
@@ -172,7 +175,7 @@ class Host:
         name = "ip-" + self.address.replace(".", "-")
         key, public = _host_key()
         home = f"home/{USER}"
-        environment = "".join(f"{k}={v}\n" for k, v in self.environment.items())
+        environment = "".join(f"{k}={v}\n" for k, v in self.environment.items()) + _PROFILE
         files = {
             "etc/passwd": self._from_image("etc/passwd")
             + f"{USER}:x:{USER_ID}:{USER_ID}::/{home}:/bin/bash\n",
@@ -188,6 +191,7 @@ class Host:
             "boot/start.sh": _START,
             "boot/sshd-delay": f"{self.ssh_delay}\n",
             f"{home}/.ssh/authorized_keys": f"{self.public_key}\n",
+            f"{home}/.bashrc": _BASHRC,
         }
         if self.user_data:
             files["boot/user-data"] = self.user_data
@@ -198,7 +202,7 @@ class Host:
             (disk / path).chmod(0o600)
         for path in ("boot/start.sh", *(["boot/user-data"] if self.user_data else [])):
             (disk / path).chmod(0o755)
-        for path in (home, f"{home}/.ssh", f"{home}/.ssh/authorized_keys"):
+        for path in (home, f"{home}/.bashrc", f"{home}/.ssh", f"{home}/.ssh/authorized_keys"):
             os.chown(disk / path, USER_ID, USER_ID)
         (disk / home).chmod(0o750)
         (disk / f"{home}/.ssh").chmod(0o700)
