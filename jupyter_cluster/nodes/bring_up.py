@@ -172,11 +172,12 @@ def _stage(name: str, state: NodeState, text: str, report: Report) -> Any:
 
 
 def outside(node: Node, recipe: Recipe) -> dict[str, str]:
-    """Where targets lie on the host, by their keys; with a container they are bound into it."""
+    """Where targets lie on the host, by their keys; with a container they are bound into it, from
+    the cluster's folder, where its user need not know the way to."""
     if recipe.container is None:
         return {files.key_of(one): expanded(one, node.home) for one in recipe.targets}
     keys = map(files.key_of, recipe.targets)
-    return {key: f"{node.folder}/mounted/{key}" for key in keys}
+    return {key: f"mounted/{key}" for key in keys}
 
 
 def expanded(target: str, home: str) -> str:
@@ -198,7 +199,10 @@ def _start_container(node: Node, recipe: Recipe, report: Report, done: dict[str,
             node.give_to(user, group)
             node.in_folder(container.settings)
             hosts = outside(node, recipe)
-            mounts = {expanded(one, home): hosts[files.key_of(one)] for one in recipe.targets}
+            mounts = {
+                expanded(one, home): f"{node.folder}/{hosts[files.key_of(one)]}"
+                for one in recipe.targets
+            }
             node.host(container.start(node.folder, mounts, node.folder.rpartition("/")[2]))
             _note(node, recipe, done, "container")
             done.pop("setup", None)
