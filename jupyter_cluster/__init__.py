@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         down,
         get,
         init,
+        is_initialized,
         put,
         remote,
         shutdown,
@@ -35,9 +36,9 @@ _HOMES = {
     "Ref": "client.refs",
     "progress": "client.progress",
     **dict.fromkeys(
-        ("cancel", "connect", "down", "get", "init", "put", "remote", "shutdown", "up", "wait"),
-        "client.session",
+        ("cancel", "connect", "down", "get", "init", "is_initialized"), "client.session"
     ),
+    **dict.fromkeys(("put", "remote", "shutdown", "up", "wait"), "client.session"),
 }
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "down",
     "get",
     "init",
+    "is_initialized",
     "progress",
     "put",
     "remote",
@@ -63,7 +65,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(f"jupyter_cluster.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'jupyter_cluster' has no attribute {name!r}")
+    if name == "errors":
+        return importlib.import_module("jupyter_cluster.errors")
+    from jupyter_cluster.ray_names import missing
+
+    raise AttributeError(missing(name))
 
 
 def __dir__() -> list[str]:

@@ -159,13 +159,18 @@ def _current_namespace() -> dict[str, Any]:
     return _local.namespace  # type: ignore[no-any-return]
 
 
-@contextlib.contextmanager
-def into_namespace(namespace: dict[str, Any]) -> Iterator[None]:
+class IntoNamespace:
     """While it lasts, functions of a notebook that are unpickled have these globals."""
-    _local.namespace = namespace
-    try:
-        yield
-    finally:
+
+    # No generator: `contextlib` assigns to an exception of the user's, which may refuse.
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+
+    def __enter__(self) -> None:
+        _local.namespace = self._namespace
+
+    def __exit__(self, *_exc: object) -> None:
         del _local.namespace
 
 
@@ -236,7 +241,7 @@ def _too_large(sizes: Mapping[str, int], limit: int) -> SerializationError:
 
 
 def load_names(data: bytes) -> dict[str, Any]:
-    """What `dump_names` has pickled, within `into_namespace`."""
+    """What `dump_names` has pickled, within `IntoNamespace`."""
     buffer = BytesIO(data)
     unpickler = pickle.Unpickler(buffer)
     names = {}

@@ -5,6 +5,7 @@
     ClusterError
     ├── ConfigError                   the cluster YAML, all its problems at once
     ├── UsageError                    a verb, an option or an argument that cannot be
+    │   └── WrongTypeError            an argument of another type (also a TypeError)
     ├── RegistryError                 no such cluster, several, or a name already in use
     │   └── NoClusterError            none is running
     ├── ConnectionLostError           the head cannot be reached
@@ -61,6 +62,10 @@ class ConfigError(ClusterError):
 
 class UsageError(ClusterError):
     """A verb, an option or an argument that cannot be."""
+
+
+class WrongTypeError(UsageError, TypeError):
+    """An argument is of a type that cannot be."""
 
 
 def not_installed(what: str, extra: str, error: ImportError) -> UsageError:

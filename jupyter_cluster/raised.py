@@ -12,7 +12,7 @@ from concurrent.futures import CancelledError
 from typing import Any
 
 from .codec import Bounded, Pickler, load_value
-from .described import LIMIT, full_name, shortened, text_of
+from .described import full_name, text_of
 from .errors import ControlFlowError, RemoteTraceback, SerializationError, TaskError
 from .tracebacks import add_note, attributes_of, set_cause, shown_plainly
 
@@ -28,11 +28,12 @@ def dump_error(error: BaseException, hide: str = "") -> bytes:
 
     Frames of files below the folder `hide` are left out: they are not the user's.
     """
-    text = shortened(_traceback(error, hide), LIMIT)
+    text = traceback_of(error, hide)
     return pickle.dumps((full_name(error), text_of(error), text, _pickled(error)))
 
 
-def _traceback(error: BaseException, hide: str) -> str:
+def traceback_of(error: BaseException, hide: str = "") -> str:
+    """The traceback of an exception as text, of bounded length, without frames below `hide`."""
     try:
         frames = traceback.TracebackException.from_exception(error)
         if hide:
@@ -93,7 +94,7 @@ def load_error(data: bytes | memoryview, job: str, index: int, node: str) -> Bas
     error = _rebuilt(pickled)
     if error is not None:
         set_cause(error, cause)
-        if not steers(error) and _can_be_looked_at(error):
+        if not steers(error) and can_be_looked_at(error):
             add_note(error, f"Raised in {where}.")
             return shown_plainly(error, remote, node)
         cause = error
@@ -121,7 +122,7 @@ def steers(error: BaseException) -> bool:
     return not issubclass(kind, Exception) or issubclass(kind, _STEERING)
 
 
-def _can_be_looked_at(error: BaseException) -> bool:
+def can_be_looked_at(error: BaseException) -> bool:
     """Whether those who print it, or ask ``if error`` or what it is, get over it."""
     try:
         _ = str(error), repr(error), bool(error)

@@ -37,6 +37,12 @@ def add_note(error: BaseException, note: str) -> None:
         notes.append(note)
 
 
+def trim(error: BaseException) -> None:
+    """Take our frames from an exception's traceback."""
+    trace = vars(BaseException)["__traceback__"]
+    trace.__set__(error, without_ours(trace.__get__(error)))
+
+
 def shown_plainly(error: BaseException, remote: str = "", node: str = "") -> BaseException:
     """The same error, to be shown without frames of ours.
 

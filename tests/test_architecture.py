@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import jupyter_cluster
+from jupyter_cluster import ray_names
 
 pytestmark = pytest.mark.unit
 
@@ -64,7 +65,8 @@ ALLOWED: dict[str, set[str]] = {
     "panel": BASE | {"client", "commands", "charts"},
     "notebook": BASE | {"config", "client", "commands", "charts", "panel"},
     "server": BASE | {"client", "panel"},
-    "__init__": {"_version", "client", "notebook", "server"},
+    "__init__": {"_version", "client", "notebook", "ray_names", "server"},
+    "ray_names": set(),
 }
 
 
@@ -113,6 +115,7 @@ def test_the_public_names_are_these_and_each_can_be_had() -> None:
         "down",
         "get",
         "init",
+        "is_initialized",
         "progress",
         "put",
         "remote",
@@ -122,6 +125,18 @@ def test_the_public_names_are_these_and_each_can_be_had() -> None:
     }
     for name in jupyter_cluster.__all__:
         assert getattr(jupyter_cluster, name) is not None
+
+
+@pytest.mark.parametrize("name", sorted(ray_names.NEAREST))
+def test_names_of_ray_are_missed_with_the_nearest_thing(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"'{name}', which is Ray's; .+"):
+        getattr(jupyter_cluster, name)
+
+
+def test_other_names_are_missed_without_a_word() -> None:
+    with pytest.raises(AttributeError, match=r"has no attribute 'nothing'$"):
+        jupyter_cluster.nothing  # noqa: B018
+    assert jupyter_cluster.errors.ClusterError is not None
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

@@ -13,13 +13,13 @@ import gc
 import linecache
 import os
 import sys
-import traceback
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 from IPython.core.async_helpers import get_asyncio_loop
+from IPython.core.autocall import ExitAutocall
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
@@ -28,19 +28,21 @@ from traitlets.config import Config
 from jupyter_cluster import codec
 from jupyter_cluster.agent.output import Output, Stream
 from jupyter_cluster.agent.shared import Interrupted
-from jupyter_cluster.codec import PLAIN, Pickler
-from jupyter_cluster.tracebacks import without_ours
+from jupyter_cluster.agent.widgets import COPY, PICTURE, VIEW, Pictures, picture_of
+from jupyter_cluster.codec import PLAIN, Bounded, Pickler
+from jupyter_cluster.described import LIMIT, class_name, repr_of, shortened, text_of
+from jupyter_cluster.raised import can_be_looked_at, traceback_of
+from jupyter_cluster.tracebacks import trim
 
 # The value of a last expression travels with the cell up to this size; of a larger one only what
 # is shown. People end a cell with a table of a gigabyte to see its first rows.
 VALUE_BYTES = 10_000_000
-# Models of widgets live where they were made: a view of one would find nothing in the notebook.
-_WIDGET = "application/vnd.jupyter.widget-view+json"
 _ABSENT = object()
 _NO_INPUT = (
     "a cell that runs on the cluster cannot ask for input: ask in a cell of the notebook and use"
     " the variable here"
 )
+_LEFT = "exit() has ended this cell; a session is ended by `%cluster sessions --end NAME`"
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,21 @@ class _Publisher(DisplayPublisher):  # type: ignore[misc]
     """Sends what is displayed to the notebook."""
 
     output: Output | None = None
+    pictures: Pictures | None = None
     kept: Shown | None = None
+
+    def begin(self, output: Output) -> None:
+        """Displays are of a cell from now on."""
+        self.output = output
+        self.pictures = Pictures(
+            output.display, lambda text: output.add({"type": "note", "text": text})
+        )
+
+    def end(self) -> None:
+        """The cell has ended; its widgets stay as they look now."""
+        if self.pictures is not None and self.output is not None and self.output.is_ours:
+            self.pictures.end()
+        self.output = self.pictures = None
 
     def publish(
         self,
@@ -105,19 +121,20 @@ class _Publisher(DisplayPublisher):  # type: ignore[misc]
     ) -> None:
         if self.output is None or not self.output.is_ours:
             return
-        shown = {mime: value for mime, value in data.items() if mime != _WIDGET}
         if self.kept is not None:
-            self.kept = (shown, metadata or {})
+            self.kept = (data, metadata or {})
             return
-        self.output.display(
-            {
-                "type": "display",
-                "data": shown,
-                "metadata": metadata or {},
-                "transient": transient or {},
-                "update": update,
-            }
-        )
+        event = {
+            "type": "display",
+            "data": data,
+            "metadata": metadata or {},
+            "transient": transient or {},
+            "update": update,
+        }
+        if VIEW in data and self.pictures is not None:
+            self.pictures.show(event)
+        else:
+            self.output.display(event)
 
     def clear_output(self, wait: bool = False) -> None:
         if self.output is not None:
@@ -140,6 +157,8 @@ class _Hook(DisplayHook):  # type: ignore[misc]
 
     def __call__(self, result: Any = None) -> None:
         self.check_for_underscore()
+        if isinstance(result, ExitAutocall):
+            result()
         if result is not None and not self.is_quiet:
             self.update_user_ns(result)
             self.fill_exec_result(result)
@@ -165,12 +184,21 @@ class SlotShell(InteractiveShell):  # type: ignore[misc]
 
     def showtraceback(self, *args: Any, **options: Any) -> None:
         error = sys.exc_info()[1]
-        if error is not None:
-            error.__traceback__ = without_ours(error.__traceback__)
-        if isinstance(error, BaseExceptionGroup):  # IPython prints these by itself
-            self.rendered = "".join(traceback.format_exception(error)).splitlines()
-        else:
-            super().showtraceback(*args, **options)
+        if error is None:
+            return
+        trim(error)
+        self.rendered = None
+        if type(error) is SystemExit:
+            self.rendered = [f"SystemExit: {text_of(error)}"]
+        elif can_be_looked_at(error) and not isinstance(error, BaseExceptionGroup):
+            with contextlib.suppress(Exception):  # e.g. of a chain that goes in a circle
+                super().showtraceback(*args, **options)
+        if self.rendered is None:
+            self.rendered = traceback_of(error).splitlines()
+
+    def ask_exit(self) -> None:
+        """What `exit()` and `quit()` come to: there is no kernel to leave."""
+        raise SystemExit(_LEFT)
 
 
 class CellRunner:
@@ -198,6 +226,7 @@ class CellRunner:
         self._shell: Any = SlotShell.instance(config=config)
         self._streams = Stream("stdout", 1), Stream("stderr", 2)
         builtins.input = _refuse_input
+        warnings.filterwarnings("ignore", "To exit: use 'exit'")  # IPython's, to whoever raises
 
     def run(self, request: Request, output: Output) -> tuple[Any, list[tuple[str, Any]]]:
         """Run a cell; what it prints and displays goes to `output`.
@@ -214,22 +243,37 @@ class CellRunner:
             What the cell raised, of which `output` has the rendered traceback.
         """
         with self._showing(output):
+            error, reply, outs = self._outcome(request, output)
+        if error is not None:  # not within: `contextlib` assigns to it, and it may refuse
+            raise error
+        return reply, outs
+
+    def _outcome(
+        self, request: Request, output: Output
+    ) -> tuple[BaseException | None, Any, list[tuple[str, Any]]]:
+        """What the cell has raised, or its reply and the values that go back."""
+        try:
             self._load(request, output)
-            result = self._execute(request)
-            error = result.error_before_exec or result.error_in_exec
-            if isinstance(error, Interrupted):
-                _cancel_coroutines()
-                raise error
-            if error is None:
-                try:
-                    outs = [(name, self._shell.user_ns[name]) for name in request.outs]
-                except KeyError as missing:
-                    error = MissingNameError(f"the cell has no variable {missing} to bring back")
-                    self._shell.rendered = [f"NameError: {error}"]
-            if error is not None:
-                self._report(error, output)
-                raise error
-            return {"value": self._last_value(output)}, outs
+        except BaseException as problem:
+            return problem, None, []
+        result = self._execute(request)
+        error = result.error_in_exec
+        if result.error_before_exec is not None:
+            error = result.error_before_exec
+        if type(error) is Interrupted:
+            _cancel_coroutines()
+            return error, None, []
+        outs: list[tuple[str, Any]] = []
+        if error is None:
+            try:
+                outs = [(name, self._shell.user_ns[name]) for name in request.outs]
+            except KeyError as missing:
+                error = MissingNameError(f"the cell has no variable {missing} to bring back")
+                self._shell.rendered = [f"NameError: {error}"]
+        if error is not None:
+            self._report(error, output)
+            return error, None, []
+        return None, {"value": self._last_value(output)}, outs
 
     def tidy(self) -> None:
         """Let go of what the last cell has left, once its reply is on its way."""
@@ -247,15 +291,15 @@ class CellRunner:
         sys.stdout, sys.stderr = self._streams
         for stream in self._streams:
             stream.output = output
-        self._shell.display_pub.output = output
+        self._shell.display_pub.begin(output)
         try:
             yield
         finally:
+            self._shell.display_pub.end()
             ctypes.CDLL(None).fflush(None)  # what libraries have printed with C's printf
             sys.stdout, sys.stderr = before
             for stream in self._streams:
                 stream.output = None
-            self._shell.display_pub.output = None
 
     def _load(self, request: Request, output: Output) -> None:
         """Bring in the names that came with the cell; a session keeps what it has made its own."""
@@ -264,7 +308,7 @@ class CellRunner:
             self._shell.compile._filename_map[file] = number
         here = self._shell.user_ns
         before = dict(here)
-        with codec.into_namespace(here):
+        with codec.IntoNamespace(here):
             here.update(codec.load_names(request.names))
         came = {name for name, value in here.items() if before.get(name, _ABSENT) is not value}
         if self._keeps:
@@ -303,9 +347,9 @@ class CellRunner:
         return result
 
     def _report(self, error: BaseException, output: Output) -> None:
-        rendered = self._shell.rendered
-        lines = rendered or traceback.format_exception_only(type(error), error)
-        name, message = type(error).__name__, str(error)
+        name, message = class_name(error), text_of(error)
+        lines = self._shell.rendered or [f"{name}: {message}"]
+        lines = [shortened(line, LIMIT) for line in lines]
         output.add({"type": "error", "name": name, "message": message, "traceback": lines})
 
     def _last_value(self, output: Output) -> bytes | None:
@@ -315,8 +359,11 @@ class CellRunner:
             return None
         value = values[-1]
         data = _pickled(value)
-        if data is None or type(value) not in PLAIN:
+        if data is None or not any(type(value) is kind for kind in PLAIN):
             shown, metadata = self._looks_of(value)
+            if VIEW in shown:
+                shown = picture_of(shown)
+                output.add({"type": "note", "text": PICTURE if data is None else COPY})
             output.add({"type": "result", "data": shown, "metadata": metadata})
         return data
 
@@ -326,29 +373,26 @@ class CellRunner:
         publisher.kept = ({}, {})
         try:
             shown, metadata = self._shell.display_formatter.format(value)
-            shown.pop(_WIDGET, None)
-            return (shown, metadata) if shown else publisher.kept
+            shown, metadata = (shown, metadata) if shown else publisher.kept
+            return shown or {"text/plain": repr_of(value)}, metadata
+        except Interrupted:
+            raise
+        except BaseException:  # e.g. a repr that raises SystemExit
+            return {"text/plain": repr_of(value)}, {}
         finally:
             publisher.kept = None
 
 
 def _pickled(value: Any) -> bytes | None:
     """A value as bytes; None where it cannot travel, or is too large to do so unasked."""
-    buffer = _Bounded()
+    buffer = Bounded(VALUE_BYTES)
     try:
         Pickler(buffer).dump_one(value)
-    except Exception:
+    except Interrupted:
+        raise
+    except BaseException:
         return None
     return buffer.getvalue()
-
-
-class _Bounded(BytesIO):
-    """A file that refuses to grow beyond what a last expression may bring."""
-
-    def write(self, data: Any) -> int:
-        if self.tell() + len(data) > VALUE_BYTES:
-            raise OverflowError
-        return super().write(data)
 
 
 def _run_at_once(coroutine: Any) -> Any:

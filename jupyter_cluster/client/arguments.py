@@ -15,7 +15,7 @@ from typing import Any
 
 from jupyter_cluster.client.refs import Ref
 from jupyter_cluster.described import class_name
-from jupyter_cluster.errors import UsageError
+from jupyter_cluster.errors import UsageError, WrongTypeError
 
 # Names are shown in tables and on bars.
 MAX_NAME = 200
@@ -150,13 +150,13 @@ def refs(verb: str, given: Any, hint: str = "") -> list[Ref]:
     if isinstance(given, Ref):
         return [given]
     if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
-        raise UsageError(
+        raise WrongTypeError(
             f"{verb} takes a ref or a list of refs, not a {type(given).__name__}{hint}"
         )
     listed = list(given)
     for one in listed:
         if not isinstance(one, Ref):
-            raise UsageError(f"{verb} takes refs, not a {type(one).__name__}{hint}")
+            raise WrongTypeError(f"{verb} takes refs, not a {type(one).__name__}{hint}")
     return listed
 
 

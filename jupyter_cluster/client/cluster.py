@@ -29,7 +29,7 @@ from jupyter_cluster.client.remote import (
 )
 from jupyter_cluster.client.streams import Stream, Streams
 from jupyter_cluster.codec import dumps
-from jupyter_cluster.errors import UsageError
+from jupyter_cluster.errors import UsageError, WrongTypeError
 from jupyter_cluster.wire import IN_TASK, Retried
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Cluster:
         """
         callee = checked_callable(function, "map")
         if not isinstance(items, Iterable):
-            raise UsageError(f"map takes items to iterate over, not a {type(items).__name__}")
+            raise WrongTypeError(f"map takes items to iterate over, not a {type(items).__name__}")
         if isinstance(function, RemoteFunction):
             chosen = function.options(**options).options_
         else:

@@ -14,6 +14,7 @@ from IPython.display import display
 from tqdm.std import tqdm
 
 from jupyter_cluster.client import arguments
+from jupyter_cluster.described import sentence_of
 from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.formats import format_seconds, printable_line
 from jupyter_cluster.wire import Status
@@ -129,7 +130,7 @@ class Progress(tqdm):  # type: ignore[misc]
         try:
             self._look()
         except (ClusterError, KeyboardInterrupt) as problem:  # what is known is said all the same
-            error = error or problem
+            error = problem if error is None else error
         line = self._last_line(error)
         if self.gui:
             self._handle_of().update(_bundle(line, f"<div>{escape(line)}</div>"), raw=True)
@@ -148,7 +149,7 @@ class Progress(tqdm):  # type: ignore[misc]
         if isinstance(error, KeyboardInterrupt):
             parts.append("no longer watched, the work goes on")
         elif error is not None and not self._failed:
-            parts.append(f"{type(error).__name__}: {error}")
+            parts.append(sentence_of(error))
         mark = "✗" if error is not None or self._failed else "✓"
         return f"{mark} {printable_line(self._source.name)}: {', '.join(parts)}"
 

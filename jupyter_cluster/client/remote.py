@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_cluster.client import arguments
 from jupyter_cluster.client.refs import Ref
 from jupyter_cluster.described import class_name
-from jupyter_cluster.errors import UsageError
+from jupyter_cluster.errors import UsageError, WrongTypeError
 from jupyter_cluster.resources import CPU, GPU, MEMORY, Resources, on_type
 from jupyter_cluster.wire import IN_TASK
 
@@ -254,7 +254,7 @@ def checked_callable(function: object, verb: str) -> Callable[..., Any]:
     if isinstance(function, RemoteFunction):
         return function.function
     if not callable(function):
-        raise UsageError(f"{verb} takes a function first, not a {class_name(function)}")
+        raise WrongTypeError(f"{verb} takes a function first, not a {class_name(function)}")
     if _generates(function) or _generates(inspect.getattr_static(type(function), "__call__", None)):
         raise UsageError(
             f"{arguments.title(function)} gives its results one by one (it has a yield), and a task"

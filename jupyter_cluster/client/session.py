@@ -17,7 +17,7 @@ from jupyter_cluster.client.refs import Ref
 from jupyter_cluster.client.registry import Entry, find
 from jupyter_cluster.client.remote import make_remote
 from jupyter_cluster.config import ClusterConfig, load, local_config
-from jupyter_cluster.errors import GetTimeoutError, NoClusterError, UsageError
+from jupyter_cluster.errors import GetTimeoutError, NoClusterError, UsageError, WrongTypeError
 from jupyter_cluster.formats import printable
 
 # Of several clusters each is waited for in turn, for so long.
@@ -147,6 +147,11 @@ def init(address: str | None = None, **_ignored: Any) -> Cluster:
     return connect(address)
 
 
+def is_initialized() -> bool:
+    """As `ray.is_initialized`: whether there is a cluster at hand; starts and connects to none."""
+    return _current is not None and not _current.has_ended
+
+
 def shutdown() -> None:
     """As `ray.shutdown`: leave the cluster at hand; a cluster that others use goes on."""
     global _current
@@ -267,7 +272,7 @@ def wait(
     patience = arguments.patience(timeout)
     arguments.flag("fetch_local", fetch_local)
     if isinstance(refs, Ref):
-        raise UsageError("wait takes a list of refs, not a single one: wait([ref])")
+        raise WrongTypeError("wait takes a list of refs, not a single one: wait([ref])")
     listed = arguments.refs("wait", refs)
     return _wait(listed, min(count, len(listed)), patience)
 
@@ -340,12 +345,18 @@ def _split(refs: list[Ref], positions: list[int]) -> tuple[list[Ref], list[Ref]]
     return ready, rest + refs[at:]
 
 
-def cancel(refs: Ref | Sequence[Ref]) -> None:
+def cancel(refs: Ref | Sequence[Ref], *, force: bool = False, recursive: bool = True) -> None:
     """End the calls of refs that have not ended; one that runs stops within a second.
 
     Takes a ref or a list, which may be empty, may name a ref more than once and may hold refs of
     several clusters. A call that has ended keeps its result. `get` of one that was cancelled raises
     `TaskCancelledError`; one that has not begun never will, however soon it is cancelled.
+
+    Parameters
+    ----------
+    force, recursive
+        As of `ray.cancel`; both are so in any case: a call that does not stop by itself is ended,
+        with what it has started.
 
     Raises
     ------
@@ -354,6 +365,8 @@ def cancel(refs: Ref | Sequence[Ref]) -> None:
     ConnectionLostError
         The cluster has ended.
     """
+    arguments.flag("force", force)
+    arguments.flag("recursive", recursive)
     for first, count in _runs(arguments.refs("cancel", refs)):
         ranges = [[first.index, first.index + count]]
         first._connection.send(op="cancel", job=first.job, ranges=ranges)

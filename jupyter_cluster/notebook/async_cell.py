@@ -105,8 +105,24 @@ class _View:
         body = f'<pre style="margin: 0.4em 0 0 0; white-space: pre-wrap">{escape(text)}</pre>'
         box = "border-left: 3px solid #3b82f6; padding: 0.2em 0.8em; margin: 0.2em 0"
         html = f'<div style="{box}"><div>{escape(title)}</div>{body if text else ""}'
-        html += "".join(map(_rich_html, self._events)) + "</div>"
+        html += "".join(map(_rich_html, latest(self._events))) + "</div>"
         return {TEXT: f"[{title}]\n{text}".rstrip(), HTML: html}
+
+
+def latest(events: Sequence[tuple[int, Event]]) -> list[tuple[int, Event]]:
+    """What was shown, each display that was changed later as it is now, in its place."""
+    places: dict[Any, int] = {}
+    found: list[tuple[int, Event]] = []
+    for index, event in events:
+        shown = event["transient"].get("display_id") if event["type"] == "display" else None
+        if shown is not None and event["update"]:
+            if (place := places.get((index, shown))) is not None:
+                found[place] = index, event
+            continue
+        if shown is not None:
+            places[index, shown] = len(found)
+        found.append((index, event))
+    return found
 
 
 def plain_text(events: Sequence[tuple[int, Event]]) -> str:

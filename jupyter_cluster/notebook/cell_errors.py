@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from jupyter_cluster.described import LIMIT, sentence_of
 from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.tracebacks import attributes_of
 
 Render = Callable[[], list[str]]
 
@@ -54,20 +56,22 @@ CellExceptionGroup.__name__ = "ExceptionGroup"
 
 def rendered(error: BaseException, lines: list[str]) -> BaseException:
     """The same error, which IPython shows as these lines."""
-    vars(error)["_render_traceback_"] = lambda: lines
+    attributes_of(error)["_render_traceback_"] = lambda: lines
     return error
 
 
 def sentence(error: BaseException) -> BaseException:
     """The same error, of which IPython shows the sentence and not our frames."""
-    return rendered(error, [f"{type(error).__name__}: {error}"])
+    return rendered(error, [sentence_of(error, LIMIT)])
 
 
 def remote_error(error: BaseException, event: dict[str, Any] | None, where: str) -> BaseException:
     """An error of a cell, as the node has rendered it; `where` says on which node it was."""
     if event is None:  # its process died, or it never ran
         return sentence(error)
-    if isinstance(error, BaseExceptionGroup):
-        error = CellExceptionGroup(error)
-    *lines, last = event["traceback"]
-    return rendered(error, [*lines, f"{last}\n[raised{where}]" if where else last])
+    if issubclass(type(error), BaseExceptionGroup):
+        error = CellExceptionGroup(error)  # type: ignore[arg-type]
+    lines = list(event["traceback"]) or [f"{event['name']}: {event['message']}"]
+    if where:
+        lines[-1] += f"\n[raised{where}]"
+    return rendered(error, lines)

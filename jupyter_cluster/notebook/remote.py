@@ -208,7 +208,7 @@ def _pickled(namespace: dict[str, Any], names: dict[str, Any], limit: int) -> Na
     from jupyter_cluster.codec import dump_names
 
     for name, value in names.items():
-        if isinstance(value, Cluster | Job):
+        if issubclass(type(value), (Cluster, Job)):  # a value may lie about its class
             raise UsageError(
                 f"the cell reads {name!r}, a {type(value).__name__}, which is of use in the"
                 " notebook only: take what you need from it in a cell before"
@@ -372,7 +372,7 @@ def _take_variables(shell: Any, job: CellJob) -> None:
         raise sentence(error) from None
     shell.push(values)
     for name, value in values.items():
-        if isinstance(value, Ref):
+        if type(value) is Ref:
             print(
                 f"[{name} is large and stays on the cluster until it is read: jc.get({name}); a"
                 " remote cell that reads it has its value]",

@@ -300,6 +300,83 @@ def test_sys_exit_is_an_error_of_the_cell(book: Kernel) -> None:
     assert "SystemExit" in book.run("%%remote\nimport sys\nsys.exit(2)").traceback
 
 
+def test_exit_and_quit_end_the_cell_and_no_session(book: Kernel) -> None:
+    book.run("%%remote --session stays\nkept = 1")
+    for left in ("exit()", "quit()", "exit", "if True:\n    quit()\nprint('not here')"):
+        shown = book.run(f"%%remote --session stays\n{left}")
+        assert "SystemExit: exit() has ended this cell" in shown.traceback
+        assert shown.printed() + shown.printed("stderr") == ""
+    assert book.run("%remote --session stays kept").value == "1"
+    book.run("%cluster sessions --end stays")
+
+
+@pytest.mark.parametrize("kind", ["StopIteration", "KeyboardInterrupt", "GeneratorExit"])
+def test_control_flow_of_a_cell_is_an_error_of_the_cell(book: Kernel, kind: str) -> None:
+    shown = book.run(f"%%remote\nraise {kind}('mine')")
+    assert shown.error.ename == "ControlFlowError"
+    assert f"{kind}: mine" in shown.traceback
+
+
+def test_an_error_that_hurts_whoever_shows_it_keeps_its_name(book: Kernel) -> None:
+    shown = book.run(
+        "%%remote\nclass Odd(Exception):\n    def __str__(self): return self.args[1]\n"
+        "raise Odd('x')"
+    )
+    assert "raised Odd: <str() of this Odd raised IndexError>" in shown.error.evalue
+    assert "raise Odd('x')" in shown.traceback
+    assert shown.printed() + shown.printed("stderr") == ""
+    refuses = (
+        "%%remote\nclass Refuses(Exception):\n"
+        "    def __setattr__(self, name, value): raise AttributeError(name)\n"
+        "raise Refuses('as it was')"
+    )
+    assert book.run(refuses).error.ename == "Refuses"
+
+
+def test_a_value_that_hurts_whoever_shows_it_is_said(book: Kernel) -> None:
+    odd = "class Odd:\n    lock = None\n    def __repr__(self): raise {}\nodd = Odd()\n"
+    lock = "import threading\nodd.lock = threading.Lock()\nodd"
+    for kind in ("ValueError('no')", "SystemExit"):
+        shown = book.run("%%remote\n" + odd.format(kind) + lock)
+        assert shown.value == f"<repr() of this Odd raised {kind.partition('(')[0]}>"
+
+
+def test_a_cached_function_of_the_notebook_is_one_of_the_cell_too(book: Kernel) -> None:
+    book.run(
+        "import functools\n@functools.lru_cache\n"
+        "def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)"
+    )
+    assert book.run("%%remote\nfib(30), fib.cache_info().currsize").value == "(832040, 31)"
+
+
+# -- widgets ------------------------------------------------------------------------------------
+
+
+def test_a_widget_as_the_value_of_a_cell_is_one_of_the_notebook(book: Kernel) -> None:
+    shown = book.run("%%remote\nimport ipywidgets\nipywidgets.IntSlider(value=7)")
+    assert "the widget is a copy" in shown.printed("stderr")
+    view = "application/vnd.jupyter.widget-view+json"
+    (result,) = (o for o in shown.outputs if o.output_type == "execute_result")
+    model = result.data[view]["model_id"]
+    assert book.run(
+        f"import ipywidgets\n_.value, _.model_id == {model!r}, _.comm is not None"
+    ).value == ("(7, True, True)")
+    book.run("%%remote --out sliders\nimport ipywidgets\nsliders = [ipywidgets.IntSlider(value=3)]")
+    assert book.run("sliders[0].value, sliders[0].comm is not None").value == "(3, True)"
+
+
+def test_a_bar_of_a_cell_ends_at_its_end(book: Kernel) -> None:
+    shown = book.run(
+        "%%remote\nfrom tqdm.notebook import tqdm\nfor i in tqdm(range(3)): pass\n"
+        "for i in tqdm(range(3), leave=False): pass"
+    )
+    kept, gone = shown.bundles
+    assert kept["text/plain"].startswith("100% 3/3")
+    assert '<progress value="3" max="3">' in kept["text/html"]
+    assert gone == {"text/plain": ""}
+    assert shown.printed("stderr").count("is a picture of it") == 1
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
