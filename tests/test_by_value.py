@@ -177,5 +177,3 @@ def test_a_widget_goes_as_a_new_one_of_the_same_state() -> None:
     (made,) = box.children
     assert (made.value, made.max, made.description) == (7, 9, "n")
     assert made.model_id not in (None, slider.model_id)
-    figure = pytest.importorskip("plotly.graph_objects").FigureWidget([{"y": [1, 2]}])
-    assert pickle.loads(dumps(figure, "it")).data[0].y == (1, 2)

@@ -365,6 +365,11 @@ def test_a_widget_as_the_value_of_a_cell_is_one_of_the_notebook(book: Kernel) ->
     assert book.run("sliders[0].value, sliders[0].comm is not None").value == "(3, True)"
 
 
+def test_a_live_figure_is_the_value_of_a_cell(book: Kernel) -> None:
+    book.run("%%remote\nimport plotly.graph_objects as go\ngo.FigureWidget([{'y': [1, 2]}])")
+    assert book.run("_.data[0].y, _.comm is not None").value == "((1, 2), True)"
+
+
 def test_a_bar_of_a_cell_ends_at_its_end(book: Kernel) -> None:
     shown = book.run(
         "%%remote\nfrom tqdm.notebook import tqdm\nfor i in tqdm(range(3)): pass\n"
