@@ -35,6 +35,8 @@ logger = logging.getLogger("jupyter_cluster.head")
 
 # How long a node may take to hand over a piece of a large result.
 CALL_SECONDS = 10.0
+# How long a node may work on what this head has never heard of, until its client submits it again.
+STRANGER_SECONDS = 60.0
 # How long nothing is sent after the disk could not be read.
 REST_SECONDS = 1.0
 # A node says what it uses every 2 s; one that has missed five of these is out of contact.
@@ -75,6 +77,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         self._is_member = is_member
         self._on_node = on_node
         self._on_lines = on_lines
+        self._strangers: dict[tuple[str, Key], NodeLink] = {}
         self._planned = False
         self._dispatching = Guard(
             "sending tasks to nodes",
@@ -209,6 +212,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         held = {(job, start, stop, attempt) for job, start, stop, attempt in bundles}
         for key in [key for key in link.bundles if key not in held]:
             self._give_back(link, key)
+        self._forget_strangers(link)
         for key in held - set(link.bundles):
             self._adopt(link, key)
         link.settled = True
@@ -216,15 +220,41 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         self.plan()
 
     def _adopt(self, link: NodeLink, key: Key) -> None:
-        """The node works on something that this head does not know of: it was restarted."""
+        """The node works on something that this head has not sent: it was restarted."""
         name, start, stop, _attempt = key
         job = self.jobs.by_id.get(name)
-        if job is None or job.cancelled or stop > len(job.states):
+        self._strangers.pop((link.id, key), None)
+        if self._may_still_come(key):
+            self._strangers[link.id, key] = link
+            asyncio.get_running_loop().call_later(STRANGER_SECONDS, self._end_stranger, link, key)
+            return
+        if job is None or job.cancelled:
             link.send({"op": "jc-cancel", "job": name, "ranges": [[start, stop]]})
             return
         for a, b in job.open_ranges(start, stop):
             job.set_states(a, b, SENT)
         link.hold(Outstanding(key, self._held_by(job)))
+
+    def _may_still_come(self, key: Key) -> bool:
+        """Whether the head before this one died before these tasks were in the journal: their
+        client submits them again."""
+        job = self.jobs.by_id.get(key[0])
+        if job is None:
+            return key[0] not in self.jobs.deleted
+        return not job.cancelled and key[2] > len(job.states)
+
+    def _forget_strangers(self, link: NodeLink) -> None:
+        self._strangers = {at: one for at, one in self._strangers.items() if one is not link}
+
+    def _adopt_strangers(self) -> None:
+        for (_node, key), link in list(self._strangers.items()):
+            if not self._may_still_come(key):
+                self._adopt(link, key)
+
+    def _end_stranger(self, link: NodeLink, key: Key) -> None:
+        """No client has come for it: nobody will ever read what it gives."""
+        if self._strangers.pop((link.id, key), None) is not None:
+            link.send({"op": "jc-cancel", "job": key[0], "ranges": [[key[1], key[2]]]})
 
     def give_up(self, node: str) -> None:
         """A node is gone for good: what it had and did not report is sent to others."""
@@ -233,6 +263,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             self._by_address.pop(link.address, None)
             for key in list(link.bundles):
                 self._give_back(link, key)
+            self._forget_strangers(link)
         self.cell_sessions.node_lost(node, f"its node {node} is gone")
         # Also of a node that this head has never met: it died with the head before this one.
         if lost := self.jobs.lose_stored(node):
@@ -291,6 +322,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
     def on_ended(self, worker: str, key: list[Any], busy: int) -> None:
         """A bundle is done with."""
         if link := self._by_address.get(worker):
+            self._strangers.pop((link.id, as_key(key)), None)
             link.let_go(as_key(key))
             self.plan()
 
@@ -308,6 +340,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
 
     def _return(self, link: NodeLink, key: Key) -> None:
         """A node has not started a bundle, and will not."""
+        self._strangers.pop((link.id, key), None)
         bundle = link.let_go(key)
         if job := self.jobs.by_id.get(key[0]):
             if bundle is not None and bundle.begins_session:
@@ -375,6 +408,8 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
 
     def plan(self) -> None:
         """Dispatch when the loop gets to it: many changes, one round."""
+        if self._strangers:
+            self._adopt_strangers()
         self._intake.retry_early()
         if not self._planned and not self.paused:
             self._planned = True

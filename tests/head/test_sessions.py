@@ -12,10 +12,13 @@ import pytest
 from raw_client import RawClient, raw_client
 from real_head import real_head, until
 
+from jupyter_cluster.head import dispatcher
 from jupyter_cluster.head.client_messages import _Spec
 from jupyter_cluster.head.job import JobSpec
 from jupyter_cluster.head.jobs import CLIENT_AWAY
+from jupyter_cluster.head.link import NodeLink
 from jupyter_cluster.head.service import Head
+from jupyter_cluster.resources import Resources
 from jupyter_cluster.wire import Block
 
 pytestmark = pytest.mark.unit
@@ -147,5 +150,33 @@ def test_a_client_that_comes_back_goes_on_feeding_without_saying_all_again(tmp_p
         await raw.say({"op": "follow", "job": "fed"}, tasks("fed", start=1))
         await raw.hear("taken", job="fed", stop=2)
         assert not head.jobs.by_id["fed"].sealed
+
+    with_head(tmp_path, test)
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_what_a_node_works_on_is_not_cancelled_before_its_client_can_come_back(
+    tmp_path: Path, comes_back: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head that dies before its journal has a job is followed by one that knows nothing of it."""
+    monkeypatch.setattr(dispatcher, "STRANGER_SECONDS", 60 if comes_back else 0.1)
+
+    async def test(head: Head, raw: RawClient) -> None:
+        sent: list[dict[str, Any]] = []
+        node = NodeLink("n", "local", Resources.of(CPU=2), "tcp://node", 1, sent.append)
+        head.dispatcher.nodes["n"] = head.dispatcher._by_address["tcp://node"] = node
+        head.dispatcher.on_settled("tcp://node", [["early", 0, 2, 0]])
+        cancel = {"op": "jc-cancel", "job": "early", "ranges": [[0, 2]]}
+        if not comes_back:
+            await until(lambda: sent == [cancel])
+            return
+        early = raw.spec("early", kind="map", fn=DIGEST)
+        await raw.say({"op": "code", "fn": DIGEST, "code": b""}, early)
+        await raw.hear("taken", job="early", stop=0)
+        assert not node.bundles
+        await raw.say(tasks("early", count=2))
+        await raw.hear("taken", job="early", stop=2)
+        assert list(node.bundles) == [("early", 0, 2, 0)]
+        assert not sent, "they are neither cancelled nor sent a second time"
 
     with_head(tmp_path, test)
