@@ -59,6 +59,9 @@ class NodeType:
     ----------
     price : float or None
         USD per hour; None where unknown, 0 on this machine.
+    on_demand : float or None
+        USD per hour of one that is had for certain: of a spot type where there are no spot
+        instances, and of a head; None where that is no other price.
     boot_seconds : float
         From the request to ready, as far as known.
     spot : bool
@@ -72,6 +75,12 @@ class NodeType:
     price: float | None = None
     boot_seconds: float = 90.0
     spot: bool = False
+    on_demand: float | None = None
+
+    @property
+    def dearest(self) -> float | None:
+        """USD per hour at the most; None where unknown."""
+        return self.price if self.on_demand is None else self.on_demand
 
 
 # What a node is meant to hold: shapes with counts.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -219,6 +220,23 @@ def test_the_plan_of_a_local_cluster_costs_nothing() -> None:
     assert cost == ("It costs nothing. It ends itself after 30 min without a task and a client.")
     assert isinstance(table, Table)
     assert table.rows == [("small", "CPU: 1", "1", "3", "0")]
+
+
+def test_the_plan_has_the_head_and_says_what_it_costs_without_spot_instances() -> None:
+    config = parse_yaml(AWS)
+    types = {
+        name: replace(one, price=0.1, on_demand=0.3, spot=True, max_workers=2, min_workers=1)
+        for name, one in config.node_types().items()
+    }
+    _who, cost, table = plan_parts(config, types)
+    head = config.head_node_type
+    assert isinstance(table, Table)
+    assert table.rows[0][0] == f"the head ({head})"
+    assert table.rows[0][2:] == ("1", "1", "0.3")  # never a spot instance
+    assert table.rows[1][4] == "0.1 as spot, else 0.3"
+    most = 0.3 + 0.3 * min(config.max_workers, 2 * len(types))
+    assert f"{money(0.3 + 0.1 * len(types))} per hour at the least" in cost
+    assert f"{money(most)} at the most" in cost
 
 
 def test_an_unknown_price_is_said_to_be_unknown() -> None:

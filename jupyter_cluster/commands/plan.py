@@ -17,6 +17,8 @@ def plan_parts(
     """What `up` is about to do, with the node types as their provider knows them."""
     types = types or config.node_types()
     rows = [_type_row(node_type) for node_type in types.values()]
+    if config.provider.type != "local":
+        rows.insert(0, _head_row(types[config.head_node_type]))
     headings = ("node type", "resources of each", "at least", "at most", "USD per hour")
     table = Table("plan", headings, rows, headings[2:])
     minutes = config.cluster_idle_timeout_minutes
@@ -33,14 +35,27 @@ def plan_parts(
     ]
 
 
+def _head_row(node_type: NodeType) -> tuple[str, ...]:
+    """The head is one machine more, and never a spot instance."""
+    _name, resources, *_limits = _type_row(node_type)
+    return f"the head ({node_type.name})", resources, "1", "1", _usd(node_type.dearest)
+
+
 def _type_row(node_type: NodeType) -> tuple[str, ...]:
+    price = _usd(node_type.price)
+    if node_type.spot and node_type.dearest != node_type.price:
+        price += f" as spot, else {_usd(node_type.dearest)}"
     return (
         node_type.name,
         resources_text(node_type.resources.as_dict()) or "those of the machine",
         str(node_type.min_workers),
         str(node_type.max_workers),
-        "unknown" if node_type.price is None else f"{node_type.price:.4g}",
+        price,
     )
+
+
+def _usd(price: float | None) -> str:
+    return "unknown" if price is None else f"{price:.4g}"
 
 
 def price_text(config: ClusterConfig, types: Mapping[str, NodeType] | None = None) -> str:
@@ -48,8 +63,8 @@ def price_text(config: ClusterConfig, types: Mapping[str, NodeType] | None = Non
     if config.provider.type == "local":
         return "nothing"
     types = types or config.node_types()
-    head = types[config.head_node_type].price
-    if head is None or any(one.price is None for one in types.values()):
+    head = types[config.head_node_type].dearest
+    if head is None or any(None in (one.price, one.dearest) for one in types.values()):
         return "an unknown price per hour"
     least = head + sum(one.min_workers * (one.price or 0.0) for one in types.values())
     most = head + most_expensive(list(types.values()), config.max_workers)
@@ -59,9 +74,9 @@ def price_text(config: ClusterConfig, types: Mapping[str, NodeType] | None = Non
 
 
 def most_expensive(types: Sequence[NodeType], max_workers: int) -> float:
-    """USD per hour of `max_workers` workers, the dearest types first."""
+    """USD per hour of `max_workers` workers, the dearest types first, none of them as spot."""
     left, total = max_workers, 0.0
-    for one in sorted(types, key=lambda one: -(one.price or 0.0)):
+    for one in sorted(types, key=lambda one: -(one.dearest or 0.0)):
         count = min(left, one.max_workers)
-        left, total = left - count, total + count * (one.price or 0.0)
+        left, total = left - count, total + count * (one.dearest or 0.0)
     return total

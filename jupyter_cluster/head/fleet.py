@@ -215,7 +215,7 @@ class Fleet:
         for member in self.members.values():
             spent = ((member.ended or now) - member.since) / 3600
             hours[member.type] = hours.get(member.type, 0.0) + spent
-        head = self._price(self.head_type) if self.head_type else 0.0
+        head = (self._known(self.head_type).dearest or 0.0) if self.head_type else 0.0
         head_hours = self._head_hours() if self.head_type else 0.0
         return {
             "so_far": sum(h * self._price(name) for name, h in hours.items()) + head * head_hours,

@@ -147,6 +147,7 @@ class Provisioning(Provider):
                 one,
                 resources=Resources.of(facts[name]["resources"]),
                 price=facts[name]["price"],
+                on_demand=facts[name]["on_demand"],
             )
             for name, one in known.items()
         }

@@ -82,7 +82,11 @@ class Server:
 
     def _do_facts(self) -> dict[str, Any]:
         return {
-            name: {"resources": one.resources.as_dict(), "price": one.price}
+            name: {
+                "resources": one.resources.as_dict(),
+                "price": one.price,
+                "on_demand": one.on_demand,
+            }
             for name, one in self._provider.node_types(self._known).items()
         }
 

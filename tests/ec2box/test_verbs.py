@@ -39,8 +39,9 @@ def test_up_shows_the_plan_with_prices_and_what_is_scarce(bench: Bench):
     done = bench.command("up", str(bench.file()), "-y", timeout=120)
     assert done.returncode == 0, done.stderr
     assert "at most 4 worker nodes" in done.stdout
+    assert re.search(r"the head \(head\) .* 1 +1 +0\.128", done.stdout), done.stdout
     assert "0.13 USD per hour at the least and 0.64 USD at the most" in done.stdout
-    assert "worker: enough for 3 of 4 m5.large" in done.stderr
+    assert "worker: enough for 2 of 4 m5.large" in done.stderr
     assert "it is up" in done.stderr
 
 

@@ -20,7 +20,12 @@ from jupyter_cluster.providers.aws.launching import (
     run_arguments,
     subnets_of,
 )
-from jupyter_cluster.providers.aws.preflight import Wanted, quota_notices, zone_notices
+from jupyter_cluster.providers.aws.preflight import (
+    Wanted,
+    quota_notices,
+    with_head,
+    zone_notices,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -209,11 +214,11 @@ def test_rules_are_told_apart_by_what_ec2_tells_them_apart_by() -> None:
 def test_a_quota_of_no_spot_instances_is_no_refusal() -> None:
     wanted = Wanted("worker", M5, True, 30, ["us-west-1a"])
     codes = {M5.quota_code(True): 0.0, M5.quota_code(False): 480.0}
-    (notice,) = quota_notices(wanted, codes, 30)
+    (notice,) = quota_notices(wanted, codes, 30, {})
     assert "may not run a single m5.4xlarge as a spot instance" in notice
     assert "on-demand ones are taken" in notice
     with pytest.raises(QuotaError, match="on-demand"):
-        quota_notices(wanted, {**codes, M5.quota_code(False): 8.0}, 30)
+        quota_notices(wanted, {**codes, M5.quota_code(False): 8.0}, 30, {})
 
 
 def test_prices_in_another_money_are_estimates_in_usd() -> None:
@@ -250,12 +255,27 @@ def test_which_zone_has_it_not_is_said_and_none_is_an_error() -> None:
 def test_how_far_a_quota_goes_is_said_and_none_at_all_is_an_error() -> None:
     wanted = Wanted("worker", M5, False, 30, ["us-west-1a"])
     code = M5.quota_code(False)
-    assert quota_notices(wanted, {code: 480.0}, 30) == []
-    assert quota_notices(wanted, {code: None}, 30) == []
-    (notice,) = quota_notices(wanted, {code: 64.0}, 30)
+    assert quota_notices(wanted, {code: 480.0}, 30, {}) == []
+    assert quota_notices(wanted, {code: None}, 30, {code: 900}) == []
+    (notice,) = quota_notices(wanted, {code: 64.0}, 30, {})
     assert "enough for 4 of 30 m5.4xlarge" in notice
+    (notice,) = quota_notices(wanted, {code: 480.0}, 30, {code: 2})  # the head
+    assert "enough for 29 of 30 m5.4xlarge" in notice
+    assert "2 of them for the head and what runs already" in notice
+    (notice,) = quota_notices(wanted, {code: 64.0}, 30, {code: 70})
+    assert "enough for 0 of 30" in notice
     with pytest.raises(QuotaError, match=r"may not run a single m5\.4xlarge"):
-        quota_notices(wanted, {code: 8.0}, 30)
+        quota_notices(wanted, {code: 8.0}, 30, {})
+
+
+def test_a_head_needs_room_beside_what_runs() -> None:
+    code, spot = M5.quota_code(False), M5.quota_code(True)
+    assert with_head(M5, {code: 32.0}, {code: 16, spot: 8}) == {code: 32, spot: 8}
+    assert with_head(M5, {code: None}, {}) == {code: 16}
+    with pytest.raises(QuotaError, match=r"may not run one more m5\.4xlarge .* 17 of them run"):
+        with_head(M5, {code: 32.0}, {code: 17})
+    with pytest.raises(QuotaError, match=r"the head: .* may not run a single m5\.4xlarge"):
+        with_head(M5, {code: 8.0}, {})
 
 
 def test_families_count_against_their_own_quotas() -> None:

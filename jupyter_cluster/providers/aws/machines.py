@@ -84,9 +84,9 @@ class Machines:
 
     def _with_facts(self, known: NodeType) -> NodeType:
         kind = self.kind(known.name)
-        price = prices.spot(self._service, kind.name) if known.spot else None
-        price = price or prices.on_demand(self._service, kind.name)
-        if price is not None and price.is_estimate:
+        on_demand = prices.on_demand(self._service, kind.name)
+        price = (prices.spot(self._service, kind.name) if known.spot else None) or on_demand
+        if on_demand is not None and on_demand.is_estimate:
             self.estimated.add(kind.name)
         has_public_address = not getattr(self._config.provider, "use_internal_ips", False)
         extras = prices.extras(disks.size_gb(self.node_config(known.name)), has_public_address)
@@ -94,4 +94,5 @@ class Machines:
             known,
             resources=known.resources or kind.resources,
             price=None if price is None else price.usd + extras,
+            on_demand=None if on_demand is None else on_demand.usd + extras,
         )

@@ -333,13 +333,13 @@ class AwsProvider(HostProvider):
                 one.name,
                 self._machines.kind(one.name),
                 one.spot,
-                # The head's type may have no workers; the head itself is one of it.
-                max(one.max_workers, int(one.name == self._config.head_node_type)),
+                one.max_workers,
                 [subnet.zone for subnet in self._subnets(one.name)],
             )
             for one in types.values()
         ]
-        notices = preflight.check(self.service, wanted, max(1, self._config.max_workers))
+        head = self._machines.kind(self._config.head_node_type)
+        notices = preflight.check(self.service, head, wanted, self._config.max_workers)
         notices += self._disks.notices()
         if estimates := sorted(self._machines.estimated):
             notices.append(
