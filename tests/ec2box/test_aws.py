@@ -38,14 +38,14 @@ def test_workers_come_although_one_dies_and_places_are_used_up(bench: Bench):
     eventually(lambda: "has failed" in diary(cluster), 60)
     assert "its machine is gone: the account's quota of EBS volume storage" in diary(cluster)
     assert "(Client.VolumeLimitExceeded)" in diary(cluster)
-    # No spot instance is allowed, beside the head one on-demand one is, and none in one subnet.
-    bench.rig.quota(4, spot=0)
+    # No instance in one subnet; no spot instance is allowed, beside the head one on-demand one is.
     bench.rig.fault(
         "RunInstances",
         "InsufficientFreeAddressesInSubnet",
         times=-1,
         match={"NetworkInterface.1.SubnetId": zones[0][1]},
     )
+    bench.rig.quota(4, spot=0)
     bench.rig.behave(stillborn="", stale_seconds=8)
     assert job.results() == list(range(40))
     said = diary(cluster)
