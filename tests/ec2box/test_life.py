@@ -65,6 +65,7 @@ def test_the_seeds_cluster_from_up_to_down(bench: Bench, posters: Path):
     (bench.folder / "data").symlink_to(posters)
     path = bench.folder / "cluster.yaml"
     path.write_text(SEED)
+    bench.rig.quota(128)  # the head counts too
     bench.start(path)
     cluster = jc.connect("autoscaler_demo")
     assert not bench.instances(kind="worker")
