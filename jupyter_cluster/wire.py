@@ -17,6 +17,8 @@ from typing import Any
 
 # Set in slots, so that code that runs there knows.
 IN_TASK = "JUPYTER_CLUSTER_TASK"
+# Set in slots and all that they start: the folder of their cluster or node.
+NODE_MARK = "JUPYTER_CLUSTER_NODE_FOLDER"
 
 # Bumped when messages change their meaning; head, agents and clients refuse another one's.
 PROTOCOL = 1

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +23,18 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="jupyter_cluster.agent")
     parser.add_argument("options", type=Path)
     parser.add_argument("--lifeline", type=int, help="descriptor that closes with the local host")
+    parser.add_argument("--zygote", type=int, help="descriptor that leads to a zygote")
     arguments = parser.parse_args(argv)
     options: dict[str, Any] = json.loads(arguments.options.read_text())
-    umask = os.umask(0o077)  # what the agent keeps is its owner's alone; files of tasks are not
-    connection = zygote.start(umask)  # before anything here has a thread or an event loop
+    folder = Path(options["folder"])
+    # It has the user's umask: what the agent keeps is its owner's alone, files of tasks are not.
+    process = None
+    if arguments.zygote is None:
+        zygote.adopt_orphans()
+        connection, process = zygote.start(folder)
+    else:
+        connection = socket.socket(fileno=arguments.zygote)
+    os.umask(0o077)
 
     from jupyter_cluster.agent.service import Agent, AgentOptions
     from jupyter_cluster.dask_settings import configure_dask
@@ -38,7 +47,7 @@ def main(argv: Sequence[str]) -> None:
         node_type=options["node_type"],
         resources=Resources.of(options["resources"]),
         head=options["head"],
-        folder=Path(options["folder"]),
+        folder=folder,
         credentials=Path(options["credentials"]),
         grace=options.get("grace", AgentOptions.grace),
         alive=Path(options["alive"]) if options.get("alive") else None,
@@ -49,7 +58,13 @@ def main(argv: Sequence[str]) -> None:
     async def run() -> None:
         await Agent(settings, connection).run()
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    finally:
+        connection.close()  # the zygote ends what is left
+        if process is not None:
+            zygote.wait_for(process)
+            zygote.end_children()
 
 
 if __name__ == "__main__":

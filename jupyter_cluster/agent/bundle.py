@@ -27,6 +27,11 @@ class Bundle:
         How many batches of output it has sent.
     is_over : bool
         A cell of which all output has been sent.
+    starts : int
+        How many processes for it have ended before they took it.
+    one_by_one : bool
+        Each task gets a slot of its own: one of them has harmed its process, and which is not
+        known.
     """
 
     job: str
@@ -45,6 +50,8 @@ class Bundle:
     taken: Resources = field(default_factory=Resources)
     outputs: int = 0
     is_over: bool = False
+    starts: int = 0
+    one_by_one: bool = False
 
     @property
     def is_cell(self) -> bool:
@@ -65,6 +72,17 @@ class Bundle:
     def next(self) -> int:
         """The first task not reported yet; `stop` where all are."""
         return self.blocks[0].start if self.blocks else self.stop
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether a slot has nothing else of it: a cell, or one task."""
+        return self.one_by_one or self.is_cell
+
+    @property
+    def to_run(self) -> list[Block]:
+        """The inputs that a slot gets now."""
+        after = self.next + 1
+        return cut_blocks(self.blocks, self.next, after) if self.one_by_one else self.blocks
 
     def reported(self, stop: int) -> None:
         """Everything before this position has been reported."""

@@ -7,16 +7,15 @@ next task computes for an hour.
 from __future__ import annotations
 
 import os
-import pickle
-import socket
 import threading
-import time
 from io import BytesIO
 from pathlib import Path
+from pickle import HIGHEST_PROTOCOL, dumps  # by its name: user code may patch the module
+from time import monotonic, sleep
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
-from jupyter_cluster.agent.frames import pack
+from jupyter_cluster.agent.frames import Connection
 from jupyter_cluster.codec import PLAIN, Pickler
 from jupyter_cluster.described import class_name, reason_of
 from jupyter_cluster.raised import dump_error
@@ -32,14 +31,14 @@ class Outbox:
 
     Parameters
     ----------
-    sock
-        The connection to the agent.
+    connection
+        To the agent.
     folder
         Where results go that are too large to travel.
     """
 
-    def __init__(self, sock: socket.socket, folder: Path) -> None:
-        self._sock = sock
+    def __init__(self, connection: Connection, folder: Path) -> None:
+        self._connection = connection
         self._folder = folder
         self._lock = threading.Lock()
         self._has_some = threading.Event()
@@ -55,7 +54,7 @@ class Outbox:
 
     def _clear(self) -> None:
         self._start = self._next
-        self._began = time.monotonic()
+        self._began = monotonic()
         self._statuses = bytearray()
         self._parts: list[bytes] = []
         self._size = 0
@@ -83,7 +82,7 @@ class Outbox:
             return status, dump_error(value, HERE)
         try:
             if type(value) in PLAIN:
-                return status, pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+                return status, dumps(value, HIGHEST_PROTOCOL)
             self._buffer.seek(0)
             self._buffer.truncate()
             self._pickler.dump_one(value)
@@ -111,7 +110,7 @@ class Outbox:
     def tell(self, output: bytes) -> None:
         """Send what a cell has shown; before the results that follow."""
         with self._lock:
-            self._sock.sendall(pack({"output": output, "finished": False}))
+            self._connection.send({"output": output, "finished": False})
 
     def flush(self) -> None:
         """Send what has been collected."""
@@ -129,21 +128,21 @@ class Outbox:
             message["job"] = self._job
             message["statuses"] = bytes(self._statuses)
             message["block"] = Block.of(self._start, self._parts).pack()
-            message["seconds"] = time.monotonic() - self._began
+            message["seconds"] = monotonic() - self._began
         elif not is_last:
             return
-        self._sock.sendall(pack(message))
+        self._connection.send(message)
         self._clear()
 
     def _send_on(self) -> None:
         while True:
             self._has_some.wait()
             self._has_some.clear()
-            time.sleep(FLUSH_SECONDS)
+            sleep(FLUSH_SECONDS)
             try:
                 self.flush()
-            except OSError:
-                return  # the agent is gone; the main thread notices by itself
+            except Exception:  # the connection is lost: the main thread notices by itself
+                sleep(FLUSH_SECONDS)
 
 
 def _refusal(value: Any, error: BaseException) -> str:

@@ -7,7 +7,6 @@ sum of what runs never exceeds the node.
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import threading
 import time
@@ -17,12 +16,16 @@ from typing import Any, Protocol
 
 from jupyter_cluster.agent.bundle import Bundle
 from jupyter_cluster.agent.devices import Devices
-from jupyter_cluster.agent.frames import Reader, pack
+from jupyter_cluster.agent.frames import ProtocolError
+from jupyter_cluster.agent.nursery import Nursery
 from jupyter_cluster.agent.output import Output, encode
+from jupyter_cluster.agent.reports import Report
+from jupyter_cluster.agent.runner import CONNECTION_LOST
 from jupyter_cluster.agent.shared import INTERRUPTED
 from jupyter_cluster.agent.slot import GRACE_SECONDS, Slot, describe_end
 from jupyter_cluster.agent.usage import Usage
 from jupyter_cluster.agent.watchdog import doom_of
+from jupyter_cluster.background import Guard
 from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.resources import CPU, GPU, UNITS, Resources
 from jupyter_cluster.wire import Block, Status
@@ -58,8 +61,10 @@ class Pool:
         listener: Listener,
         code_of: Callable[[str], bytes],
         node: str = "",
+        lacks_files: Callable[[Bundle], bool] = lambda _bundle: False,
     ) -> None:
         self._node = node
+        self._lacks_files = lacks_files
         self._free = resources
         self._devices = Devices(resources.by_name.get(GPU, 0) // UNITS)
         self._has_devices = bool(resources.by_name.get(GPU))
@@ -67,17 +72,16 @@ class Pool:
         self._listener = listener
         self._code_of = code_of
         self._queue: list[Bundle] = []
-        self._slots: dict[int, Slot] = {}
         self._sessions: dict[str, Slot] = {}
-        self._count = 0
-        self._max_idle = max(1, resources.by_name.get("CPU", UNITS) // UNITS)
-        self._zygote = zygote
-        self._reader = Reader()
+        max_idle = max(1, resources.by_name.get("CPU", UNITS) // UNITS)
+        self._nursery = Nursery(zygote, folder / "results", self, max_idle)
+        self._slots = self._nursery.slots
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._loop.add_reader(zygote, self._read_zygote)
         self._usage = Usage()
         self._usage_due = 0.0
+        self._measuring = Guard("measuring what slots use")
+        self._checking = Guard("checking the slots")
         self._watch()
 
     # -- what the service asks for ------------------------------------------------------------
@@ -101,11 +105,20 @@ class Pool:
         """The sessions that live here."""
         return list(self._sessions)
 
+    @property
+    def jobs(self) -> list[str]:
+        """The jobs that have a slot here."""
+        return list({slot.job for slot in self._slots.values()})
+
     def end_session(self, session: str) -> None:
         """End a session with all it holds; a cell that runs in it fails."""
         if slot := self._sessions.get(session):
             slot.doom = (Status.CRASHED, f"its session {session!r} was ended")
             slot.kill()
+
+    def end_job(self, job: str) -> None:
+        """A job is over: what it has started on this node ends."""
+        self._nursery.end_job(job)
 
     def recall(self, count: int | None = None) -> list[Bundle]:
         """Take back bundles that have not been started, the newest first; all where no count."""
@@ -149,22 +162,28 @@ class Pool:
     def close(self) -> None:
         """End every slot now."""
         self._watcher.cancel()
-        self._loop.remove_reader(self._zygote)
-        for slot in self._slots.values():
-            slot.kill()
-            slot.close()
-        self._slots.clear()
-        self._zygote.close()  # the zygote ends whatever is left
+        self._nursery.close()
 
     # -- starting -----------------------------------------------------------------------------
 
     def _pump(self) -> None:
         queue, self._queue = self._queue, []
-        for bundle in queue:
-            if not self._start(bundle):
+        for at, bundle in enumerate(queue):
+            try:
+                started = self._start(bundle)
+            except BaseException:
+                self._queue += queue[at:]
+                raise
+            if not started:
                 self._queue.append(bundle)
 
+    def on_room(self) -> None:
+        """There may be room for more."""
+        self._pump()
+
     def _start(self, bundle: Bundle) -> bool:
+        if self._lacks_files(bundle):
+            return False
         if bundle.session and (slot := self._sessions.get(bundle.session)):
             return self._go_on(slot, bundle)
         if bundle.session and not bundle.begins_session:
@@ -172,20 +191,25 @@ class Pool:
                 self._loop.call_soon(self._refuse, bundle)
                 return True
             return False
-        if not bundle.shape.fits(self._free):
+        if self._nursery.is_paused or not bundle.shape.fits(self._free):
             return False
         devices = self._devices.take(bundle.shape.by_name.get(GPU, 0))
         if devices is None:  # enough in sum, but spread over several devices
             return False
-        bundle.devices, bundle.taken = devices, bundle.shape
-        self._free -= bundle.shape
         environment = dict(bundle.environment)
         if self._has_devices:
             visible = ",".join(map(str, devices))
             environment["variables"] = {"CUDA_VISIBLE_DEVICES": visible}
         if bundle.is_cell:
             environment["cells"] = True  # a shell has changed the process for other tasks
-        slot = self._slot_for(json.dumps(environment, sort_keys=True), environment)
+        try:
+            slot = self._nursery.slot_for(bundle, environment, devices)
+        except OSError as error:
+            self._devices.give_back(devices, bundle.shape.by_name.get(GPU, 0))
+            self._postpone(bundle, str(error))
+            return False
+        bundle.devices, bundle.taken = devices, bundle.shape
+        self._free -= bundle.shape
         if bundle.session:
             self._settle(slot, bundle)
         slot.bundle = bundle
@@ -216,25 +240,27 @@ class Pool:
         self._report(bundle, bundle.next, Status.CRASHED, text)
         self._after(bundle)
 
-    def _slot_for(self, key: str, environment: dict[str, Any]) -> Slot:
-        idle = [s for s in self._slots.values() if s.is_idle]
-        for slot in idle:
-            if slot.key == key and not environment.get("session"):
-                return slot
-        for slot in idle[: max(0, len(idle) - self._max_idle + 1)]:
-            self._retire(slot)
-        self._count += 1
-        slot = Slot(self._count, key, self._on_line)
-        self._slots[slot.number] = slot
-        order = {
-            "slot": slot.number,
-            "environment": environment,
-            "results": str(self._folder / "results"),
-        }
-        socket.send_fds(self._zygote, [b"F"], slot.descriptors())
-        self._zygote.sendall(pack(order))
-        slot.begin(self._on_message)
-        return slot
+    def on_ready(self, slot: Slot) -> None:
+        """A slot has its process."""
+        if slot.bundle:
+            self._hand_over(slot)
+
+    def on_unstarted(self, slot: Slot, why: str) -> None:
+        """A process has not come as far as to take its bundle: nothing of it has begun."""
+        bundle: Bundle | None = slot.bundle
+        if bundle is None:
+            return
+        bundle.starts += 1
+        self._release(slot)
+        if slot.session:
+            self._unsettle(slot)
+        self._queue.insert(0, bundle)
+        self._postpone(bundle, why)
+
+    def _postpone(self, bundle: Bundle, why: str) -> None:
+        if self._nursery.note_failure(why):
+            text = f"[a process cannot be started on this node: {why}; it is tried again]"
+            self._listener.on_line(bundle.job, 0, "stderr", text)
 
     def _hand_over(self, slot: Slot) -> None:
         bundle: Bundle = slot.bundle
@@ -243,7 +269,7 @@ class Pool:
             "kind": bundle.kind,
             "fn": bundle.function,
             "refs": {key: str(self._folder / "values" / key) for key in bundle.refs},
-            "blocks": [block.pack() for block in bundle.blocks],
+            "blocks": [block.pack() for block in bundle.to_run],
         }
         if bundle.is_cell:
             message["environment"] = bundle.environment
@@ -251,38 +277,53 @@ class Pool:
         elif slot.function != bundle.function:
             message["code"] = self._code_of(bundle.function)
             slot.function = bundle.function
+        if bundle.is_alone and not slot.session:
+            slot.is_spent = True
         slot.shared.reset()
         slot.send(message)
 
     # -- what slots say -----------------------------------------------------------------------
 
-    def _on_message(self, slot: Slot, message: dict[str, Any]) -> None:
+    def on_report(self, slot: Slot, report: Report) -> None:
+        """Results and output of a slot.
+
+        Raises
+        ------
+        ProtocolError
+            They are not of what it was given.
+        """
         bundle: Bundle | None = slot.bundle
-        if bundle is None:
+        if bundle is None or slot.lost:
             return
-        if "output" in message:
-            self._listener.on_output(bundle, message["output"])
-        if "block" in message:
-            self._on_block(slot, bundle, message)
-        if message["finished"]:
+        self._nursery.note_success()
+        if report.output is not None:
+            self._listener.on_output(bundle, report.output)
+        if report.block is not None:
+            self._on_block(slot, bundle, report, report.block)
+        if report.finished:
             if bundle.is_cell:
                 self._end_output(slot, bundle)
             self._release(slot)
+            if slot.is_spent:
+                self._nursery.retire(slot)
             self._after(bundle)
 
-    def _on_block(self, slot: Slot, bundle: Bundle, message: dict[str, Any]) -> None:
-        statuses, block = message["statuses"], Block.unpack(message["block"])
-        if message["job"] != bundle.job:
-            self._listener.on_values(message["job"], statuses, block)
+    def _on_block(self, slot: Slot, bundle: Bundle, report: Report, block: Block) -> None:
+        if report.job != bundle.job:
+            if not bundle.is_cell:
+                raise ProtocolError("results of another job")
+            self._listener.on_values(report.job, report.statuses, block)
             return
+        if block.start < bundle.start or bundle.stop < block.stop:
+            raise ProtocolError("results of other tasks")
         if bundle.is_cell:  # all output is there before the result
             self._end_output(slot, bundle)
-        if slot.doom and statuses == bytes([Status.CANCELLED]):  # a session that obeyed in time
+        if slot.doom and report.statuses == bytes([Status.CANCELLED]):  # a session obeyed in time
             (status, text), slot.doom = slot.doom, None
             self._report(bundle, block.start, status, text)
             return
+        self._listener.on_results(bundle, report.statuses, block, report.seconds)
         bundle.reported(block.stop)
-        self._listener.on_results(bundle, statuses, block, message["seconds"])
 
     def _after(self, bundle: Bundle) -> None:
         """The slot has let go of the bundle: run again what it has left out."""
@@ -300,7 +341,8 @@ class Pool:
         self._free += bundle.taken
         self._devices.give_back(bundle.devices, bundle.shape.by_name.get(GPU, 0))
 
-    def _on_line(self, slot: Slot, stream: str, text: str) -> None:
+    def on_line(self, slot: Slot, stream: str, text: str) -> None:
+        """A line that was written to a descriptor of a slot."""
         if slot.bundle and slot.bundle.is_cell:
             self._raw_output(slot, slot.bundle).write(stream, f"{text}\n")
             return
@@ -336,63 +378,36 @@ class Pool:
         began = slot.shared.view[1]
         self._show(bundle, [{"type": "end", "seconds": time.monotonic() - began if began else 0}])
 
-    def _retire(self, slot: Slot) -> None:
-        slot.close()  # the child sees the end of its connection and exits
-        del self._slots[slot.number]
+    # -- what becomes of processes ------------------------------------------------------------
 
-    # -- what the zygote says -----------------------------------------------------------------
+    def on_fatal(self, error: ClusterError) -> None:
+        """No slot can be started any more."""
+        self._listener.on_fatal(error)
 
-    def _read_zygote(self) -> None:
-        data = b""
-        try:
-            data = self._zygote.recv(65536, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return
-        except OSError:
-            pass
-        if not data:
-            self._loop.remove_reader(self._zygote)
-            for slot in self._slots.values():
-                slot.kill()
-            self._listener.on_fatal(ClusterError("the process that starts slots has died"))
-            return
-        for message in self._reader.feed(data):
-            if message["op"] == "forked":
-                self._on_forked(message["slot"], message["pid"])
-            else:
-                self._on_exit(message["pid"], message["code"])
-
-    def _on_forked(self, number: int, pid: int) -> None:
-        slot = self._slots.get(number)
-        if slot is None:
-            return
-        slot.pid = pid
-        if slot.bundle:
-            self._hand_over(slot)
-
-    def _on_exit(self, pid: int, code: int) -> None:
-        slot = next((s for s in self._slots.values() if s.pid == pid), None)
-        if slot is None:
-            return
-        slot.exit_code = code
-        slot.drain()
+    def on_exit(self, slot: Slot, code: int) -> None:
+        """The process of a slot has ended."""
+        if code == CONNECTION_LOST:
+            slot.lost = slot.lost or "its connection to the agent was closed or written to"
         bundle: Bundle | None = slot.bundle
         if bundle is not None:
             if bundle.is_cell:
                 self._end_output(slot, bundle)
-            self._release(slot)
             self._blame(slot, bundle, code)
+            self._release(slot)
         if slot.session:
             self._leave_session(slot, code, was_busy=bundle is not None)
-        self._retire(slot)
         if bundle is not None:
             self._after(bundle)
 
-    def _leave_session(self, slot: Slot, code: int, was_busy: bool) -> None:
+    def _unsettle(self, slot: Slot) -> None:
+        """A session gives back what was its own."""
         del self._sessions[slot.session]
         self._free += slot.held
         self._devices.give_back(slot.devices, slot.held.by_name.get(GPU, 0))
-        why = slot.doom[1] if slot.doom else f"its process {describe_end(code, list(slot.tail))}"
+
+    def _leave_session(self, slot: Slot, code: int, was_busy: bool) -> None:
+        self._unsettle(slot)
+        why = slot.doom[1] if slot.doom else self._end_of(slot, code)
         self._listener.on_session_end(slot.session, why, was_busy)
         self._pump()
 
@@ -400,18 +415,23 @@ class Pool:
         """The process died: report the task that it was at, and leave the others alone."""
         if not bundle.blocks:
             return
-        at = slot.shared.view[0]
-        index = int(at) if at >= bundle.next else bundle.next
         stopped_by_us = slot.shared.view[2] == INTERRUPTED and slot.doom is None
-        if stopped_by_us:
+        if stopped_by_us and not slot.lost:
             return
-        status, text = slot.doom or (
-            Status.CRASHED,
-            f"its process {describe_end(code, list(slot.tail))}",
-        )
+        if slot.lost and slot.doom is None and not bundle.is_alone:
+            bundle.one_by_one = True  # the task that did it may have ended before this one
+            return
+        at = slot.running
+        index = max(at[0], bundle.next) if at and not slot.lost else bundle.next
+        status, text = slot.doom or (Status.CRASHED, self._end_of(slot, code))
         if slot.session:
             text += f"; with it went session {slot.session!r} and its variables"
         self._report(bundle, index, status, text)
+
+    def _end_of(self, slot: Slot, code: int) -> str:
+        if slot.lost:
+            return f"its process was ended: {slot.lost}"
+        return f"its process {describe_end(code, list(slot.tail))}"
 
     def _report(self, bundle: Bundle, index: int, status: Status, text: str) -> None:
         """A task did not end by itself."""
@@ -422,18 +442,21 @@ class Pool:
     # -- the watchdog -------------------------------------------------------------------------
 
     def _watch(self) -> None:
+        self._watcher = self._loop.call_later(WATCH_SECONDS, self._watch)
         if time.monotonic() > self._usage_due:
             self._usage_due = time.monotonic() + USAGE_SECONDS
-            pids = [s.pid for s in self._slots.values() if s.pid and s.exit_code is None]
-            self._listener.on_usage(*self._usage.look(pids))
-        for slot in self._slots.values():
+            with self._measuring:
+                pids = [s.pid for s in self._slots.values() if s.pid and s.exit_code is None]
+                self._listener.on_usage(*self._usage.look(pids))
+        for slot in list(self._slots.values()):
             if slot.bundle and slot.doom is None and slot.exit_code is None:
-                self._check(slot, slot.bundle)
-        self._watcher = self._loop.call_later(WATCH_SECONDS, self._watch)
+                with self._checking:
+                    self._check(slot, slot.bundle)
 
     def _check(self, slot: Slot, bundle: Bundle) -> None:
         slot.doom = doom_of(slot, bundle)
         if slot.doom is None:
+            slot.check()
             return
         if slot.session and slot.doom[0] is Status.TIMEOUT:
             slot.interrupt(SESSION_GRACE_SECONDS)

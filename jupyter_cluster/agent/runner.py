@@ -7,35 +7,40 @@ the outbox. It imports neither Dask nor the agent.
 from __future__ import annotations
 
 import asyncio
+import builtins
 import importlib
 import os
-import pickle
 import signal
-import socket
 import sys
-import time
+import types
 from collections.abc import Callable
 from pathlib import Path
+from pickle import loads  # by its name: user code may patch the module
+from time import monotonic
 from types import CoroutineType, FrameType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
-from jupyter_cluster.agent.frames import receive
+from jupyter_cluster.agent.forked import leave_if_forked, own_this_process
+from jupyter_cluster.agent.frames import Connection, ProtocolError
 from jupyter_cluster.agent.outbox import Outbox
-from jupyter_cluster.agent.shared import IDLE, Interrupted, Shared
+from jupyter_cluster.agent.shared import IDLE, STARTING, Interrupted, Shared
 from jupyter_cluster.codec import resolving
 from jupyter_cluster.wire import IN_TASK, Block, Retried, Status
 
 if TYPE_CHECKING:
     from jupyter_cluster.agent.shell import CellRunner
 
+# How the process ends when its connection to the agent was closed or written to by user code.
+CONNECTION_LOST = 117
+
 
 class Runner:
     """Runs bundles, one after another, until the agent closes the connection."""
 
-    def __init__(self, sock: socket.socket, shared: Shared, results: Path) -> None:
-        self._sock = sock
+    def __init__(self, connection: Connection, shared: Shared, results: Path) -> None:
+        self._connection = connection
         self._shared = shared
-        self._outbox = Outbox(sock, results)
+        self._outbox = Outbox(connection, results)
         self._function: Callable[..., Any] | None = None
         self._function_id = ""
         self._retried: tuple[type[BaseException], ...] | None = None
@@ -44,23 +49,39 @@ class Runner:
         signal.signal(signal.SIGINT, self._on_interrupt)
 
     def serve(self) -> None:
-        """Until the agent is gone."""
-        while (message := receive(self._sock)) is not None:
-            if message["kind"] == "cell":
-                call: Callable[[Any], Any] = self._cell(message)
-            elif message["kind"] == "calls":
-                call = _spread(self._load(message))
-            else:
-                call = self._load(message)
-            for packed in message["blocks"]:
-                block = Block.unpack(packed)
-                self._outbox.begin(message["job"], block.start)
-                with resolving(message["refs"]):
-                    self._run(call, block)
-                self._outbox.flush()
-            self._outbox.finish()
-            if message["kind"] == "cell" and self._cells is not None:
-                self._cells.tidy()
+        """Until the agent is gone.
+
+        Raises
+        ------
+        ConnectionError
+            The connection is not what it was.
+        """
+        self._shared.view[3] = 1.0
+        try:
+            while (message := self._connection.receive()) is not None:
+                self._shared.view[0] = STARTING
+                self._serve(message)
+        except (OSError, ProtocolError) as error:
+            raise ConnectionError(str(error)) from error
+
+    def _serve(self, message: dict[str, Any]) -> None:
+        """Run a bundle."""
+        if message["kind"] == "cell":
+            call: Callable[[Any], Any] = self._cell(message)
+        elif message["kind"] == "calls":
+            call = _spread(self._load(message))
+        else:
+            call = self._load(message)
+        for packed in message["blocks"]:
+            block = Block.unpack(packed)
+            self._outbox.begin(message["job"], block.start)
+            with resolving(message["refs"]):
+                self._run(call, block)
+            self._outbox.flush()
+        self._shared.view[0] = IDLE
+        self._outbox.finish()
+        if message["kind"] == "cell" and self._cells is not None:
+            self._cells.tidy()
 
     def _on_interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         if self._in_task:  # otherwise it came too late: the task has just ended
@@ -70,7 +91,7 @@ class Runner:
         """The bundle's function; where it cannot be loaded, one that says so for every task."""
         if bundle["fn"] != self._function_id or self._function is None:
             try:
-                function, self._retried = pickle.loads(bundle["code"]), None
+                function, self._retried = loads(bundle["code"]), None
                 if isinstance(function, Retried):
                     self._retried, function = function.errors, function.function
             except BaseException as error:
@@ -117,11 +138,10 @@ class Runner:
         A coroutine that a function returns is run to its end, whatever kind of callable it is.
         """
         view, add = self._shared.view, self._outbox.add
-        loads, now = pickle.loads, time.monotonic
         for index, item in enumerate(block.items(), block.start):
             if view[2]:
                 break
-            view[1] = now()
+            view[1] = monotonic()
             view[0] = index
             status = Status.OK
             try:
@@ -135,9 +155,11 @@ class Runner:
                 status, value = Status.CANCELLED, None
             except BaseException as error:
                 self._in_task = False
+                leave_if_forked(error)
                 status, value = self._status_of(error), error
+            leave_if_forked(None)
             add(status, value)
-        view[0] = IDLE
+        view[0] = STARTING
 
     def _status_of(self, error: BaseException) -> Status:
         """Whether the options may have a task run again that has raised this."""
@@ -170,13 +192,23 @@ def enter(environment: dict[str, Any]) -> None:
     os.environ[IN_TASK] = "1"
     for name, value in environment.get("variables", {}).items():
         os.environ[name] = value
-    folder = environment.get("folder")
-    if folder and os.path.isdir(folder):
-        os.chdir(folder)
-    use_modules(environment)
+    # A program of the user's has no arguments and a main module of its own, not the zygote's.
+    sys.argv = [""]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    sys.modules["__main__"].__dict__["__builtins__"] = builtins
     # The descriptors lead to the agent now. Lines appear there as they are printed, and survive
     # a crash.
-    sys.stdout, sys.stderr = _line_by_line(1), _line_by_line(2)
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = os.fdopen(descriptor, "w", buffering=1, errors="backslashreplace", closefd=False)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    folder = environment.get("folder")
+    if folder and os.path.isdir(folder):
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            print(f"the folder {folder} cannot be entered: {error.strerror}", file=sys.stderr)
+    use_modules(environment)
 
 
 def use_modules(environment: dict[str, Any]) -> None:
@@ -204,11 +236,16 @@ def use_modules(environment: dict[str, Any]) -> None:
 _code_paths: set[str] = set()
 
 
-def _line_by_line(descriptor: int) -> TextIO:
-    return os.fdopen(descriptor, "w", buffering=1, errors="backslashreplace", closefd=False)
+def main(
+    connection: Connection, shared: Shared, results: Path, environment: dict[str, Any]
+) -> None:
+    """The life of a slot's process.
 
-
-def main(sock: socket.socket, shared: Shared, results: Path, environment: dict[str, Any]) -> None:
-    """The life of a slot's process."""
+    Raises
+    ------
+    ConnectionError
+        User code has closed the connection, or something else was written to it.
+    """
+    own_this_process()
     enter(environment)
-    Runner(sock, shared, results).serve()
+    Runner(connection, shared, results).serve()

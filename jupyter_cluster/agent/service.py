@@ -18,12 +18,14 @@ from typing import Any
 
 from distributed.comm import connect
 
+from jupyter_cluster.agent.arrivals import Arrivals
 from jupyter_cluster.agent.bundle import Bundle
 from jupyter_cluster.agent.messages import check_bundle, is_key
 from jupyter_cluster.agent.notice import reclaim_notice
 from jupyter_cluster.agent.pool import Pool
 from jupyter_cluster.agent.spool import Spool
 from jupyter_cluster.agent.worker import AgentPlugin, AgentWorker
+from jupyter_cluster.background import Guard, describe, start_task
 from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.resources import Resources
 from jupyter_cluster.trust import Role, dask_security
@@ -85,6 +87,7 @@ class Agent:
         for name in ("results", "values", "code"):
             (options.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._spool = Spool(options.folder / "spool")
+        self._arrivals = Arrivals(lambda: self._pool.on_room())
         self._pool = Pool(
             options.resources,
             options.folder,
@@ -92,6 +95,7 @@ class Agent:
             self,
             self._codes.__getitem__,
             options.node,
+            lacks_files=lambda bundle: self._arrivals.lacks(self._files_of(bundle)),
         )
         self._lines: list[list[Any]] = []
         self._left_out = 0
@@ -111,9 +115,11 @@ class Agent:
             loop.add_signal_handler(number, self._ended.set)
         if self._options.lifeline is not None:
             loop.add_reader(self._options.lifeline, self._on_lifeline)
-        membership = asyncio.create_task(self._keep_connected())
-        signs = asyncio.create_task(self._give_signs_of_life())
-        notice = asyncio.create_task(self._watch_for_notice())
+        membership = start_task(
+            "keeping the connection to the head", self._keep_connected(), self._fail
+        )
+        signs = start_task("giving signs of life", self._give_signs_of_life(), self._fail)
+        notice = start_task("looking for a notice", self._watch_for_notice(), self._fail)
         try:
             await self._ended.wait()
         finally:
@@ -126,17 +132,22 @@ class Agent:
         if self._error:
             raise self._error
 
+    def _fail(self, error: BaseException) -> None:
+        self.on_fatal(ClusterError(f"the agent cannot go on: {describe(error)}"))
+
     async def _give_signs_of_life(self) -> None:
+        guard = Guard("giving a sign of life")
         while self._options.alive is not None:
             if self._worker is not None and self._worker.batched_stream.comm is not None:
-                with contextlib.suppress(OSError):
+                with guard:
                     self._options.alive.touch()
             await asyncio.sleep(SIGN_SECONDS)
 
     async def _watch_for_notice(self) -> None:
         """A spot instance that is to be taken back says so, and goes on saying so."""
+        guard = Guard("looking for a notice")
         while self._options.spot:
-            with contextlib.suppress(OSError, ValueError):
+            with guard:
                 if when := await asyncio.to_thread(reclaim_notice):
                     self._send({"op": "jc-notice", "when": when})
             await asyncio.sleep(NOTICE_SECONDS)
@@ -197,6 +208,7 @@ class Agent:
             "jc-recall": self.on_recall,
             "jc-ack": self.on_ack,
             "jc-forget": self.on_forget,
+            "jc-over": self.on_over,
             "jc-end-session": self.on_end_session,
             "jc-end": self.on_end,
         }
@@ -219,7 +231,7 @@ class Agent:
             self._send(message)
         # After the results: what is not among these and was not reported never arrived.
         held = [bundle.key for bundle in self._pool.bundles()]
-        self._send({"op": "jc-settled", "bundles": held})
+        self._send({"op": "jc-settled", "bundles": held, "jobs": self._pool.jobs})
 
     def _send(self, message: dict[str, Any]) -> None:
         worker = self._worker
@@ -240,16 +252,27 @@ class Agent:
             return
         if hashlib.sha256(archive).hexdigest() != digest:
             raise ClusterError("modules arrived damaged")
-        partial = target.with_suffix(".part")
-        with zipfile.ZipFile(BytesIO(archive)) as file:
-            file.extractall(partial)
-        partial.replace(target)
+
+        def unpack(folder: Path) -> None:
+            with zipfile.ZipFile(BytesIO(archive)) as file:
+                file.extractall(folder)
+
+        self._arrivals.add(target, unpack)
 
     def on_value(self, key: str, data: bytes) -> None:
         """The value of a ref that tasks will read."""
         path = self._options.folder / "values" / key
-        path.with_suffix(".part").write_bytes(data)
-        path.with_suffix(".part").replace(path)
+
+        def write(partial: Path) -> None:
+            partial.write_bytes(data)
+
+        self._arrivals.add(path, write)
+
+    def _files_of(self, bundle: Bundle) -> list[Path]:
+        """What a bundle reads on this node."""
+        code = bundle.environment.get("code_path")
+        values = [self._options.folder / "values" / key for key in bundle.refs]
+        return [Path(code), *values] if code else values
 
     def on_run(self, bundles: list[dict[str, Any]]) -> None:
         """Run these."""
@@ -278,6 +301,10 @@ class Agent:
             }
             self._send(self._spool.add({"op": "jc-results", **results}, len(block.data)))
             self._send({"op": "jc-ended", "key": list(key), "busy": self._pool.busy})
+
+    def on_over(self, job: str) -> None:
+        """A job has ended."""
+        self._pool.end_job(job)
 
     def _bundle(self, message: dict[str, Any]) -> Bundle:
         job, start, stop, attempt = message["key"]
@@ -323,7 +350,7 @@ class Agent:
         """Nobody will ask for these results and values again."""
         for folder, names in (("results", stored), ("values", values)):
             for name in names:
-                (self._options.folder / folder / Path(name).name).unlink(missing_ok=True)
+                self._arrivals.forget(self._options.folder / folder / Path(name).name)
 
     def on_end_session(self, session: str) -> None:
         """End a session of cells with all it holds."""

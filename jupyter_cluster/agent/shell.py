@@ -26,6 +26,7 @@ from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets.config import Config
 
 from jupyter_cluster import codec
+from jupyter_cluster.agent.forked import leave_if_forked
 from jupyter_cluster.agent.output import Output, Stream
 from jupyter_cluster.agent.shared import Interrupted
 from jupyter_cluster.agent.widgets import COPY, PICTURE, VIEW, Pictures, picture_of
@@ -260,6 +261,7 @@ class CellRunner:
         error = result.error_in_exec
         if result.error_before_exec is not None:
             error = result.error_before_exec
+        leave_if_forked(error)
         if type(error) is Interrupted:
             _cancel_coroutines()
             return error, None, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -11,16 +12,24 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_cluster.agent.frames import Reader, pack
+from jupyter_cluster.agent.frames import ProtocolError, Reader, pack
 from jupyter_cluster.agent.output import Output
+from jupyter_cluster.agent.reports import Report, read_report
 from jupyter_cluster.agent.shared import IDLE, INTERRUPTED, STOPPED, Shared
-from jupyter_cluster.agent.zygote import kill_group
+from jupyter_cluster.agent.zygote_link import ZygoteLink
+from jupyter_cluster.background import describe, report
 from jupyter_cluster.resources import Resources
 from jupyter_cluster.wire import Status
 
 TAIL_LINES = 20
 # How long an interrupted task may take to end before its process is killed.
 GRACE_SECONDS = 0.5
+# A process whose connection has ended should end itself in this time.
+EOF_SECONDS = 1.0
+# It should say in this time that it has begun with its bundle, or the rest of a message.
+MUTE_SECONDS = 60.0
+# A full pipe is empty after so many reads: who writes as fast as we read must not keep us.
+PIPE_READS = 16
 _CHUNK = 1 << 20
 
 
@@ -30,23 +39,39 @@ class Slot:
     Attributes
     ----------
     key : str
-        What the process was made for (devices, modules); it is reused for nothing else.
+        What the process was made for (job, devices, modules); it is reused for nothing else.
+    job : str
+        The job whose tasks it runs.
     doom : tuple or None
         Why the agent is ending it, as the status and sentence for the task at hand.
+    lost : str
+        Why it can no longer be understood; empty while it can. Which task is to blame is not known.
+    is_spent : bool
+        It gets no other bundle: its job is over, or a task of it was interrupted.
     session : str
         The session that it keeps, which holds `held` and `devices` of the node; empty for others.
     output : Output or None
         Takes the lines that a cell writes past its shell.
+
+    Raises
+    ------
+    OSError
+        Too many files are open.
     """
 
-    def __init__(self, number: int, key: str, on_line: Callable[[Slot, str, str], None]) -> None:
+    def __init__(
+        self, number: int, job: str, key: str, on_line: Callable[[Slot, str, str], None]
+    ) -> None:
         self.number = number
+        self.job = job
         self.key = key
         self.pid = 0
         self.exit_code: int | None = None
         self.bundle: Any = None
         self.function = ""
         self.doom: tuple[Status, str] | None = None
+        self.lost = ""
+        self.is_spent = False
         self.session = ""
         self.held = Resources()
         self.devices: tuple[int, ...] = ()
@@ -54,39 +79,74 @@ class Slot:
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._on_line = on_line
         self._reader = Reader()
+        self._heard = time.monotonic()
         self._loop = asyncio.get_running_loop()
         self._outbox = bytearray()
         self._closed = False
-        self._sock, self._theirs = socket.socketpair()
-        self._sock.setblocking(False)
-        self._shared_descriptor = Shared.new_descriptor()
-        self.shared = Shared(self._shared_descriptor)
-        self.shared.reset()
         self._pipes: dict[int, tuple[str, bytearray]] = {}
-        self._their_ends: list[int] = []
+        with contextlib.ExitStack() as undo:
+            self._open(undo)
+            undo.pop_all()
+
+    def _open(self, undo: contextlib.ExitStack) -> None:
+        self._sock, self._theirs = socket.socketpair()
+        undo.callback(self._sock.close)
+        undo.callback(self._theirs.close)
+        self._sock.setblocking(False)
+        self._their_ends = [Shared.new_descriptor()]
+        undo.callback(self._close_theirs)
+        self.shared = Shared(self._their_ends[0])
+        undo.callback(self.shared.close)
+        self.shared.reset()
         for name in ("stdout", "stderr"):
             ours, theirs = os.pipe()
+            undo.callback(os.close, ours)
             os.set_blocking(ours, False)
             self._pipes[ours] = (name, bytearray())
             self._their_ends.append(theirs)
 
-    def descriptors(self) -> list[int]:
-        """What the child is to inherit, in the order in which the zygote expects it."""
-        return [self._theirs.fileno(), self._shared_descriptor, *self._their_ends]
+    def begin(
+        self, zygote: ZygoteLink, on_report: Callable[[Slot, Report], None], **order: Any
+    ) -> None:
+        """Have the process forked, and listen to it.
 
-    def begin(self, on_message: Callable[[Slot, dict[str, Any]], None]) -> None:
-        """The descriptors are on their way to the child: close ours and listen."""
-        self._theirs.close()
-        os.close(self._shared_descriptor)
-        for descriptor in self._their_ends:
-            os.close(descriptor)
-        self._on_message = on_message
+        Parameters
+        ----------
+        order
+            What the process is to be, for the zygote.
+
+        Raises
+        ------
+        OSError
+            It cannot be.
+        """
+        self._zygote = zygote
+        self._on_report = on_report
+        # The zygote expects these in this order.
+        descriptors = [self._theirs.fileno(), *self._their_ends]
+        try:
+            zygote.fork(self.number, descriptors, **order)
+        except OSError:
+            self.close()
+            raise
+        finally:
+            self._theirs.close()
+            self._close_theirs()
         self._loop.add_reader(self._sock, self._read)
         for descriptor in self._pipes:
             self._loop.add_reader(descriptor, self._read_pipe, descriptor)
 
+    def _close_theirs(self) -> None:
+        for descriptor in self._their_ends:
+            os.close(descriptor)
+
+    def is_of(self, zygote: ZygoteLink) -> bool:
+        """Whether this zygote has forked it."""
+        return self._zygote is zygote
+
     def send(self, message: dict[str, Any]) -> None:
         """Queue a message for the child."""
+        self._heard = time.monotonic()
         self._outbox += pack(message)
         self._write()
 
@@ -109,11 +169,40 @@ class Slot:
             return
         except OSError:
             data = b""
-        if not data:
-            self._loop.remove_reader(self._sock)
+        if data:
+            self._take(data)
             return
-        for message in self._reader.feed(data):
-            self._on_message(self, message)
+        # As a rule its process has ended, and the zygote will say how.
+        self._loop.remove_reader(self._sock)
+        self._loop.call_later(EOF_SECONDS, self.lose, "its connection to the agent was closed")
+
+    def _take(self, data: bytes) -> None:
+        self._heard = time.monotonic()
+        try:
+            for message in self._reader.feed(data):
+                self._on_report(self, read_report(message))
+        except ProtocolError as error:
+            self.lose(f"its connection to the agent was written to: {error}")
+        except Exception as error:  # of the agent's own: the tasks are run again
+            report("taking the results of a slot", error)
+            self.lose(f"its results could not be taken: {describe(error)}")
+
+    def lose(self, why: str) -> None:
+        """End the process: what it has to say can no longer be known."""
+        if not self.lost and not self._closed:
+            self.lost = why
+            self._loop.remove_reader(self._sock)
+            self.kill()
+
+    def check(self) -> None:
+        """Whether it says what it has to: that it takes its bundle, and the rest of a message."""
+        is_mute = time.monotonic() - self._heard > MUTE_SECONDS
+        if not is_mute or self.bundle is None or not self.shared.is_ready or self.running:
+            return
+        if self._reader.is_within_message:
+            self.lose("the rest of what it has to say did not come")
+        elif self.shared.view[0] == IDLE:
+            self.lose("it did not get its tasks: its connection to the agent was read from")
 
     def _read_pipe(self, descriptor: int) -> bool:
         try:
@@ -138,13 +227,16 @@ class Slot:
     @property
     def is_idle(self) -> bool:
         """Whether another bundle may have it, or its place."""
-        return self.bundle is None and self.exit_code is None and not self.session
+        is_alive = self.exit_code is None and not self.lost
+        return self.bundle is None and is_alive and not self.session
 
     @property
     def running(self) -> tuple[int, float] | None:
         """Position and age in seconds of the task at hand; None between tasks."""
-        index, began = self.shared.view[0], self.shared.view[1]
-        return None if index == IDLE else (int(index), time.monotonic() - began)
+        at = self.shared.running
+        if at is None or self.bundle is None:
+            return None
+        return at if self.bundle.start <= at[0] < self.bundle.stop else None
 
     def stop_after_task(self) -> None:
         """Leave out what follows the task at hand in the bundle."""
@@ -153,13 +245,10 @@ class Slot:
     def interrupt(self, grace: float = GRACE_SECONDS) -> None:
         """Stop the task at hand and what follows it in the bundle: asked first, then killed."""
         self.shared.view[2] = INTERRUPTED
-        if not self.pid:
-            return
-        try:
-            os.kill(self.pid, signal.SIGINT)
-        except ProcessLookupError:
-            return
-        self._loop.call_later(grace, self._kill_if_still_at, self._task)
+        self.is_spent = not self.session  # what the task has started ends with the process
+        if self.pid:
+            self._zygote.signal(self.number, signal.SIGINT)
+            self._loop.call_later(grace, self._kill_if_still_at, self._task)
 
     @property
     def _task(self) -> tuple[float, float]:
@@ -174,14 +263,13 @@ class Slot:
     def kill(self) -> None:
         """End the process and whatever it has started, now."""
         if self.pid and self.exit_code is None:
-            kill_group(self.pid)
+            self._zygote.kill(self.number)
 
     def drain(self) -> None:
         """Take what the child had still sent and written before it ended."""
         try:
-            while data := self._sock.recv(_CHUNK):
-                for message in self._reader.feed(data):
-                    self._on_message(self, message)
+            while not self.lost and (data := self._sock.recv(_CHUNK)):
+                self._take(data)
         except OSError:
             pass
         self.read_pipes()
@@ -189,14 +277,20 @@ class Slot:
     def read_pipes(self) -> None:
         """Take what the child has written so far."""
         for descriptor in self._pipes:
-            try:
-                while self._read_pipe(descriptor):
-                    pass
-            except OSError:
-                pass
+            with contextlib.suppress(OSError):
+                for _ in range(PIPE_READS):
+                    if not self._read_pipe(descriptor):
+                        break
+
+    def retire(self) -> None:
+        """Let the process go: it ends when its connection closes, and is ended if it does not."""
+        self._zygote.retire(self.number)
+        self.close()
 
     def close(self) -> None:
-        """Give everything back; the process is gone or goes when its connection closes."""
+        """Give everything back."""
+        if self._closed:
+            return
         self._closed = True
         self._loop.remove_reader(self._sock)
         self._loop.remove_writer(self._sock)

@@ -21,6 +21,7 @@ from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import ClusterError, RegistryError
 from jupyter_cluster.formats import shortened
 from jupyter_cluster.trust import make_certificates, write_private
+from jupyter_cluster.wire import NODE_MARK
 
 START_SECONDS = 60.0
 END_SECONDS = 20.0
@@ -233,12 +234,15 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def _belongs(process: psutil.Process, folder: Path) -> bool:
-    """Forked children keep the command line of their host, which names the folder."""
+    """Forked children keep the command line of their host, which names the folder; what tasks have
+    started carries the folder as a mark."""
     try:
-        line = process.cmdline()
-        return line[1:-1] == _HOST_OPTIONS and _is_same(line[-1], folder)
+        line, mark = process.cmdline(), process.environ().get(NODE_MARK)
     except psutil.Error:
         return False
+    is_ours = line[1:-1] == _HOST_OPTIONS and _is_same(line[-1], folder)
+    has_mark = mark is not None and _is_same(mark, folder)
+    return (is_ours or has_mark) and process.pid != os.getpid()
 
 
 def _is_same(path: str, folder: Path) -> bool:

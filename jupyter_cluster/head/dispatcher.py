@@ -12,7 +12,7 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
@@ -204,8 +204,9 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         job = self.jobs.by_id.get(name.partition("-")[0])
         return job is not None
 
-    def on_settled(self, worker: str, bundles: list[list[Any]]) -> None:
-        """An agent has sent again what was not acknowledged; this is what it still works on."""
+    def on_settled(self, worker: str, bundles: list[list[Any]], jobs: Sequence[str] = ()) -> None:
+        """An agent has sent again what was not acknowledged; this is what it still works on, and
+        the jobs that it has processes of."""
         link = self._by_address.get(worker)
         if link is None:
             return
@@ -215,6 +216,10 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         self._forget_strangers(link)
         for key in held - set(link.bundles):
             self._adopt(link, key)
+        link.jobs.update(jobs)
+        for name in jobs:
+            if (job := self.jobs.by_id.get(name)) is None or job.finished is not None:
+                self.job_over(name)
         link.settled = True
         self._on_node(link)
         self.plan()
@@ -366,6 +371,13 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
                 for start, stop in wanted
             ):
                 link.send({"op": "jc-cancel", "job": job, "ranges": [list(r) for r in wanted]})
+
+    def job_over(self, job: str) -> None:
+        """Nodes end what it has started there."""
+        for link in self.nodes.values():
+            if job in link.jobs:
+                link.jobs.discard(job)
+                link.send({"op": "jc-over", "job": job})
 
     def drain(self, node: str) -> None:
         """Send nothing more to a node and take back what it has not started."""

@@ -63,6 +63,8 @@ class NodeLink:
         The fullest resource's share in use, 0 to 2.
     sent : set
         Digests of functions and modules that the node has.
+    jobs : set
+        Jobs of which it has run something, and that were not over when it was told last.
     values : set
         Refs whose values the node has.
     reclaimed : bool
@@ -87,6 +89,7 @@ class NodeLink:
     load: float = 0.0
     bundles: dict[Key, Outstanding] = field(default_factory=dict)
     sent: set[str] = field(default_factory=set)
+    jobs: set[str] = field(default_factory=set)
     values: set[str] = field(default_factory=set)
     acks: list[int] = field(default_factory=list)
     draining: bool = False
@@ -157,6 +160,7 @@ class NodeLink:
     def hold(self, bundle: Outstanding) -> None:
         """The node has this bundle."""
         self.bundles[bundle.key] = bundle
+        self.jobs.add(bundle.key[0])
         self._use(bundle.shape, 1)
 
     def let_go(self, key: Key) -> Outstanding | None:

@@ -38,6 +38,7 @@ class Hello(_Message):
 
 class Settled(_Message):
     bundles: list[_Key]
+    jobs: list[_Name] = []
 
 
 class Results(_Message):

@@ -32,6 +32,7 @@ from jupyter_cluster.head.dispatcher import Dispatcher
 from jupyter_cluster.head.endpoint import serve
 from jupyter_cluster.head.fleet import Fleet
 from jupyter_cluster.head.inputs import InputStore
+from jupyter_cluster.head.job import Job
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.journal import Journal
 from jupyter_cluster.head.limits import Control
@@ -111,7 +112,7 @@ class Head:
             on_cancel=self.dispatcher.cancel,
             on_drop=self.dispatcher.drop_stored,
             on_forget=self.dispatcher.drop_values,
-            on_turn=lambda job: self.metrics.sample(job, self.dispatcher),
+            on_turn=self._on_turn,
             log=self.diary.add,
             cell_sessions=self.cell_sessions,
         )
@@ -119,6 +120,12 @@ class Head:
         self.sessions = Sessions(identity["id"], self.jobs, self.read_stored)
         self.report = Report(self)
         self._scaling: Scaling | None = None
+
+    def _on_turn(self, job: Job) -> None:
+        """A job begins or ends."""
+        self.metrics.sample(job, self.dispatcher)
+        if job.finished is not None:
+            self.dispatcher.job_over(job.id)
 
     # -- its life -----------------------------------------------------------------------------
 

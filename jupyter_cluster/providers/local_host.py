@@ -17,6 +17,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import time
 import traceback
@@ -27,6 +28,7 @@ from typing import Any, NoReturn, TextIO
 from jupyter_cluster.trust import write_private
 
 HEAD = "head"
+_ZYGOTE = "jupyter_cluster.agent.zygote"
 _PRELOADED = ("jupyter_cluster.agent.service", "jupyter_cluster.head.service")
 # A head that has never come up and dies this often is not started again.
 MAX_STARTS = 5
@@ -76,6 +78,7 @@ class LocalHost:
             os.set_blocking(descriptor, False)
         self._head_socket: socket.socket | None = None
         self._received = b""
+        self._zygote: tuple[socket.socket, subprocess.Popen[bytes]] | None = None
 
     def run(self) -> None:
         """Until the head ends in peace, or a signal says so."""
@@ -83,6 +86,8 @@ class LocalHost:
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+        with contextlib.suppress(OSError):  # the first node tries it again
+            self._start_zygote()  # it imports little, beside us
         for module in _PRELOADED:
             importlib.import_module(module)
         gc.collect()
@@ -95,6 +100,7 @@ class LocalHost:
             self._kill_overdue()
             if self._start_at is not None and time.monotonic() >= self._start_at:
                 self._start_head()
+        self._end_zygote()
 
     def _on_signal(self, number: int, _frame: object) -> None:
         if number == signal.SIGTERM:
@@ -115,6 +121,37 @@ class LocalHost:
             self._serve_head()
 
     # -- children -----------------------------------------------------------------------------
+
+    def _start_zygote(self) -> None:
+        """Where the slots of all nodes come from: it has not imported the engine."""
+        self._zygote = importlib.import_module(_ZYGOTE).start(self._folder)
+
+    def _end_zygote(self) -> None:
+        """It ends all that tasks have left behind, and then itself."""
+        if self._zygote is not None:
+            connection, process = self._zygote
+            connection.close()
+            importlib.import_module(_ZYGOTE).wait_for(process)
+
+    def _on_zygote_end(self, status: int) -> None:
+        """The nodes end with theirs; the next one gets another."""
+        if self._zygote is not None:
+            connection, process = self._zygote
+            connection.close()
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self._zygote = None
+            _say(f"the process that starts slots ended with {process.returncode}")
+
+    def _fork_zygote(self) -> socket.socket:
+        """One for a new node; returns the node's end of the connection to it."""
+        if self._zygote is None:
+            self._start_zygote()
+        assert self._zygote is not None
+        ours, theirs = socket.socketpair()
+        order = {"op": "zygote", "preload": []}
+        with theirs:
+            importlib.import_module(_ZYGOTE).order(self._zygote[0], order, (theirs.fileno(),))
+        return ours
 
     def _start_head(self) -> None:
         self._start_at, self._started = None, time.monotonic()
@@ -158,6 +195,8 @@ class LocalHost:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             for descriptor in (self._lifeline_end, self._woken, self._wake):
                 os.close(descriptor)
+            if self._zygote is not None:
+                self._zygote[0].close()
             self._lock.close()
             self._close_head_socket()
             log = self._folder / "logs" / f"{name}.log"
@@ -184,10 +223,16 @@ class LocalHost:
             _say(f"{path} cannot be written: {error}")
 
     def _reap(self) -> None:
-        while self._running():
-            pid, status = os.waitpid(-1, os.WNOHANG)
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
             if pid == 0:
                 return
+            if self._zygote is not None and pid == self._zygote[1].pid:
+                self._on_zygote_end(status)
+                continue
             child = next((c for c in self._children.values() if c.pid == pid), None)
             if child is None:
                 continue
@@ -259,12 +304,16 @@ class LocalHost:
         nodes = [child for child in self._children.values() if child.name != HEAD]
         if request["do"] == "start":
             if request["name"] not in self._children and not self._ending:
-                argv = [*request["argv"], "--lifeline", str(self._lifeline)]
-                self._fork(request["name"], request["module"], argv)
+                self._start_node(request)
         elif request["do"] == "end":
             for child in [c for c in nodes if c.name in request["names"]]:
                 self._end(child, request["seconds"])
         return [{"name": c.name, "pid": c.pid, "code": c.code} for c in nodes]
+
+    def _start_node(self, request: dict[str, Any]) -> None:
+        with self._fork_zygote() as zygote:
+            descriptors = ["--lifeline", str(self._lifeline), "--zygote", str(zygote.fileno())]
+            self._fork(request["name"], request["module"], [*request["argv"], *descriptors])
 
 
 def _locked(path: Path) -> TextIO:

@@ -48,7 +48,7 @@ HELLO = {
 }
 AGENT_SAYS: list[dict[str, Any]] = [
     {"op": "jc-hello", **HELLO},
-    {"op": "jc-settled", "bundles": [KEY]},
+    {"op": "jc-settled", "bundles": [KEY], "jobs": ["job"]},
     {
         "op": "jc-results",
         "seq": 1,

@@ -142,3 +142,131 @@ def test_what_tasks_print_is_in_the_log(cluster: jc.Cluster) -> None:
         return any(line["text"] == "hello from the node" for line in lines)
 
     eventually(found)
+
+
+def harm(_x: int) -> None:
+    """What a task may do to its process, in the hope that no other job finds it."""
+    import builtins
+    import decimal
+    import gc
+    import locale
+    import random
+    import resource
+    import signal
+    import threading
+    import warnings
+
+    os.chdir("/")
+    os.umask(0o777)
+    os.environ["LEFT_BY_A_TASK"] = "1"
+    builtins.sum = None  # type: ignore[assignment]
+    sys.path.insert(0, "/left")
+    sys.modules["json"] = None  # type: ignore[assignment]
+    sys.setrecursionlimit(100)
+    gc.disable()
+    locale.setlocale(locale.LC_ALL, "C")
+    decimal.getcontext().prec = 3
+    warnings.simplefilter("error")
+    random.seed(1)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.alarm(3600)
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    sys.stdout.close()
+    sys.stderr = None  # type: ignore[assignment]
+    os.close(0)
+
+
+def look(_x: int) -> dict[str, object]:
+    """What a task finds."""
+    import builtins
+    import copyreg
+    import decimal
+    import gc
+    import locale
+    import logging
+    import multiprocessing
+    import resource
+    import signal
+    import threading
+    import types
+    import warnings
+
+    umask = os.umask(0)
+    os.umask(umask)
+    print("this can be printed")
+    return {
+        "folder": os.getcwd(),
+        "umask": umask,
+        "environment": os.environ.get("LEFT_BY_A_TASK"),
+        "builtins": type(builtins.sum).__name__,
+        "path": "/left" in sys.path,
+        "modules": "json" in sys.modules and sys.modules["json"] is None,
+        "recursion": sys.getrecursionlimit(),
+        "gc": gc.isenabled(),
+        "locale": locale.setlocale(locale.LC_ALL),
+        "decimal": decimal.getcontext().prec,
+        "warnings": [str(entry[:3]) for entry in warnings.filters],
+        "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+        "alarm": signal.alarm(0),
+        "terminate": signal.getsignal(signal.SIGTERM) is signal.SIG_DFL,
+        "children": signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL,
+        "blocked": sorted(map(str, signal.pthread_sigmask(signal.SIG_BLOCK, []))),
+        "threads": sorted(
+            t.name for t in threading.enumerate() if t.name not in ("MainThread", "outbox")
+        ),
+        "input": sys.stdin.read(),
+        "streams": sys.stdout is sys.__stdout__ and sys.stderr is sys.__stderr__,
+        # What the engine would have left in a process of its own.
+        "engine": sorted({"distributed", "dask", "tornado", "tblib", "numpy"} & set(sys.modules)),
+        "tracebacks": types.TracebackType in copyreg.dispatch_table,
+        "logging": [str(handler) for handler in logging.root.handlers],
+        "multiprocessing": str(multiprocessing.get_start_method(allow_none=True)),
+        "argv": sys.argv,
+        "main": getattr(sys.modules["__main__"], "__file__", None),
+        "excepthook": sys.excepthook is sys.__excepthook__,
+    }
+
+
+def test_a_job_finds_a_plain_python_whatever_the_one_before_has_done(cluster: jc.Cluster) -> None:
+    plain = {
+        "environment": None,
+        "builtins": "builtin_function_or_method",
+        "path": False,
+        "modules": False,
+        "gc": True,
+        "decimal": 28,
+        "alarm": 0,
+        "terminate": True,
+        "children": True,
+        "blocked": [],
+        "threads": [],
+        "input": "",
+        "streams": True,
+        "engine": [],
+        "tracebacks": False,
+        "logging": [],
+        "multiprocessing": "None",
+        "argv": [""],
+        "main": None,
+        "excepthook": True,
+    }
+    before = cluster.map(look, range(4)).results(timeout=60)
+    cluster.map(harm, range(2)).results(timeout=60)
+    after = cluster.map(look, range(4)).results(timeout=60)
+    for found in before + after:
+        assert found == before[0]
+        assert {name: found[name] for name in plain} == plain
+
+
+def test_processes_do_not_share_their_random_numbers(cluster: jc.Cluster) -> None:
+    def draw(_x: int) -> tuple[int, float]:
+        import random
+
+        time.sleep(0.2)
+        return os.getpid(), random.random()
+
+    first: dict[int, float] = {}
+    for pid, number in cluster.map(draw, range(8)).results(timeout=60):
+        first.setdefault(pid, number)
+    assert len(set(first.values())) == len(first) > 1
