@@ -86,6 +86,7 @@ HEAD_SAYS: list[dict[str, Any]] = [
     {"op": "jc-recall", "count": 1},
     {"op": "jc-ack", "seqs": [1, 2]},
     {"op": "jc-forget", "stored": ["job-0"], "values": ["job:0"]},
+    {"op": "jc-over", "job": "job"},
     {"op": "jc-end-session", "session": "mine"},
 ]
 
