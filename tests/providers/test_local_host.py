@@ -30,6 +30,7 @@ def host(tmp_path: Path) -> Iterator[LocalHost]:
     yield made
     made._lock.close()
     made._close_head_socket()
+    made._end_zygote()
     for pipe in (made._lifeline, made._lifeline_end, made._woken, made._wake):
         os.close(pipe)
 
