@@ -5,22 +5,16 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
-import threading
-import time
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from jupyter_cluster.client.forks import track
+from jupyter_cluster.client.connection_pool import pool
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.tunnel import address_of
 from jupyter_cluster.errors import ClusterError, ConnectionLostError, JobError
 from jupyter_cluster.trust import Role, client_context, require_role
 
 TIMEOUT_SECONDS = 40.0  # longer than the head lets a caller wait for news
-# Connections that are kept for the next question: making one takes several times what it costs.
-MAX_IDLE = 4
-# Not for longer: a laptop may have slept, and nobody would have told it that they are dead.
-KEEP_SECONDS = 30.0
 
 
 class Endpoint:
@@ -33,13 +27,10 @@ class Endpoint:
     def __init__(self, entry: Entry, timeout: float = TIMEOUT_SECONDS) -> None:
         self._entry = entry
         self._timeout = timeout
-        self.changed = threading.Lock()
-        self._idle: list[tuple[str, float, http.client.HTTPSConnection]] = []
         try:
             self._context = client_context(entry.credentials, Role.CLIENT)
         except OSError as error:  # an SSLError is one
             raise ConnectionLostError(entry.damage("credentials")) from error
-        track(self)
 
     def get(self, path: str, **query: Any) -> Any:
         """What is at ``/v1/<path>``."""
@@ -83,8 +74,9 @@ class Endpoint:
         address = address_of(self._entry, "endpoint")
         if not address:
             raise ConnectionLostError(f"cluster {self._entry.name!r} has no head yet")
-        if method == "GET" and (kept := self._take_kept(address)) is not None:
+        if method == "GET" and (kept := pool.take(self._key(address))) is not None:
             try:
+                kept.sock.settimeout(self._timeout)
                 return self._request(kept, address, method, path, body)
             except TimeoutError:
                 raise
@@ -110,7 +102,7 @@ class Endpoint:
         if answer.will_close:
             connection.close()
         else:
-            self._keep(address, connection)
+            pool.keep(self._key(address), connection)
         return answer.status, json.loads(data)
 
     def _connected(self, address: str) -> http.client.HTTPSConnection:
@@ -127,27 +119,5 @@ class Endpoint:
             raise
         return connection
 
-    def _take_kept(self, address: str) -> http.client.HTTPSConnection | None:
-        """A connection that stands idle, now the caller's alone."""
-        with self.changed:
-            while self._idle:
-                made_for, since, connection = self._idle.pop()
-                if made_for == address and 0 <= time.time() - since < KEEP_SECONDS:
-                    return connection
-                connection.close()
-        return None
-
-    def _keep(self, address: str, connection: http.client.HTTPSConnection) -> None:
-        with self.changed:
-            if len(self._idle) < MAX_IDLE:
-                self._idle.append((address, time.time(), connection))
-                return
-        connection.close()
-
-    def __del__(self) -> None:
-        for _address, _since, connection in self._idle:
-            connection.close()
-
-    def leave_to_parent(self) -> None:
-        """In a forked process: these connections are of the parent."""
-        self._idle = []
+    def _key(self, address: str) -> tuple[str, str]:
+        return str(self._entry.credentials), address

@@ -12,6 +12,7 @@ from typing import Any, overload
 from jupyter_cluster.client import arguments, launch
 from jupyter_cluster.client.cluster import Cluster
 from jupyter_cluster.client.connection import Connection
+from jupyter_cluster.client.connection_pool import pool
 from jupyter_cluster.client.reading import raise_first, values_of
 from jupyter_cluster.client.refs import Ref
 from jupyter_cluster.client.registry import Entry, find
@@ -158,6 +159,7 @@ def shutdown() -> None:
     if _current is not None:
         _current.disconnect()
         _current = None
+    pool.close()
 
 
 def down(name: str | None = None) -> None:

@@ -98,8 +98,8 @@ def test_with_a_terminal_it_has_one(words: list[str]) -> None:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
-    command = "stty size; test -t 0 && test -t 1 && echo ter''minal;"
-    command += " trap 'echo hurt; exit 5' INT; sleep 95.4321"
+    command = "trap 'echo hurt; exit 5' INT; stty size;"
+    command += " test -t 0 && test -t 1 && echo ter''minal; sleep 95.4321"
     options = {"stdin": slave, "stdout": slave, "stderr": slave, "env": environment}
     with started(words, command, start_new_session=True, **options) as process:
         os.close(slave)
