@@ -220,7 +220,7 @@ def _head(place: Entry, hosts: HostProvider, progress: Progress, deadline: float
         hosts.create_head(_noted(place))
     elif found.state is NodeState.STOPPED:
         progress("starting its head, which had stopped")
-        _start_stopped(hosts, deadline)
+        hosts.start_head()
     while True:
         found = find_head(hosts)
         if found is not None and found.state is NodeState.CONNECTING and found.external_address:
@@ -256,18 +256,6 @@ def _noted(place: Entry) -> float:
 
 def _is_lost(place: Entry) -> bool:
     return bool(place.read(HOST_FILE).get("machine"))
-
-
-def _start_stopped(hosts: HostProvider, deadline: float) -> None:
-    """A machine that is still stopping cannot be started yet."""
-    while True:
-        try:
-            hosts.start_head()
-            return
-        except ProviderError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_POLL_SECONDS)
 
 
 def _note_host(place: Entry, config: ClusterConfig, head: Instance) -> dict[str, Any]:

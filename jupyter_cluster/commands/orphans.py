@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 def gc(options: argparse.Namespace, console: Console) -> None:
     """Show clusters that nobody looks after, and end those that are the caller's to end."""
-    mine = {entry.identity()["id"] for entry in entries()}
+    mine = {entry.identity()["id"]: entry.name for entry in entries()}
     with console.step("looking for what clusters have left") as step:
         found = launch.leavings(options.region)
-        orphans = [one for one in found if one.id not in mine and one.is_expired(time.time())]
+        orphans = [one for one in found if one.is_expired(time.time())]
         step.update(f"{counted(len(found), 'cluster')} in the account, {len(orphans)} of nobody")
-    spared = {one.id: why_spared(one, options.stopped, options.all_owners) for one in orphans}
+    spared = {
+        one.id: why_spared(one, options.stopped, options.all_owners, mine.get(one.id, ""))
+        for one in orphans
+    }
     if options.json:
         console.json([{**one.as_dict(), "spared": spared[one.id]} for one in orphans])
     elif orphans:
@@ -42,7 +45,7 @@ def gc(options: argparse.Namespace, console: Console) -> None:
             step.update("nothing of it is left")
 
 
-def why_spared(one: Leavings, stopped: bool, all_owners: bool) -> str:
+def why_spared(one: Leavings, stopped: bool, all_owners: bool, known_as: str = "") -> str:
     """Why an orphan is shown only; empty where it is to be ended. Pure.
 
     Parameters
@@ -51,7 +54,11 @@ def why_spared(one: Leavings, stopped: bool, all_owners: bool) -> str:
         Whether clusters are ended whose stopped head may keep results.
     all_owners
         Whether those of other owners are ended.
+    known_as
+        Its name in the registry of this machine, which `down` takes with it; empty for none.
     """
+    if known_as:
+        return f"known here: down {known_as}"
     if not (one.is_own or all_owners):
         return "another owner's: --all-owners"
     if one.is_kept and not stopped:

@@ -38,6 +38,8 @@ class Member:
         Since when the autoscaler has had no use for it, while it is on its way.
     address, machine : str
         Where other nodes reach it, and the provider's name for it; empty while unknown.
+    price : float or None
+        USD per hour of this very machine; None while unknown.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Member:
     unneeded_since: float | None = None
     address: str = ""
     machine: str = ""
+    price: float | None = None
 
 
 class Fleet:
@@ -81,8 +84,10 @@ class Fleet:
         self._head_started = time.time()
         self._count = 0
         self.boots = BootTimes()
+        prices = dict(journal.read("SELECT * FROM node_prices"))
         for id_, type_, state, since, ended in journal.read("SELECT * FROM nodes ORDER BY since"):
-            self.members[id_] = Member(id_, type_, NodeState(state), since, ended)
+            price = prices.get(id_)
+            self.members[id_] = Member(id_, type_, NodeState(state), since, ended, price=price)
             self._count = max(self._count, int(id_.rpartition("-")[2]))
 
     def request(self, launch: Launch) -> list[Member]:
@@ -211,15 +216,16 @@ class Fleet:
 
         Prices are with disks and public addresses, as the provider tells them.
         """
-        now, hours = time.time(), dict[str, float]()
+        now, hours, so_far = time.time(), dict[str, float](), 0.0
         for member in self.members.values():
             spent = ((member.ended or now) - member.since) / 3600
             hours[member.type] = hours.get(member.type, 0.0) + spent
+            so_far += spent * self._price(member)
         head = (self._known(self.head_type).dearest or 0.0) if self.head_type else 0.0
         head_hours = self._head_hours() if self.head_type else 0.0
         return {
-            "so_far": sum(h * self._price(name) for name, h in hours.items()) + head * head_hours,
-            "per_hour": sum(self._price(member.type) for member in self.alive) + head,
+            "so_far": so_far + head * head_hours,
+            "per_hour": sum(self._price(member) for member in self.alive) + head,
             "head": {"hours": head_hours, "price": head},
             "node_hours": hours,
             "price_known": all(self._known(name).price is not None for name in self.node_types),
@@ -228,8 +234,20 @@ class Fleet:
     def _known(self, name: str) -> NodeType:
         return self.node_types.get(name, _NOTHING)
 
-    def _price(self, name: str) -> float:
-        return self._known(name).price or 0.0
+    def note_price(self, member: Member, on_demand: bool) -> None:
+        """What a machine costs is known once it is: its type may be had as spot or on demand, and
+        may be gone from the configuration when the bill is made."""
+        known = self._known(member.type)
+        price = known.dearest if on_demand else known.price
+        if member.price is None and price is not None:
+            member.price = price
+            self._journal.execute(
+                "INSERT OR REPLACE INTO node_prices VALUES (?, ?)", member.id, price
+            )
+
+    def _price(self, member: Member) -> float:
+        known = self._known(member.type).price if member.price is None else member.price
+        return known or 0.0
 
     def describe(self, links: dict[str, NodeLink]) -> Iterable[dict[str, Any]]:
         """A row for each node that is not gone, for the status."""
@@ -253,7 +271,7 @@ class Fleet:
                 "cpu": link.cpu if link else None,
                 "memory": link.memory if link else None,
                 "slots": link.slots_for(_ONE_CPU) if link else None,
-                "cost": self._price(member.type) * (now - member.since) / 3600,
-                "price": self._known(member.type).price,
+                "cost": self._price(member) * (now - member.since) / 3600,
+                "price": self._known(member.type).price if member.price is None else member.price,
                 "why": member.why or node.kept_because,
             }

@@ -385,6 +385,7 @@ class Scaling:
     def _follow(self, member: Member, instance: Instance) -> None:
         """A node on its way up is as far as its provider says."""
         member.address, member.machine = instance.address, instance.machine
+        self.fleet.note_price(member, instance.on_demand)
         if member.state.is_pending and instance.state.is_pending:
             is_new = instance.state is not member.state
             if is_new:

@@ -30,6 +30,8 @@ class Instance:
         Where the cluster's other nodes and where its user reach it; empty as long as unknown.
     machine : str
         The provider's own name for it.
+    on_demand : bool
+        Whether it is none of the spot instances that its type asks for, and costs more.
     """
 
     node_id: str
@@ -39,6 +41,7 @@ class Instance:
     address: str = ""
     external_address: str = ""
     machine: str = ""
+    on_demand: bool = False
 
 
 class Provider(ABC):

@@ -32,6 +32,11 @@ def test_only_what_is_the_callers_and_keeps_nothing_is_ended_unasked(
     assert bool(reason) == bool(spared)
 
 
+def test_what_this_machine_knows_is_shown_with_the_way_to_end_it() -> None:
+    one = Leavings("posters", "an-id", "somebody", is_own=True)
+    assert why_spared(one, True, True, "posters") == "known here: down posters"
+
+
 def test_a_person_is_the_same_in_every_session_of_boto3() -> None:
     role = "arn:aws:sts::123456789012:assumed-role/science"
     assert person(f"{role}/botocore-session-1700000000") == person(f"{role}/botocore-session-17")

@@ -225,6 +225,7 @@ class AwsProvider(HostProvider):
             address=private,
             external_address=public,
             machine=row["InstanceId"],
+            on_demand=not market,
         )
 
     def note(self, status: str, node_ids: Collection[str]) -> None:
@@ -259,8 +260,11 @@ class AwsProvider(HostProvider):
         self._ec2.terminate([i.machine for i in self.instances() if i.node_id in node_ids])
 
     def start_head(self) -> None:
-        """Start a head that has stopped; what its disk holds is there again."""
-        self._each_head("start_instances")
+        """Start a head that has stopped; what its disk holds is there again.
+
+        One that is stopping cannot be started yet.
+        """
+        settled(partial(self._each_head, "start_instances"), _is_stopping, _END_SECONDS)
 
     def stop_head(self) -> None:
         """Stop the head; its disk stays, and what that costs."""
@@ -385,3 +389,7 @@ class AwsProvider(HostProvider):
     def _worker_profiles(self) -> set[str]:
         configs = map(self._machines.node_config, self._config.available_node_types)
         return {name for one in configs if (name := profile_of(one))}
+
+
+def _is_stopping(error: ProviderError) -> bool:
+    return code_of(error.__cause__ or error) == "IncorrectInstanceState"
