@@ -60,11 +60,11 @@ class Runner:
         try:
             while (message := self._connection.receive()) is not None:
                 self._shared.view[0] = STARTING
-                self._serve(message)
+                self._serve(message, _read_blocks(message))
         except (OSError, ProtocolError) as error:
             raise ConnectionError(str(error)) from error
 
-    def _serve(self, message: dict[str, Any]) -> None:
+    def _serve(self, message: dict[str, Any], blocks: list[Block]) -> None:
         """Run a bundle."""
         if message["kind"] == "cell":
             call: Callable[[Any], Any] = self._cell(message)
@@ -72,8 +72,7 @@ class Runner:
             call = _spread(self._load(message))
         else:
             call = self._load(message)
-        for packed in message["blocks"]:
-            block = Block.unpack(packed)
+        for block in blocks:
             self._outbox.begin(message["job"], block.start)
             with resolving(message["refs"]):
                 self._run(call, block)
@@ -168,6 +167,36 @@ class Runner:
         except BaseException:  # a class of the user's decides what its instances are
             is_retried = False
         return Status.ERROR if is_retried else Status.FINAL
+
+
+_FORM: dict[str, type] = {"kind": str, "job": str, "fn": str, "refs": dict, "blocks": list}
+
+
+def _read_blocks(message: Any) -> list[Block]:
+    """The inputs of a bundle.
+
+    Raises
+    ------
+    ProtocolError
+        The message is no bundle.
+    """
+    if not isinstance(message, dict):
+        raise ProtocolError("a message that is no bundle")
+    for name, kind in _FORM.items():
+        if not isinstance(message.get(name), kind):
+            raise ProtocolError(f"a bundle without its {name}")
+    if not all(isinstance(path, str) for path in message["refs"].values()):
+        raise ProtocolError("a bundle whose refs are no files")
+    if message["kind"] == "cell" and not _is_one_cell(message):
+        raise ProtocolError("a cell without its environment")
+    try:
+        return [Block.unpack(packed) for packed in message["blocks"]]
+    except ValueError as error:
+        raise ProtocolError(str(error)) from None
+
+
+def _is_one_cell(message: dict[str, Any]) -> bool:
+    return isinstance(message.get("environment"), dict) and len(message["blocks"]) == 1
 
 
 def _spread(function: Callable[..., Any]) -> Callable[[Any], Any]:

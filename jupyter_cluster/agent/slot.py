@@ -26,8 +26,8 @@ TAIL_LINES = 20
 GRACE_SECONDS = 0.5
 # A process whose connection has ended should end itself in this time.
 EOF_SECONDS = 1.0
-# It should say in this time that it has begun with its bundle, or the rest of a message.
-MUTE_SECONDS = 60.0
+# After its last task it should say the rest of a message in this time, and take a bundle in that.
+REST_SECONDS, MUTE_SECONDS = 5.0, 60.0
 # A full pipe is empty after so many reads: who writes as fast as we read must not keep us.
 PIPE_READS = 16
 _CHUNK = 1 << 20
@@ -196,12 +196,13 @@ class Slot:
 
     def check(self) -> None:
         """Whether it says what it has to: that it takes its bundle, and the rest of a message."""
-        is_mute = time.monotonic() - self._heard > MUTE_SECONDS
-        if not is_mute or self.bundle is None or not self.shared.is_ready or self.running:
+        is_at_work = self.shared.view[0] != IDLE or not self.shared.is_ready
+        if self.bundle is None or is_at_work or self._outbox:
             return
-        if self._reader.is_within_message:
+        silence = time.monotonic() - self._heard
+        if self._reader.is_within_message and silence > REST_SECONDS:
             self.lose("the rest of what it has to say did not come")
-        elif self.shared.view[0] == IDLE:
+        elif silence > MUTE_SECONDS:
             self.lose("it did not get its tasks: its connection to the agent was read from")
 
     def _read_pipe(self, descriptor: int) -> bool:

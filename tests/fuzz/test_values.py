@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from nasty import Liar, nasty_error, nasty_value
 
+from jupyter_cluster.agent.frames import Connection as SlotConnection
 from jupyter_cluster.agent.frames import Reader
 from jupyter_cluster.agent.outbox import Outbox
 from jupyter_cluster.client.channel import JobChannel, Part
@@ -72,7 +73,7 @@ def way(tmp_path: Path) -> Callable[[list[tuple[Status, Any]]], list[Any]]:
 
         thread = threading.Thread(target=receive)
         thread.start()
-        outbox = Outbox(theirs, tmp_path)
+        outbox = Outbox(SlotConnection(theirs), tmp_path)
         outbox.begin("job", 0)
         for status, value in results:
             outbox.add(status, value)
