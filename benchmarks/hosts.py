@@ -38,6 +38,7 @@ from jupyter_cluster.nodes.swarm import Swarm
 from jupyter_cluster.trust import make_certificates
 
 SMALL_FILES, LARGE_BYTES, NODES = 5000, 200_000_000, 8
+TARGET = "~/data"
 # Thirty nodes on a network so slow that it, and not this machine, is what all wait for.
 MANY, SLOW_MEGABITS, SLOW_BYTES = 30, 40, 20_000_000
 _SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -q"
@@ -140,14 +141,12 @@ def measure_files(bench: Bench, name: str, data: Path) -> dict[str, float]:
     """To one node and to eight; then again with nothing changed."""
     with hosts(bench, NODES + 1) as (addresses, key):
         nodes = [_node(address, key) for address in addresses]
-        tree = files.scan({"~/data": str(data)}, (), ())
+        tree = files.scan({TARGET: str(data)}, (), ())
         bring = send_tree(tree)
-        paths = [f"{nodes[0].home}/data"]
-        one = seconds(lambda: bring(nodes[0], paths))
-        again = seconds(
-            lambda: send_tree(files.scan({"~/data": str(data)}, (), ()))(nodes[0], paths)
-        )
-        eight = _to_all(nodes[1:], tree, paths)
+        roots = {files.key_of(TARGET): f"{nodes[0].home}/data"}
+        one = seconds(lambda: bring(nodes[0], roots))
+        again = seconds(lambda: send_tree(files.scan({TARGET: str(data)}, (), ()))(nodes[0], roots))
+        eight = _to_all(nodes[1:], tree, roots)
         rsync_one = seconds(lambda: _rsync(data, addresses[0], key))
         rsync_again = seconds(lambda: _rsync(data, addresses[0], key))
         rsync_eight = _rsync_all(data, addresses[1:], key)
@@ -168,13 +167,13 @@ def measure_slow_network(bench: Bench, data: Path) -> dict[str, float]:
     what = f"{SLOW_BYTES // 10**6} MB at {SLOW_MEGABITS} Mbit/s"
     with hosts(bench, MANY + 1) as (addresses, key):
         nodes = [_node(address, key) for address in addresses]
-        tree = files.scan({"~/data": str(data)}, (), ())
-        paths = [f"{nodes[0].home}/data"]
+        tree = files.scan({TARGET: str(data)}, (), ())
+        roots = {files.key_of(TARGET): f"{nodes[0].home}/data"}
         bench.rig.limit(SLOW_MEGABITS)
         rows = {
-            f"{what} to one, s": _to_all(nodes[:1], tree, paths),
+            f"{what} to one, s": _to_all(nodes[:1], tree, roots),
             f"{what} to one by rsync, s": _rsync_all(data, addresses[:1], key),
-            f"{what} to thirty, s": _to_all(nodes[1:], tree, paths),
+            f"{what} to thirty, s": _to_all(nodes[1:], tree, roots),
             f"{what} to thirty by rsync, s": _rsync_all(data, addresses[1:], key),
         }
         bench.rig.limit(0)
@@ -195,7 +194,7 @@ def _node(address: str, key: Path) -> Node:
     return node
 
 
-def _to_all(nodes: list[Node], tree: files.Tree, paths: list[str]) -> float:
+def _to_all(nodes: list[Node], tree: files.Tree, roots: dict[str, str]) -> float:
     """As a head does it, from the pack that it was sent."""
     with tempfile.TemporaryDirectory() as name, open(Path(name) / "pack", "w+b") as pack:
         for piece in files.pack(
@@ -207,7 +206,7 @@ def _to_all(nodes: list[Node], tree: files.Tree, paths: list[str]) -> float:
         remote_files.take(str(store), pack)
         bring = send_packs(store, Swarm())
         with ThreadPoolExecutor(len(nodes)) as threads:
-            return seconds(lambda: list(threads.map(lambda node: bring(node, paths), nodes)))
+            return seconds(lambda: list(threads.map(lambda node: bring(node, roots), nodes)))
 
 
 def _rsync_all(data: Path, addresses: list[str], key: Path) -> float:

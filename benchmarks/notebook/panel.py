@@ -28,8 +28,8 @@ UP_SECONDS = 180.0
 CHECK = """
 from jupyter_cluster.notebook.panel import live
 [panel] = live._panels.values()
-assert panel._bottom.nodes.count("<tr data-key") == {nodes}, panel._bottom.nodes
-assert len(panel._chart.figure.data[0].x) > 10
+assert panel._widget.nodes.count("<tr data-key") == {nodes}, panel._widget.nodes
+assert len(panel._widget.chart.split("jc-of-rate")[-1].split()) > 10, panel._widget.chart
 """
 
 
@@ -82,7 +82,7 @@ def _measure(cluster: Any, job: Any, nodes: int, seconds: float) -> Cost:
 
         without = share()
         running.run(f"%cluster panel {NAME}")
-        time.sleep(10)  # plotly is imported in the background
+        time.sleep(10)  # the first looks, at all that has been so far
         running.run(CHECK.format(nodes=nodes))
         done, began = job.row()["done"], time.perf_counter()
         with_panel = share()
