@@ -112,7 +112,7 @@ async def measure(count: int) -> Figures:
         while head.fleet.alive:
             await asyncio.sleep(0.02)
         figures.down = time.monotonic() - began
-        head.end("it was measured")
+        head.end("it was measured", keeps_results=False)
         await running
     return figures
 
