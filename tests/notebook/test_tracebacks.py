@@ -54,7 +54,8 @@ def test_an_error_of_ours_is_a_sentence_and_the_line_that_led_to_it(book: Kernel
 
 def test_an_error_of_a_generator_of_the_user_keeps_its_frames(book: Kernel) -> None:
     shown = book.run(
-        "def numbers():\n    yield 1\n    raise KeyError('mine')\ncluster.map(inverse, numbers())"
+        "def numbers():\n    yield 1\n    raise KeyError('mine')\n"
+        "list(cluster.map(inverse, numbers()))"
     )
     assert "----> 3     raise KeyError('mine')" in shown.traceback
 
