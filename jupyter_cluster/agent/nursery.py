@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import signal
@@ -23,6 +24,8 @@ logger = logging.getLogger("jupyter_cluster.agent")
 FIRST_PAUSE, LONGEST_PAUSE, GIVE_UP_SECONDS = 0.1, 5.0, 60.0
 # A bundle for which so many processes have died before they took a task is to blame for it.
 MAX_STARTS = 5
+# How long after a job has taken its first process another one is forked in advance.
+SPARE_SECONDS = 0.05
 # What slots for cells have imported before they are forked.
 _CELL_MODULES = ["jupyter_cluster.agent.shell"]
 
@@ -53,7 +56,7 @@ class Nursery:
     Attributes
     ----------
     slots : dict
-        All of them, by number.
+        All of them, by number; also those forked in advance, one for each zygote.
     """
 
     def __init__(self, zygote: socket.socket, results: Path, keeper: Keeper, max_idle: int) -> None:
@@ -65,6 +68,9 @@ class Nursery:
         self._loop = asyncio.get_running_loop()
         self._zygote = ZygoteLink(zygote, self, self._on_zygote_lost)
         self._cell_zygote: ZygoteLink | None = None
+        self._spares: dict[ZygoteLink, Slot] = {}
+        self._closed = False
+        self._loop.call_soon(self._fork_spare, self._zygote)
         self._failing_since: float | None = None
         self._pause = FIRST_PAUSE
         self._not_before = 0.0
@@ -107,12 +113,26 @@ class Nursery:
                     _CELL_MODULES, self, self._on_cell_zygote_lost
                 )
             zygote = self._cell_zygote
+        slot = self._spares.pop(zygote, None) or self._fork(zygote)
+        slot.enter(bundle.job, key, environment)
+        self._loop.call_later(SPARE_SECONDS, self._fork_spare, zygote)
+        return slot
+
+    def _fork(self, zygote: ZygoteLink) -> Slot:
         self._count += 1
-        slot = Slot(self._count, bundle.job, key, self._keeper.on_line)
-        order = {"environment": environment, "results": str(self._results)}
-        slot.begin(zygote, self._keeper.on_report, **order)
+        slot = Slot(self._count, self._keeper.on_line)
+        slot.begin(zygote, self._keeper.on_report, results=str(self._results))
         self.slots[slot.number] = slot
         return slot
+
+    def _fork_spare(self, zygote: ZygoteLink) -> None:
+        """One in advance, so that the next job need not wait for its process."""
+        if not self._closed and zygote not in self._spares and not self.is_paused:
+            with contextlib.suppress(OSError):  # the next job tries it again
+                self._spares[zygote] = self._fork(zygote)
+
+    def _forget_spare(self, slot: Slot) -> None:
+        self._spares = {link: spare for link, spare in self._spares.items() if spare is not slot}
 
     def retire(self, slot: Slot) -> None:
         """Let a slot go."""
@@ -128,6 +148,7 @@ class Nursery:
 
     def close(self) -> None:
         """End every slot now."""
+        self._closed = True
         for slot in self.slots.values():
             slot.close()
         self.slots.clear()
@@ -176,6 +197,7 @@ class Nursery:
     def on_unforked(self, number: int, why: str) -> None:
         """A slot could not be forked."""
         if slot := self.slots.pop(number, None):
+            self._forget_spare(slot)
             slot.close()
             self._keeper.on_unstarted(slot, why)
 
@@ -184,6 +206,7 @@ class Nursery:
         if (slot := self.slots.get(number)) is None:
             return
         slot.exit_code = code
+        self._forget_spare(slot)
         slot.drain()
         del self.slots[number]
         is_unborn = not slot.shared.is_ready and slot.doom is None and slot.bundle is not None
@@ -199,5 +222,6 @@ class Nursery:
     def _on_cell_zygote_lost(self, link: ZygoteLink) -> None:
         """Its slots have ended with it; the next cell gets another one."""
         self._cell_zygote = None
+        self._spares.pop(link, None)
         for slot in [slot for slot in self.slots.values() if slot.is_of(link)]:
             self.on_exit(slot.number, -signal.SIGKILL)

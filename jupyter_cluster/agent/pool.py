@@ -108,7 +108,7 @@ class Pool:
     @property
     def jobs(self) -> list[str]:
         """The jobs that have a slot here."""
-        return list({slot.job for slot in self._slots.values()})
+        return list({slot.job for slot in self._slots.values() if slot.job})
 
     def end_session(self, session: str) -> None:
         """End a session with all it holds; a cell that runs in it fails."""

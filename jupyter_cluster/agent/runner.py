@@ -44,6 +44,7 @@ class Runner:
         self._function: Callable[..., Any] | None = None
         self._function_id = ""
         self._retried: tuple[type[BaseException], ...] | None = None
+        self._pid = os.getpid()
         self._in_task = False
         self._cells: CellRunner | None = None
         signal.signal(signal.SIGINT, self._on_interrupt)
@@ -58,6 +59,10 @@ class Runner:
         """
         self._shared.view[3] = 1.0
         try:
+            first = self._connection.receive()
+            if first is None:
+                return  # it was forked in advance, and not needed
+            enter(first["environment"])
             while (message := self._connection.receive()) is not None:
                 self._shared.view[0] = STARTING
                 self._serve(message, _read_blocks(message))
@@ -136,7 +141,7 @@ class Runner:
 
         A coroutine that a function returns is run to its end, whatever kind of callable it is.
         """
-        view, add = self._shared.view, self._outbox.add
+        view, add, getpid, slot = self._shared.view, self._outbox.add, os.getpid, self._pid
         for index, item in enumerate(block.items(), block.start):
             if view[2]:
                 break
@@ -156,7 +161,8 @@ class Runner:
                 self._in_task = False
                 leave_if_forked(error)
                 status, value = self._status_of(error), error
-            leave_if_forked(None)
+            if getpid() != slot:
+                leave_if_forked(None)
             add(status, value)
         view[0] = STARTING
 
@@ -265,9 +271,7 @@ def use_modules(environment: dict[str, Any]) -> None:
 _code_paths: set[str] = set()
 
 
-def main(
-    connection: Connection, shared: Shared, results: Path, environment: dict[str, Any]
-) -> None:
+def main(connection: Connection, shared: Shared, results: Path) -> None:
     """The life of a slot's process.
 
     Raises
@@ -276,5 +280,4 @@ def main(
         User code has closed the connection, or something else was written to it.
     """
     own_this_process()
-    enter(environment)
     Runner(connection, shared, results).serve()

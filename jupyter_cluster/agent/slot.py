@@ -41,7 +41,7 @@ class Slot:
     key : str
         What the process was made for (job, devices, modules); it is reused for nothing else.
     job : str
-        The job whose tasks it runs.
+        The job whose tasks it runs; empty while it waits for its first.
     doom : tuple or None
         Why the agent is ending it, as the status and sentence for the task at hand.
     lost : str
@@ -59,12 +59,10 @@ class Slot:
         Too many files are open.
     """
 
-    def __init__(
-        self, number: int, job: str, key: str, on_line: Callable[[Slot, str, str], None]
-    ) -> None:
+    def __init__(self, number: int, on_line: Callable[[Slot, str, str], None]) -> None:
         self.number = number
-        self.job = job
-        self.key = key
+        self.job = ""
+        self.key = ""
         self.pid = 0
         self.exit_code: int | None = None
         self.bundle: Any = None
@@ -139,6 +137,11 @@ class Slot:
     def _close_theirs(self) -> None:
         for descriptor in self._their_ends:
             os.close(descriptor)
+
+    def enter(self, job: str, key: str, environment: dict[str, Any]) -> None:
+        """Be for this job from now on."""
+        self.job, self.key = job, key
+        self.send({"environment": environment})
 
     def is_of(self, zygote: ZygoteLink) -> bool:
         """Whether this zygote has forked it."""
@@ -227,9 +230,9 @@ class Slot:
 
     @property
     def is_idle(self) -> bool:
-        """Whether another bundle may have it, or its place."""
+        """Whether another bundle of its job may have it, or another job its place."""
         is_alive = self.exit_code is None and not self.lost
-        return self.bundle is None and is_alive and not self.session
+        return bool(self.job) and self.bundle is None and is_alive and not self.session
 
     @property
     def running(self) -> tuple[int, float] | None:

@@ -232,7 +232,7 @@ class _Zygote:
             os.closerange(3, high)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             mine = Connection(socket.socket(fileno=high))
-            runner.main(mine, shared, Path(message["results"]), message["environment"])
+            runner.main(mine, shared, Path(message["results"]))
             code = 0
         except ConnectionError:
             code = runner.CONNECTION_LOST
