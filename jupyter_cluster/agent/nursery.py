@@ -26,6 +26,8 @@ FIRST_PAUSE, LONGEST_PAUSE, GIVE_UP_SECONDS = 0.1, 5.0, 60.0
 MAX_STARTS = 5
 # How long after a job has taken its first process another one is forked in advance.
 SPARE_SECONDS = 0.05
+# How long the processes of a job stay that is over.
+LEAVE_SECONDS = 0.3
 # What slots for cells have imported before they are forked.
 _CELL_MODULES = ["jupyter_cluster.agent.shell"]
 
@@ -94,7 +96,7 @@ class Nursery:
         idle = [slot for slot in self.slots.values() if slot.is_idle]
         if not bundle.is_cell:
             for slot in idle:
-                if slot.key == key:
+                if slot.key == key and not slot.is_spent:
                     return slot
         for slot in [slot for slot in idle if set(slot.devices) & set(devices)]:
             idle.remove(slot)
@@ -143,8 +145,12 @@ class Nursery:
         """A job is over: its slots go, and with them all that it has started."""
         for slot in [slot for slot in self.slots.values() if slot.job == job and not slot.session]:
             slot.is_spent = True
-            if slot.is_idle:
-                self.retire(slot)
+        # In a moment: the next job's processes come first.
+        self._loop.call_later(LEAVE_SECONDS, self._retire_spent)
+
+    def _retire_spent(self) -> None:
+        for slot in [slot for slot in self.slots.values() if slot.is_idle and slot.is_spent]:
+            self.retire(slot)
 
     def close(self) -> None:
         """End every slot now."""
