@@ -59,6 +59,8 @@ class Endpoint:
         if status < 400:
             return content
         reason = content.get("error") if isinstance(content, dict) else None
+        if status == http.client.SERVICE_UNAVAILABLE:
+            raise ConnectionLostError(f"the head of cluster {self._entry.name!r} is ending")
         if status == 404 and "job" in str(reason):
             raise JobError(str(reason))
         raise ClusterError(str(reason or f"the head refuses {path} ({status})"))

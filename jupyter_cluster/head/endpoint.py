@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from tornado.iostream import StreamClosedError
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 MAX_WAIT_SECONDS = 30.0
 # What callers say is a few numbers and names. More is refused with a sentence, and far more is not
 # read at all.
+# For whoever waits for news while a head ends: as good as no answer.
+ENDING = int(HTTPStatus.SERVICE_UNAVAILABLE)
 MAX_BODY_BYTES, MAX_READ_BYTES = 1_000_000, 16_000_000
 # The stream tells no more often than this.
 MIN_PAUSE_SECONDS = 0.2
@@ -79,7 +82,11 @@ class _Handler(RequestHandler):  # type: ignore[misc]
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None))[1]
         text = f"the head failed: {error!r}"
-        if isinstance(error, ClusterError):
+        if (
+            error is None
+        ):  # Tornado says so of a handler that was cancelled, as a head does that ends
+            status_code, text = ENDING, "the head is ending"
+        elif isinstance(error, ClusterError):
             status_code, text = 404 if isinstance(error, JobError) else 400, str(error)
         elif isinstance(error, HTTPError):
             text = f"{self.request.method} {self.request.path}: {self._reason}"

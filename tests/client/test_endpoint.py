@@ -160,3 +160,19 @@ def test_questions_take_over_a_connection_and_survive_its_end(
             await asyncio.to_thread(Endpoint(Entry("real", tmp_path)).get, "status")
 
     asyncio.run(main())
+
+
+def test_a_head_that_ends_under_a_question_has_not_answered_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ended(*_arguments: Any) -> None:
+        raise asyncio.CancelledError
+
+    async def main() -> None:
+        async with real_head(tmp_path) as head:
+            monkeypatch.setattr(head.diary, "wait", ended)
+            asked = Endpoint(Entry("real", tmp_path))
+            with pytest.raises(ConnectionLostError, match="is ending"):
+                await asyncio.to_thread(asked.get, "events", since=0, wait=1)
+
+    asyncio.run(main())
