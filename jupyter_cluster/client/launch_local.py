@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from jupyter_cluster.background import start_thread
+from jupyter_cluster.client.connection_pool import pool
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.config import ClusterConfig
@@ -165,6 +166,7 @@ def end(place: Entry, progress: Callable[[str], None]) -> None:
             _signal_all(_hosts_of(place), signal.SIGTERM)
         if not _ends(place, END_SECONDS):
             _signal_all(_hosts_of(place), signal.SIGKILL)
+    pool.close()  # connections to a head that has ended, and idle ones to others
     progress("checking that nothing is left")
     left = _kill_left(place)
     if left:
