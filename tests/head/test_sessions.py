@@ -46,6 +46,15 @@ def test_the_bounds_are_of_all_fields_of_a_job_and_of_no_others() -> None:
     assert list(_Spec.__dataclass_fields__) == list(JobSpec.__dataclass_fields__)
 
 
+def failures(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What has failed with a traceback, but for Dask's clearing of its scratch folder."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.exc_info and record.name != "distributed.diskutils"
+    ]
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
@@ -101,7 +110,7 @@ def test_a_message_that_cannot_be_is_answered_and_costs_nothing_else(
         await raw.hear("taken", job="good", stop=1)
 
     with_head(tmp_path, test)
-    assert "Traceback" not in caplog.text
+    assert not failures(caplog)
 
 
 def test_a_job_is_taken_once_it_is_in_the_journal_and_not_again_once_it_was_deleted(
@@ -133,7 +142,7 @@ def test_a_client_that_leaves_calls_whose_refs_it_has_dropped_takes_them_with_it
         assert not head.jobs.by_id, "the job beside it goes too"
 
     with_head(tmp_path, test)
-    assert "Traceback" not in caplog.text
+    assert not failures(caplog)
 
 
 def test_a_client_that_comes_back_goes_on_feeding_without_saying_all_again(tmp_path: Path) -> None:
