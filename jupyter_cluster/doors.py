@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import weakref
 from collections.abc import Awaitable, Coroutine
 from typing import Any
 
@@ -62,16 +63,19 @@ class Door:
         return self._shake_hands(stream)
 
     async def _shake_hands(self, stream: SSLIOStream) -> bool:
+        is_known = False
         try:
-            await stream.wait_for_handshake()
-            return True
+            if not stream.closed():  # turned away by now, its handshake would never end
+                await stream.wait_for_handshake()
+                is_known = True
         except OSError as error:
             if stream in self._waiting:  # otherwise it was turned away, and that is noted
                 self.note(f"its handshake failed: {error}")
-            stream.close()
-            return False
         finally:
             self.leave(stream)
+            if not is_known:
+                stream.close()
+        return is_known
 
     def _turn_away(self, stream: IOStream, why: str) -> None:
         self.leave(stream)
@@ -96,9 +100,16 @@ class SecureServer(HTTPServer):  # type: ignore[misc]
         """Called by Tornado in place of a constructor."""
         super().initialize(*words, **options)
         self._door = door
+        self._streams: weakref.WeakSet[SSLIOStream] = weakref.WeakSet()
+
+    def close(self) -> None:
+        """Close the connections, idle ones and those of waiting callers too; call `stop` first."""
+        for stream in list(self._streams):
+            stream.close()
 
     def handle_stream(self, stream: SSLIOStream, address: Any) -> Coroutine[Any, Any, None]:
         """A caller has come (called by Tornado)."""
+        self._streams.add(stream)
         return self._serve(stream, address, self._door.admit(stream))
 
     async def _serve(self, stream: SSLIOStream, address: Any, admitted: Awaitable[bool]) -> None:

@@ -73,6 +73,51 @@ def test_strangers_are_turned_away_and_callers_get_in(
     assert not [record for record in caplog.records if record.exc_info]
 
 
+def test_an_idle_connection_ends_with_its_head(tmp_path: Path) -> None:
+    def asked() -> ssl.SSLSocket:
+        context = client_context(tmp_path / "credentials", Role.CLIENT)
+        idle = context.wrap_socket(socket.create_connection(("127.0.0.1", ports(tmp_path)[1]), 10))
+        idle.sendall(b"GET /v1/status HTTP/1.1\r\nHost: head\r\n\r\n")
+        assert idle.recv(100).startswith(b"HTTP/1.1 200")
+        return idle
+
+    async def main() -> ssl.SSLSocket:
+        async with real_head(tmp_path):
+            return await asyncio.to_thread(asked)
+
+    with asyncio.run(main()) as idle:
+        assert is_closed(idle)
+
+
+def test_who_is_turned_away_before_its_handshake_begins_is_waited_for_by_nobody() -> None:
+    class Stream:
+        def __init__(self) -> None:
+            self.is_closed = False
+
+        def closed(self) -> bool:
+            return self.is_closed
+
+        def close(self) -> None:
+            self.is_closed = True
+
+        def wait_for_handshake(self) -> asyncio.Future[None]:
+            return asyncio.Future()  # as Tornado's, whose stream is closed already
+
+    async def main() -> None:
+        door = doors.Door("the endpoint", most=1)
+        first, second = Stream(), Stream()
+        admitted = [door.admit(stream) for stream in (first, second)]  # type: ignore[arg-type]
+        assert not await asyncio.wait_for(admitted[0], 5)
+        waiting = asyncio.create_task(admitted[1])
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert second.is_closed
+
+    asyncio.run(main())
+
+
 @pytest.fixture
 def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], int]]:
     """The server that gives packs to other nodes, on a thread."""

@@ -96,8 +96,8 @@ class Endpoint:
     ) -> tuple[int, Any]:
         try:
             connection.request(method, f"/v1/{path}", body)
-            answer = connection.getresponse()
-            data = answer.read()
+            with connection.getresponse() as answer:
+                data = answer.read()
         except BaseException:  # Ctrl-C too: the rest of the answer may still come
             connection.close()
             raise

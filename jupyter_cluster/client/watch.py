@@ -176,14 +176,14 @@ class Watch:
             if isinstance(connection.sock, ssl.SSLSocket):
                 require_role(connection.sock.getpeercert(), Role.HEAD)
             connection.request("GET", f"/v1/stream?{self._query()}")
-            answer = connection.getresponse()
-            if answer.status != http.client.OK:
-                raise ClusterError(_refusal(answer.status, answer.read(MAX_REFUSAL)))
-            while not self._closed.is_set():
-                line = answer.readline()
-                if not line:
-                    raise OSError("its head has closed the connection")
-                self._take(json.loads(line))
+            with connection.getresponse() as answer:
+                if answer.status != http.client.OK:
+                    raise ClusterError(_refusal(answer.status, answer.read(MAX_REFUSAL)))
+                while not self._closed.is_set():
+                    line = answer.readline()
+                    if not line:
+                        raise OSError("its head has closed the connection")
+                    self._take(json.loads(line))
         finally:
             connection.close()
 

@@ -173,6 +173,7 @@ class Head:
                 await self._end_nodes(provider)
         if self._ends_itself:
             await self._end_machine(provider)
+        server.close()
         self.journal.close()
         provider.close()
         if self._broken is not None:
