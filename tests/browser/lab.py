@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from helpers import eventually
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -43,6 +44,14 @@ RESTORED = """async path => {
     const [opened] = [...app.shell.widgets('main')].filter(w => w.context?.path === path);
     await opened.revealed;
     await opened.sessionContext.ready;
+}"""
+IS_LAYOUT_SAVED = """async () => {
+    const { serviceManager, shell } = window.jupyterapp;
+    const id = decodeURIComponent(location.pathname.match(/workspaces\\/([^/]+)/)[1]);
+    const { data } = await serviceManager.workspaces.fetch(id);
+    const names = area => area?.widgets ?? (area?.children ?? []).flatMap(names);
+    const saved = names(data['layout-restorer:data']?.main?.dock);
+    return saved.length === [...shell.widgets('main')].length;
 }"""
 RUN = """at => {
     const app = window.jupyterapp;
@@ -139,6 +148,7 @@ class Notebook:
 
     def reload(self) -> None:
         """Load the page anew, as a person does: JupyterLab opens again what was open."""
+        eventually(lambda: self.page.evaluate(IS_LAYOUT_SAVED))  # it does so a moment later
         self.page.reload(wait_until="domcontentloaded")
         self.page.wait_for_function("() => window.jupyterapp", timeout=120_000)
         self.page.evaluate(RESTORED, self.path.name)
