@@ -16,6 +16,7 @@ import types
 from collections.abc import Callable
 from pathlib import Path
 from pickle import loads  # by its name: user code may patch the module
+from sys import gettrace, settrace
 from time import monotonic
 from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
@@ -163,6 +164,8 @@ class Runner:
                 status, value = self._status_of(error), error
             if getpid() != slot:
                 leave_if_forked(None)
+            if gettrace() is not None:  # a tracer of the task's would be called in our loop
+                settrace(None)
             add(status, value)
         view[0] = STARTING
 

@@ -270,3 +270,13 @@ def test_processes_do_not_share_their_random_numbers(cluster: jc.Cluster) -> Non
     for pid, number in cluster.map(draw, range(8)).results(timeout=60):
         first.setdefault(pid, number)
     assert len(set(first.values())) == len(first) > 1
+
+
+def _trace(number: int) -> bool:
+    is_traced = sys.gettrace() is not None
+    sys.settrace(lambda *_: 1 / number)  # fails in the first
+    return is_traced
+
+
+def test_a_tracer_of_a_task_is_called_in_no_other_and_not_in_our_loop(cluster: jc.Cluster) -> None:
+    assert cluster.map(_trace, range(3), max_retries=0).results(timeout=60) == [False] * 3
