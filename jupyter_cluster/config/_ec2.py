@@ -76,6 +76,13 @@ def _needs_key_name(document: Document) -> bool:
     return bool(auth.get("ssh_private_key")) and not auth.get("ssh_public_key") and not is_named
 
 
+def _botocore() -> str:
+    """Whose description of EC2 it is."""
+    import botocore
+
+    return str(botocore.__version__)
+
+
 @cache
 def _service() -> Any:
     from botocore.loaders import Loader
@@ -111,18 +118,41 @@ def _fits(value: Any, shape: Any, path: KeyPath, document: Document) -> Iterator
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             word = document.words.get(path)
             yield document.problem(path, wrong_kind(meant, value, word, path))
-        elif near := _other_case(value, getattr(shape, "enum", ())):
-            yield document.problem(path, f"upper and lower case matter: write {near}")
+        elif message := _unknown_value(value, shape):
+            yield document.problem(path, message)
 
 
 _CONTAINERS = {"structure": "a map (key: value)", "map": "a map (key: value)", "list": "a list"}
 
 
-def _other_case(value: Any, known: Any) -> str | None:
-    """The name that EC2 knows, of one whose letters have the wrong case."""
-    if value in known:
-        return None
-    return next((one for one in known if one.lower() == str(value).lower()), None)
+def _unknown_value(value: Any, shape: Any) -> str:
+    """What to say of a value that is none of those that EC2 knows; empty where it is one."""
+    known = getattr(shape, "enum", ())
+    if not known or value in known:
+        return ""
+    other_case = [one for one in known if one.lower() == str(value).lower()]
+    if other_case:
+        return f"upper and lower case matter: write {other_case[0]}"
+    if shape.name in _GROWING:
+        return ""
+    message = f"EC2 knows no such value, {shortened(repr(value))}{did_you_mean(value, known)}"
+    if len(known) > _MOST_NAMED:
+        return message.removesuffix(".")
+    return f"{message} As of botocore {_botocore()}: {', '.join(sorted(known))}"
+
+
+def ec2_notices(document: Document) -> Iterator[str]:
+    """What may be a slip, and may be newer than this botocore."""
+    if as_map(document.data.get("provider")).get("type") != "aws":
+        return
+    known = _run_instances()["InstanceType"].enum
+    for name, one in as_map(document.data.get("available_node_types")).items():
+        path: KeyPath = ("available_node_types", name, "node_config", "InstanceType")
+        kind = as_map(as_map(one).get("node_config")).get("InstanceType")
+        if isinstance(kind, str) and kind and kind not in known:
+            message = f"botocore {_botocore()} knows no {shortened(repr(kind))}"
+            message += f"{did_you_mean(kind, known)} `up` asks EC2"
+            yield str(document.problem(path, message))
 
 
 def _members(
@@ -140,3 +170,5 @@ def _members(
 
 # More names than these are no help; the suggestion is.
 _MOST_NAMED = 15
+# Types of instances come out each month, and `up` asks EC2 whether there is one.
+_GROWING = ("InstanceType",)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from jupyter_cluster.config._checks import check, resolve_paths
 from jupyter_cluster.config._document import MOST_CHARACTERS, Document, read_yaml
+from jupyter_cluster.config._ec2 import ec2_notices
 from jupyter_cluster.config._fill import fill
 from jupyter_cluster.config._messages import problems_of
 from jupyter_cluster.config._models import ClusterConfig
@@ -69,7 +70,7 @@ def build(document: Document, origins: dict[KeyPath, str], base_dir: Path) -> Cl
         data = _with(data, path, resolved)
     problems = [*document.problems, *missing, *check(replace(document, data=data))]
     config = _validated(replace(document, data=data), problems)
-    config._origins, config._notices = origins, notices
+    config._origins, config._notices = origins, (*notices, *ec2_notices(document))
     return config
 
 

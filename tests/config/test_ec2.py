@@ -60,6 +60,25 @@ def said(extra: str) -> str:
             "InstanceMarketOptions.MarketType: upper and lower case matter: write spot",
         ),
         (
+            "InstanceInitiatedShutdownBehavior: terminat",
+            "InstanceInitiatedShutdownBehavior: EC2 knows no such value, 'terminat'; did you mean "
+            "terminate? As of botocore ",
+        ),
+        (
+            "BlockDeviceMappings: [{Ebs: {VolumeType: gp33}}]",
+            "BlockDeviceMappings[0].Ebs.VolumeType: EC2 knows no such value, 'gp33'; did you mean "
+            "gp3? As of botocore ",
+        ),
+        (
+            "Placement: {Tenancy: shared}",
+            "Placement.Tenancy: EC2 knows no such value, 'shared'. As of botocore ",
+        ),
+        (
+            "TagSpecifications: [{ResourceType: instances}]",
+            "TagSpecifications[0].ResourceType: EC2 knows no such value, 'instances'; did you mean "
+            "instance?",
+        ),
+        (
             "ImageId: latest_dlamy",
             "ImageId: 'latest_dlamy' is neither an AMI's id (ami-…) nor a known name; did you mean "
             "latest_dlami? Known: ubuntu-24.04, ",
@@ -89,6 +108,21 @@ def test_a_slip_in_a_node_config_is_named_with_its_line(extra: str, says: str) -
 )
 def test_what_ec2_takes_is_taken(extra: str) -> None:
     assert parse(START + "      " + extra).available_node_types["a"].node_config
+
+
+def test_values_that_ec2_knows_are_named_where_they_are_few() -> None:
+    assert said("Placement: {Tenancy: hots}").endswith(": dedicated, default, host")
+    assert "Tenancy: EC2 knows no such value, 'hots'; did you mean host?" in said(
+        "Placement: {Tenancy: hots}"
+    )
+
+
+def test_a_type_of_instance_may_be_newer_than_botocore() -> None:
+    (notice,) = parse(START.replace("m5.large", "m5.lage")).notices
+    where = "cluster.yaml:7: available_node_types.a.node_config.InstanceType: botocore "
+    assert notice.startswith(where)
+    assert notice.endswith("knows no 'm5.lage'; did you mean m5.large? `up` asks EC2")
+    assert not parse(START).notices
 
 
 def test_rules_of_the_security_group_are_looked_at_too() -> None:

@@ -249,7 +249,7 @@ def test_anchors_and_merges_are_followed() -> None:
         ),
         (
             "head_node_type: a\n"
-            "available_node_types: {a: {node_config: {InstanceType: x}, labels: {b: c}}}",
+            "available_node_types: {a: {node_config: {InstanceType: m5.large}, labels: {b: c}}}",
             4,
             "available_node_types.a.labels",
         ),
