@@ -90,8 +90,8 @@ class ClusterConfig(Section):
         float, Strict(), Field(gt=0, le=10_000_000, allow_inf_nan=False)
     ] = Field(
         15.0,
-        description="Minutes that a node may take from its request to ready; one that takes "
-        "longer is ended, and what it was at is named.",
+        description="Minutes that a node may take from its request to ready, beside the time in "
+        "which files arrive; one that takes longer is ended, and what it was at is named.",
     )
     worker_grace_minutes: Minutes = Field(
         5.0,

@@ -396,7 +396,8 @@ class Scaling:
 
     def _check_time(self, member: Member, instance: Instance) -> None:
         link = self.dispatcher.nodes.get(member.id)
-        if member.state.is_pending and time.time() - member.since > self.setup_seconds:
+        since = max(member.since, instance.progressed)  # files take as long as the network does
+        if member.state.is_pending and time.time() - since > self.setup_seconds:
             why = f"it was not ready after {self.setup_seconds:.0f} s: {instance.detail}"
             self._start_ending(member, NodeState.FAILED, why)
         elif link and link.lost_since and time.monotonic() - link.lost_since > LOST_SECONDS:

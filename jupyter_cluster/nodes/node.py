@@ -18,6 +18,7 @@ from typing import Any
 from jupyter_cluster.errors import SetupError
 from jupyter_cluster.nodes.command import OnLine, Who, answering, endable, ending
 from jupyter_cluster.nodes.container import Container
+from jupyter_cluster.nodes.guard import PROGRESS
 from jupyter_cluster.nodes.session import OVERDUE, CommandError, Ssh
 
 _SCRIPTS = ("files.py", "get_uv.py", "install.py", "owner.py", "share.py", "stop.py")
@@ -63,6 +64,8 @@ class Node:
         Whether the folder belongs to another user than the one of SSH: that of the container.
     deadline : float or None
         When commands on it must have ended (monotonic clock).
+    on_progress : callable
+        Called when something has been sent or has come.
     """
 
     ssh: Ssh
@@ -72,6 +75,7 @@ class Node:
     container: Container | None = None
     is_foreign: bool = False
     deadline: float | None = None
+    on_progress: Callable[[], None] = field(default=lambda: None)
 
     # -- commands -----------------------------------------------------------------------------
 
@@ -108,9 +112,20 @@ class Node:
         """Questions have an end of their own."""
         if not source:
             until = time.monotonic() + _ASK_SECONDS
-            return self.ssh.ask(line, deadline=until if self.deadline is None else self.deadline)
+            until = until if self.deadline is None else self.deadline
+            return self.ssh.ask(line, deadline=until, on_piece=self.on_progress)
         with self.transfer():
-            return self.ssh.ask(line, source)
+            return self.ssh.ask(line, self._told(source), on_piece=self.on_progress)
+
+    def _told(self, source: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in source:
+            self.on_progress()
+            yield piece
+
+    def go_on(self) -> None:
+        """It waits for others, which get on: here and on the host that counts as progress."""
+        self.on_progress()
+        self.host(f"touch -c {PROGRESS} 2>/dev/null || true", quiet=True)
 
     @contextmanager
     def transfer(self) -> Iterator[None]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jupyter_cluster.nodes.bring_up import Bring
@@ -27,12 +27,20 @@ def send_packs(store: Path, swarm: Swarm) -> Bring:
             return
         has = json.loads(node.script("files.py", "have", store.name))["packs"]
         lacking = [store / f"{name}.tar" for name in packs if name not in has]
-        sending = _Sending(node, store.name, lacking, json.dumps(dict(roots)))
-        if sum(pack.stat().st_size for pack in lacking) < _SMALL_BYTES:
-            sending.take()
-            sending.give_on(swarm)
-        else:
-            sending.bring_from(swarm)
+        told = node.on_progress
+
+        def on_progress() -> None:
+            told()
+            swarm.show_progress()
+
+        with node.transfer():  # it may be a while until there is a place, and from another node
+            watched = replace(node, on_progress=on_progress)
+            sending = _Sending(watched, store.name, lacking, json.dumps(dict(roots)), node.go_on)
+            if sum(pack.stat().st_size for pack in lacking) < _SMALL_BYTES:
+                sending.take()
+                sending.give_on(swarm)
+            else:
+                sending.bring_from(swarm)
 
     return bring
 
@@ -45,12 +53,13 @@ class _Sending:
     store: str
     packs: Sequence[Path]
     roots: str
+    go_on: Callable[[], None]
 
     def bring_from(self, swarm: Swarm) -> None:
         while True:
             # The place is free again only when this node gives on what it got: those who wait for
             # a place come to it then, and not to the head once more.
-            with swarm.source() as source:
+            with swarm.source(self.go_on) as source:
                 try:
                     if source == HEAD:
                         self.take()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import paramiko
 from paramiko.ssh_exception import ChannelException, SSHException
@@ -89,8 +89,20 @@ class Ssh:
         self._execute(command, Exchange(take, source, deadline), answer, tail)
         tail.end()
 
-    def ask(self, command: str, source: Iterable[bytes] = (), deadline: float | None = None) -> str:
-        """What a command answers on stdout; raises as `run`."""
+    def ask(
+        self,
+        command: str,
+        source: Iterable[bytes] = (),
+        deadline: float | None = None,
+        on_piece: Callable[[], None] = lambda: None,
+    ) -> str:
+        """What a command answers on stdout; raises as `run`.
+
+        Parameters
+        ----------
+        on_piece
+            Called when something of the answer has come.
+        """
         answer, tail, found = Answer(), Tail(), bytearray()
 
         def take(data: bytes, is_error: bool) -> None:
@@ -98,6 +110,7 @@ class Ssh:
                 tail.add(data)
                 return
             found.extend(answer.add(data))
+            on_piece()
             if len(found) > ANSWER_BYTES:
                 raise SetupError(f"{_short(command)!r} on {self.address} answers without end")
 

@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from jupyter_cluster.nodes.guard import ALIVE
 from jupyter_cluster.nodes.mirror import Mirror, synced_targets
 from jupyter_cluster.nodes.node import Node, open_node
 from jupyter_cluster.nodes.packs import send_packs
+from jupyter_cluster.nodes.places import Places
 from jupyter_cluster.nodes.python import PythonEnvironment
 from jupyter_cluster.nodes.remote.files import MOUNTS, SYNCED
 from jupyter_cluster.nodes.session import Ssh
@@ -62,6 +63,7 @@ class SettingUp:
     state: NodeState
     detail: str
     is_done: bool = False
+    progressed: float = 0.0
 
 
 @dataclass
@@ -100,7 +102,7 @@ class Workers(Provider):
         self._mirror = Mirror(config, folder, lambda text: self.on_notice(text))
         self._closed = threading.Event()
         self._lock, self._lock_swarms = threading.Lock(), threading.Lock()
-        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._places = Places(AT_ONCE)
         if config.file_mounts_sync_continuously:
             start_thread("looking for files that have changed", self._watch_files)
 
@@ -262,7 +264,9 @@ class Workers(Provider):
         if progress is None or instance.state is not NodeState.CONNECTING:
             return instance
         detail = f"{progress.detail} ({instance.detail})" if progress.detail else instance.detail
-        return replace(instance, state=progress.state, detail=detail)
+        return replace(
+            instance, state=progress.state, detail=detail, progressed=progress.progressed
+        )
 
     # -- setting up ---------------------------------------------------------------------------
 
@@ -322,12 +326,20 @@ class Workers(Provider):
         ssh = wait_for(instance.address, self._login(), instance.machine, self._host_keys, deadline)
         self._connections[instance.node_id] = ssh
         try:
-            with self._places:  # taken by who answers
-                identity = json.loads((self._folder / "cluster.json").read_text())
-                yield open_node(ssh, identity["id"], on_line, deadline)
+            identity = json.loads((self._folder / "cluster.json").read_text())
+            node = open_node(ssh, identity["id"], on_line, deadline)
+            node.on_progress = partial(self._note_progress, self._progress[instance.node_id])
+            with ExitStack() as place:
+                with node.transfer():  # the deadline waits with it
+                    place.enter_context(self._places.one(node.go_on))  # who answers
+                yield node
         finally:
             self._connections.pop(instance.node_id, None)
             ssh.close()
+
+    def _note_progress(self, progress: SettingUp) -> None:
+        progress.progressed = time.time()
+        self._places.show_progress()
 
     def _login(self) -> Login:
         auth = self._config.auth

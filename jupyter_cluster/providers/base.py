@@ -32,6 +32,9 @@ class Instance:
         The provider's own name for it.
     on_demand : bool
         Whether it is none of the spot instances that its type asks for, and costs more.
+    progressed : float
+        When something of what its set-up sends has last arrived, as a Unix time; 0 where that is
+        not known. As long as it goes on, the time for its set-up does not run out.
     """
 
     node_id: str
@@ -42,6 +45,7 @@ class Instance:
     external_address: str = ""
     machine: str = ""
     on_demand: bool = False
+    progressed: float = 0.0
 
 
 class Provider(ABC):

@@ -15,7 +15,8 @@ ON_PREMISE = "cluster_name: a\nprovider: {type: local, head_ip: h, worker_ips: [
 
 def test_empty_sections_of_before_are_read() -> None:
     config = parse(
-        AWS + "head_node_type: a\navailable_node_types: {a: {node_config: {InstanceType: m5.large}}}\n"
+        AWS
+        + "head_node_type: a\navailable_node_types: {a: {node_config: {InstanceType: m5.large}}}\n"
         "head_node: {}\nworker_nodes:\n"
     )
     assert list(config.available_node_types) == ["a"]

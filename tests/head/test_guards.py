@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,44 @@ def test_a_node_whose_draining_failed_is_ended_all_the_same(
             assert f"draining {member.id} failed, trying again: KeyError: 'odd'" in said(
                 head, "error"
             )
+
+    asyncio.run(main())
+
+
+class Sending(Flawed):
+    """A provider whose machines are being sent files."""
+
+    progressed = 0.0
+    looks = 0
+
+    def instances(self) -> Sequence[Instance]:
+        self.looks += 1
+        return [
+            replace(one, state=NodeState.SYNCING_FILES, progressed=self.progressed)
+            for one in super().instances()
+        ]
+
+
+def test_a_node_at_which_something_arrives_is_not_ended_and_one_where_nothing_does_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaling, "WATCH_SECONDS", 0.05)
+    provider = Sending()
+    provider.progressed = time.time() + 1000  # it goes on and on
+
+    async def main() -> None:
+        async with real_head(tmp_path, "max_workers: 1\n", provider) as head:
+            head.scale(ONE)
+            await until(lambda: head.fleet.in_state(NodeState.SYNCING_FILES))
+            (member,) = head.fleet.alive
+            head._scaling.setup_seconds = 0.0  # type: ignore[union-attr]
+            seen = provider.looks
+            await until(lambda: provider.looks > seen + 5)
+            assert member.state is NodeState.SYNCING_FILES
+            head.scale(NONE)
+            provider.progressed = 0.0
+            await until(lambda: member.state is NodeState.FAILED)
+            assert "it was not ready after 0 s" in member.why
 
     asyncio.run(main())
 

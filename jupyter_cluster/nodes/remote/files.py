@@ -23,7 +23,7 @@ import os
 import sys
 import tarfile
 import threading
-from typing import Any, BinaryIO
+from typing import Any
 
 MANIFEST = ".jupyter-cluster-manifest"
 # The stores of a cluster's folder: of file mounts, and of what the head's side has changed since.
@@ -135,9 +135,7 @@ def show_progress() -> None:
         pass  # a host that was there before us
 
 
-def take(
-    store: str, source: BinaryIO, roots: dict[str, str] | None = None, expected: str = ""
-) -> str:
+def take(store: str, source: Any, roots: dict[str, str] | None = None, expected: str = "") -> str:
     """Keep a pack; returns its name, the digest of its content.
 
     With `roots` it is applied too: while it comes, or, where its name is known beforehand, only
@@ -325,7 +323,20 @@ def fetch(store: str, roots: dict[str, str], credentials: str, address: str, nam
     answer = connection.getresponse()
     if answer.status != 200:
         sys.exit(f"{address} does not have the pack {name}")
-    take(store, answer, roots, name)
+    take(store, Telling(answer), roots, name)
+
+
+class Telling:
+    """What comes from elsewhere: who has asked for it sees on the output that it does."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+
+    def read1(self, size: int) -> bytes:
+        """As of the source."""
+        print(end=".", flush=True)
+        piece: bytes = self._source.read1(size)
+        return piece
 
 
 def main(what: str, store: str, roots: str = "{}", *where: str) -> None:
