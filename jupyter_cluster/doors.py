@@ -8,7 +8,9 @@ with a certificate, which needs milliseconds, gets in however many strangers the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import resource
 import time
 import weakref
 from collections.abc import Awaitable, Coroutine
@@ -19,11 +21,22 @@ from tornado.iostream import IOStream, SSLIOStream
 
 logger = logging.getLogger("jupyter_cluster")
 
-# How long a caller may take to show who it is, and how many may be at that at the same time. A
-# process may often have no more than 1024 files open.
+# How long a caller may take to show who it is, and how many may be at that at the same time.
 HANDSHAKE_SECONDS = 20.0
 MOST_WAITING = 128
 LOG_SECONDS = 60.0
+# Each node, client and caller takes a file; a limit without an end would say nothing.
+MOST_FILES = 1 << 20
+
+
+def allow_many_files() -> None:
+    """Let this process have as many files open as it may: often it begins with 1024, which is for
+    programs that use `select`. What it has forked before keeps the limit that it had."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # of macOS: more than the kernel has
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Door:

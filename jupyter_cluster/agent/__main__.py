@@ -38,6 +38,9 @@ def main(argv: Sequence[str]) -> None:
 
     from jupyter_cluster.agent.service import Agent, AgentOptions
     from jupyter_cluster.dask_settings import configure_dask
+    from jupyter_cluster.doors import allow_many_files
+
+    allow_many_files()  # the zygote is there by now: slots have what a plain Python has
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("distributed").setLevel(logging.WARNING)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jupyter_cluster.config import ClusterConfig
+from jupyter_cluster.doors import allow_many_files
 from jupyter_cluster.head.provisioning import Provisioning
 from jupyter_cluster.head.service import Head
 from jupyter_cluster.providers import provider_class
@@ -29,6 +30,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--address", default="127.0.0.1", help="where nodes and clients reach it")
     parser.add_argument("--alive", type=Path, help="file by which the host's watch sees it alive")
     arguments = parser.parse_args(argv)
+    allow_many_files()
     os.umask(0o077)  # inputs, results and logs are their owner's alone
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("distributed").setLevel(logging.WARNING)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import subprocess
 import sys
 import textwrap
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from helpers import eventually
 
@@ -56,6 +59,27 @@ def test_a_module_beside_the_script_travels_and_an_edit_is_seen(
 
 def test_tasks_run_in_the_folder_of_the_caller(cluster: jc.Cluster) -> None:
     assert jc.get(cluster.remote(os.getcwd).remote()) == os.getcwd()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel for another's limits")
+def test_head_and_agents_may_open_many_files_and_tasks_as_many_as_a_plain_python(
+    home: Path,
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (700, hard))
+    try:
+        cluster = jc.up(name="files", cpus=1)
+        in_task = jc.get(cluster.remote(resource.getrlimit).remote(resource.RLIMIT_NOFILE))
+        assert in_task == (700, hard)
+        pids = json.loads(next(home.rglob("files/processes.json")).read_text())
+        del pids["host"]
+        assert len(pids) == 2
+        for pid in pids.values():
+            found, _hard = psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE)
+            assert found == min(hard, 1 << 20)
+        cluster.down()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_what_runs_on_a_node_never_exceeds_it(home: Path, tmp_path: Path) -> None:
