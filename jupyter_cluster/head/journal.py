@@ -3,7 +3,7 @@
 One thread writes. It takes all that waits into one transaction, so that thousands of small writes
 a second cost a few dozen commits. A full disk loses nothing: the writes wait, in order, and are
 tried again until there is room. What the database refuses for good is left out and said; its
-writer is not told that it is safe.
+writer is not told that it is safe. Should the thread end all the same, the head is told.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from jupyter_cluster.background import Tell, describe, start_thread
 
 logger = logging.getLogger("jupyter_cluster.head")
 
@@ -78,11 +80,15 @@ class Journal:
         path: Path,
         loop: asyncio.AbstractEventLoop,
         on_problem: Callable[[str], None] = lambda _text: None,
+        on_broken: Tell = lambda _error: None,
     ) -> None:
         self.path = path
         self.problem = ""
         self._loop = loop
         self._on_problem = on_problem
+        self._on_broken = on_broken
+        self._broken: BaseException | None = None
+        self._flushing: set[asyncio.Future[None]] = set()
         self._queue: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._refusals: set[str] = set()
@@ -91,8 +97,7 @@ class Journal:
         self._reader = self._connect()
         # For what may be large: the loop goes on meanwhile, and so do its own small reads.
         self._beside, self._beside_lock = self._connect(), threading.Lock()
-        self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("writing the journal", self._write_all, self._on_end)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
@@ -124,10 +129,33 @@ class Journal:
         return await asyncio.to_thread(fetch)
 
     async def flushed(self) -> None:
-        """Wait until all that was written before this call is safe."""
-        event = asyncio.Event()
-        self.write([], event.set)
-        await event.wait()
+        """Wait until all that was written before this call is safe.
+
+        Raises
+        ------
+        OSError
+            Nothing is written any more.
+        """
+        safe = self._loop.create_future()
+        self._flushing.add(safe)
+        safe.add_done_callback(self._flushing.discard)
+        if self._broken is not None:
+            self._break(self._broken)
+        self.write([], lambda: None if safe.done() else safe.set_result(None))
+        await safe
+
+    def _on_end(self, error: BaseException) -> None:
+        self._call(lambda: self._break(error))
+
+    def _break(self, error: BaseException) -> None:
+        """Nothing is written any more: whoever waits for it hears of it."""
+        if self._broken is None:
+            self._broken = error
+            self._on_broken(error)
+        for safe in list(self._flushing):
+            if not safe.done():
+                why = f"the journal {self.path} is not written any more: {describe(error)}"
+                safe.set_exception(OSError(why))
 
     def close(self) -> None:
         """Write what waits, where the disk has room for it, and close."""

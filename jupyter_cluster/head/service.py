@@ -87,7 +87,9 @@ class Head:
         self._broken: BaseException | None = None
         self._odd: dict[str, float] = {}
         self.started = time.time()
-        journal = self.journal = Journal(folder / "journal.sqlite", self._loop, self._on_problem)
+        journal = self.journal = Journal(
+            folder / "journal.sqlite", self._loop, self._on_problem, self._break
+        )
         self.diary = Diary(journal)
         self.lines = Lines(folder / "logs" / "tasks.log")
         self.cell_sessions = CellSessions(journal, self.diary.add)

@@ -216,3 +216,13 @@ def test_a_head_without_its_scaling_loop_makes_room_for_another(
 
     with pytest.raises(RuntimeError, match="another one follows"):
         asyncio.run(main())
+
+
+def test_a_head_without_the_writer_of_its_journal_makes_room_for_another(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with real_head(tmp_path) as head:
+            head.journal.write([("no statement",)])  # type: ignore[list-item]
+            await until(lambda: head.is_ending)
+
+    with pytest.raises(RuntimeError, match="another one follows"):
+        asyncio.run(main())

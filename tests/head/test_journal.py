@@ -94,3 +94,25 @@ def test_a_write_that_is_refused_costs_no_other_and_is_not_called_safe(
     assert len(caplog.records) == 2
     (problem,) = problems
     assert f"refuses 'INSERT INTO functions, INSERT INTO stored': {error}" in problem
+
+
+def test_a_writer_that_ends_is_heard_of_by_whoever_waits_for_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken: list[BaseException] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        journal = Journal(tmp_path / "j.sqlite", loop, on_broken=broken.append)
+        journal.write([("no statement",)])  # type: ignore[list-item]
+        waiting = [asyncio.ensure_future(journal.flushed()) for _ in range(2)]
+        for one in waiting:
+            with pytest.raises(OSError, match="is not written any more: ValueError"):
+                await asyncio.wait_for(one, 20)
+        with pytest.raises(OSError, match="not written any more"):  # nor is it afterwards
+            await asyncio.wait_for(journal.flushed(), 20)
+        journal.close()
+
+    asyncio.run(main())
+    assert len(broken) == 1
+    assert "writing the journal failed" in caplog.text
