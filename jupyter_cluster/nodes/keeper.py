@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from jupyter_cluster.background import start_thread
-from jupyter_cluster.nodes.remote.stop import LOCK, PIPE, stop
+from jupyter_cluster.nodes.remote.stop import LOCK, PIPE, stop, sweep
 
 # What keeps dying is started again after pauses that double; one that has lived so long has got
 # over what its forerunner died of.
@@ -44,6 +44,7 @@ def keep(folder: Path, module: str, arguments: list[str]) -> int:
     while True:
         began = time.monotonic()
         code = kept.run()
+        sweep(str(folder))  # what a node that was killed could not end itself
         if code == 0 or kept.is_told_to_end:
             print(f"{module} ended with {code}", flush=True)
             return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import psutil
 import pytest
 from helpers import eventually
 
-from jupyter_cluster.nodes.remote.stop import is_kept, stop
+from jupyter_cluster.nodes.remote import stop as script
+from jupyter_cluster.nodes.remote.stop import is_kept, stop, sweep
+from jupyter_cluster.wire import NODE_MARK
 
 pytestmark = pytest.mark.local
 
@@ -29,6 +32,7 @@ if (folder / "deaf").exists():
 os.rename(folder / "pid.part", folder / "pid")
 if (folder / "ill").exists():
     sys.exit(3)
+(folder / "well").touch()
 while True:
     time.sleep(0.05)
 """
@@ -88,14 +92,15 @@ def test_what_does_not_listen_is_killed(tmp_path: Path) -> None:
 
 def test_what_dies_is_started_again_however_often(tmp_path: Path) -> None:
     with keeping(tmp_path) as process:
-        eventually(lambda: kept_pid(tmp_path))
+        eventually((tmp_path / "well").exists)
         first = kept_pid(tmp_path)
         (tmp_path / "ill").touch()
+        (tmp_path / "well").unlink()
         psutil.Process(first).kill()
         met = {first}
         eventually(lambda: met.add(kept_pid(tmp_path)) or len(met) > 7, 60)
         (tmp_path / "ill").unlink()
-        eventually(lambda: psutil.pid_exists(kept_pid(tmp_path)), 60)
+        eventually((tmp_path / "well").exists, 60)
         assert stop(str(tmp_path), signal.SIGTERM, 20)
         assert process.wait(20) == 0
 
@@ -124,3 +129,55 @@ def test_one_that_does_not_end_in_time_is_told_and_said(tmp_path: Path) -> None:
         eventually(lambda: kept_pid(tmp_path))
         assert not stop(str(tmp_path), signal.SIGTERM, 0.2)
         assert is_kept(str(tmp_path))
+
+
+@contextmanager
+def marked(folder: Path, shell: str = "sleep 600") -> Iterator[subprocess.Popen[bytes]]:
+    """What a task has started: in a session of its own, with the node's mark."""
+    environment = {**os.environ, NODE_MARK: str(folder)}
+    words = ["sh", "-c", shell]
+    with subprocess.Popen(words, env=environment, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds marks in /proc")
+def test_what_tasks_have_left_ends_with_their_host_and_nobody_elses_does(tmp_path: Path) -> None:
+    assert script.MARK.decode() == f"{NODE_MARK}="
+    mine, other = tmp_path / "mine", tmp_path / "mine-too"
+    (mine / "agent").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(mine)
+    with (
+        marked(mine / "agent") as left,
+        marked(tmp_path / "link" / "agent") as linked,
+        marked(other / "agent") as stranger,
+    ):
+        words = [sys.executable, script.__file__, ".", str(int(signal.SIGTERM)), "20"]
+        done = subprocess.run(words, cwd=mine, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert left.wait(20) == linked.wait(20) == -signal.SIGKILL
+        assert stranger.poll() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds marks in /proc")
+def test_what_goes_on_forking_is_caught(tmp_path: Path) -> None:
+    fork = "trap '' HUP; while :; do sleep 600 & sleep 0.001; done"
+    with marked(tmp_path, fork) as process:
+        eventually(lambda: len(psutil.Process(process.pid).children()) > 5)
+        assert sweep(str(tmp_path)) == 0
+        assert process.wait(20) == -signal.SIGKILL
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds marks in /proc")
+def test_what_a_killed_node_has_left_ends_before_another_begins(tmp_path: Path) -> None:
+    with keeping(tmp_path) as process, marked(tmp_path / "agent") as left:
+        eventually(lambda: kept_pid(tmp_path))
+        assert left.poll() is None
+        first = kept_pid(tmp_path)
+        psutil.Process(first).kill()
+        assert left.wait(20) == -signal.SIGKILL
+        eventually(lambda: kept_pid(tmp_path) != first)
+        assert stop(str(tmp_path), signal.SIGTERM, 20)
+        assert process.wait(20) == 0

@@ -1,9 +1,11 @@
 """On a host: end what is kept running in a folder, and wait until it has ended.
 
     python3 stop.py FOLDER                      prints "kept" where something is
-    python3 stop.py FOLDER SIGNAL SECONDS
+    python3 stop.py FOLDER SIGNAL SECONDS       ends what tasks have left behind, too
 
-Nobody is signalled by number: the keeper itself hears it, by a pipe that is its own.
+Nobody is signalled by number: the keeper itself hears it, by a pipe that is its own. What tasks
+have left behind, where their agent was killed with all that could have ended it, is known by the
+folder that stands as a mark in its environment, and told from others by when it began.
 """
 
 from __future__ import annotations
@@ -11,10 +13,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import sys
 import time
 
 LOCK, PIPE = "keeper.lock", "keeper.pipe"
+# In the environment of all that a node's tasks start: the node's folder.
+MARK = b"JUPYTER_CLUSTER_NODE_FOLDER="
+SWEEP_SECONDS = 5.0
 
 
 def is_kept(folder: str) -> bool:
@@ -56,8 +62,65 @@ def tell(path: str, how: int) -> bool:
     return True
 
 
+def sweep(folder: str) -> int:
+    """Kill all that carries this folder, or one within it, as its mark; returns how many are left.
+
+    More than once: one that is seen may be forking another. Where the system has no /proc, none is
+    found.
+    """
+    deadline = time.monotonic() + SWEEP_SECONDS
+    while left := [pid for pid in _all_processes() if _kill_marked(pid, os.path.realpath(folder))]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    return len(left)
+
+
+def _all_processes() -> list[int]:
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return []
+    return [int(name) for name in names if name.isdigit() and int(name) != os.getpid()]
+
+
+def _kill_marked(pid: int, folder: str) -> bool:
+    """Whether it has the mark, and was sent a signal."""
+    try:
+        born = _start_of(pid)
+        if not _is_within(_mark_of(pid), folder) or _start_of(pid) != born:
+            return False
+        os.kill(pid, signal.SIGKILL)
+    except OSError:  # it has ended meanwhile, or is another user's
+        return False
+    return True
+
+
+def _start_of(pid: int) -> str:
+    """When it began: no other process of its number has the same, nor does a dead one have any."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        state, *rest = file.read().rpartition(b")")[2].decode().split()
+    if state in "ZX":
+        raise ProcessLookupError(pid)
+    return rest[18]
+
+
+def _mark_of(pid: int) -> str:
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        words = file.read().split(b"\0")
+    marks = [word[len(MARK) :] for word in words if word.startswith(MARK)]
+    return os.fsdecode(marks[0]) if marks else ""
+
+
+def _is_within(mark: str, folder: str) -> bool:
+    there = os.path.realpath(mark) if mark else ""
+    return there == folder or there.startswith(folder + os.sep)
+
+
 if __name__ == "__main__":
     if len(sys.argv) == 2:
         print("kept" if is_kept(sys.argv[1]) else "")
     elif not stop(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])):
         sys.exit("what is kept running there does not end")
+    elif sweep(sys.argv[1]):
+        sys.exit("what tasks have started there does not end")
