@@ -1,21 +1,29 @@
-"""Files that come with work: where the disk refuses one, the work waits and it is tried again."""
+"""Files that come with work: where the disk refuses one, the work waits and it is tried again.
+
+A thread writes and removes them, in the order of the calls: they may have hundreds of megabytes.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import shutil
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from jupyter_cluster.background import Guard, describe
+from jupyter_cluster.background import Guard, describe, report
 
 logger = logging.getLogger("jupyter_cluster.agent")
 
 RETRY_SECONDS = 1.0
 
+Write = Callable[[Path], None]
+
 
 class Arrivals:
-    """Writes what arrives, each once.
+    """Writes what arrives.
 
     Parameters
     ----------
@@ -25,45 +33,63 @@ class Arrivals:
 
     def __init__(self, on_written: Callable[[], None]) -> None:
         self._on_written = on_written
-        self._waiting: dict[Path, Callable[[Path], None]] = {}
-        self._is_retrying = False
-        self._retrying = Guard("writing what has arrived")
+        self._waiting: dict[Path, Write] = {}
+        self._thread = ThreadPoolExecutor(1, "files")
+        self._loop = asyncio.get_running_loop()
+        self._telling = Guard("going on with what a file has come for")
 
-    def add(self, path: Path, write: Callable[[Path], None]) -> None:
+    def add(self, path: Path, write: Write) -> None:
         """Make what `path` is to be; `write` makes it under another name."""
-        try:
-            _write(path, write)
-        except OSError as error:
+        self._waiting[path] = write
+        self._begin(path, write)
+
+    def _begin(self, path: Path, write: Write) -> None:
+        if self._waiting.get(path) is write:
+            writing = self._loop.run_in_executor(self._thread, _write, path, write)
+            writing.add_done_callback(lambda done: self._on_end(path, write, done))
+
+    def _on_end(self, path: Path, write: Write, done: asyncio.Future[None]) -> None:
+        if done.cancelled():  # the agent ends
+            return
+        error = done.exception()
+        if self._waiting.get(path) is not write:  # forgotten, or another one has come
+            return
+        if isinstance(error, OSError):
             logger.warning("%s cannot be written, it is tried again: %s", path, describe(error))
-            self._waiting[path] = write
-            self._retry_later()
+            self._loop.call_later(RETRY_SECONDS, self._begin, path, write)
+            return
+        if error is not None:  # what needs it will say so
+            report(f"writing {path}", error)
+        del self._waiting[path]
+        with self._telling:
+            self._on_written()
 
     def lacks(self, paths: Collection[Path]) -> bool:
-        """Whether one of these has come and could not be written yet."""
+        """Whether one of these has come and is not written yet."""
         return bool(self._waiting) and any(path in self._waiting for path in paths)
 
     def forget(self, path: Path) -> None:
-        """Nobody waits for this any more."""
+        """Nobody needs this file or folder any more."""
         self._waiting.pop(path, None)
-        path.unlink(missing_ok=True)
+        self._thread.submit(_remove, path)
 
-    def _retry_later(self) -> None:
-        if not self._is_retrying:
-            self._is_retrying = True
-            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._retry)
-
-    def _retry(self) -> None:
-        self._is_retrying = False
-        waiting, self._waiting = self._waiting, {}
-        for path, write in waiting.items():
-            with self._retrying:
-                self.add(path, write)
-        if len(self._waiting) < len(waiting):
-            self._on_written()
+    def close(self) -> None:
+        """Write nothing more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _write(path: Path, write: Callable[[Path], None]) -> None:
+def _write(path: Path, write: Write) -> None:
+    if path.is_dir():
+        return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     write(partial)
     partial.replace(path)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -68,6 +68,7 @@ _MESSAGES: dict[str, dict[str, Test]] = {
     "jc-recall": {"count": lambda value: value is None or _is_count(value)},
     "jc-ack": {"seqs": _list_of(_is_count)},
     "jc-forget": {"stored": _list_of(_is_file_name), "values": _list_of(_is_file_name)},
+    "jc-drop-code": {"digests": _list_of(_is_file_name)},
     "jc-over": {"job": _is_text},
     "jc-end-session": {"session": _is_text},
     "jc-end": {},

@@ -110,6 +110,14 @@ class Pool:
         """The jobs that have a slot here."""
         return list({slot.job for slot in self._slots.values() if slot.job})
 
+    @property
+    def code(self) -> set[str]:
+        """Digests of the functions and modules that something here needs."""
+        bundles = self.bundles()
+        paths = [str(bundle.environment.get("code_path", "")) for bundle in bundles]
+        paths += [slot.code_path for slot in self._slots.values()]
+        return {bundle.function for bundle in bundles} | {Path(path).name for path in paths}
+
     def end_session(self, session: str) -> None:
         """End a session with all it holds; a cell that runs in it fails."""
         if slot := self._sessions.get(session):
@@ -277,6 +285,7 @@ class Pool:
         elif slot.function != bundle.function:
             message["code"] = self._code_of(bundle.function)
             slot.function = bundle.function
+        slot.code_path = str(bundle.environment.get("code_path", ""))
         if bundle.is_alone and not slot.session:
             slot.is_spent = True
         slot.shared.reset()

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import os
 import signal
 import socket
 import time
-import zipfile
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from distributed.comm import connect
 
 from jupyter_cluster.agent.arrivals import Arrivals
 from jupyter_cluster.agent.bundle import Bundle
+from jupyter_cluster.agent.code import Code
 from jupyter_cluster.agent.messages import check_bundle, is_key
 from jupyter_cluster.agent.notice import reclaim_notice
 from jupyter_cluster.agent.pool import Pool
@@ -41,6 +39,8 @@ NOTICE_SECONDS = 5.0
 SIGN_SECONDS = 1.0
 # A recall takes back what waits in a slot behind a task that has run this long.
 LONG_SECONDS = 1.0
+# So many messages wait for the connection at most before more are read from the spool.
+MOST_QUEUED = 100
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,9 @@ class Agent:
     def __init__(self, options: AgentOptions, zygote: socket.socket) -> None:
         self._options = options
         self._worker: AgentWorker | None = None
-        self._codes: dict[str, bytes] = {}
         self._ended = asyncio.Event()
         self._error: ClusterError | None = None
-        for name in ("results", "values", "code"):
+        for name in ("results", "values"):
             (options.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._spool = Spool(options.folder / "spool")
         self._arrivals = Arrivals(lambda: self._pool.on_room())
@@ -93,10 +92,13 @@ class Agent:
             options.folder,
             zygote,
             self,
-            self._codes.__getitem__,
+            lambda digest: self._code.function(digest),
             options.node,
             lacks_files=lambda bundle: self._arrivals.lacks(self._files_of(bundle)),
         )
+        self._code = Code(options.folder / "code", self._arrivals, lambda: self._pool.code)
+        # Whether what waits in the spool has been sent, so that the next may follow at once.
+        self._is_even = False
         self._lines: list[list[Any]] = []
         self._left_out = 0
 
@@ -129,6 +131,8 @@ class Agent:
             with contextlib.suppress(asyncio.CancelledError):
                 await membership
             self._pool.close()
+            self._arrivals.close()
+            self._spool.close()
         if self._error:
             raise self._error
 
@@ -194,9 +198,9 @@ class Agent:
             extensions={},
         )
         worker.offer("jc-read", self.read_result)
-        self._worker = worker
+        self._worker, self._is_even = worker, False
         await asyncio.wait_for(worker, 30)
-        self._hello()
+        await self._hello(worker)
 
     def _handlers(self) -> dict[str, Any]:
         return {
@@ -208,13 +212,15 @@ class Agent:
             "jc-recall": self.on_recall,
             "jc-ack": self.on_ack,
             "jc-forget": self.on_forget,
+            "jc-drop-code": self.on_drop_code,
             "jc-over": self.on_over,
             "jc-end-session": self.on_end_session,
             "jc-end": self.on_end,
         }
 
-    def _hello(self) -> None:
+    async def _hello(self, worker: AgentWorker) -> None:
         """Say who we are and what we hold; send again what was not acknowledged."""
+        self._drop_what_came()
         self._send(
             {
                 "op": "jc-hello",
@@ -227,11 +233,29 @@ class Agent:
                 "sessions": self._pool.sessions,
             }
         )
-        for message in self._spool.unacknowledged():
+        async for message in self._spool.unacknowledged():
             self._send(message)
+            stream = worker.batched_stream
+            while len(stream.buffer) > MOST_QUEUED and stream.comm is not None:
+                await asyncio.sleep(0.01)
+        self._is_even = True
         # After the results: what is not among these and was not reported never arrived.
         held = [bundle.key for bundle in self._pool.bundles()]
         self._send({"op": "jc-settled", "bundles": held, "jobs": self._pool.jobs})
+
+    def _drop_what_came(self) -> None:
+        """The head says all again that it needs here: what it has forgotten does not stay."""
+        self._code.drop_all()
+        read = {ref for bundle in self._pool.bundles() for ref in bundle.refs}
+        for path in (self._options.folder / "values").iterdir():
+            if path.name.removesuffix(".part") not in read:
+                self._arrivals.forget(path)
+
+    def _deliver(self, message: dict[str, Any], size: int) -> None:
+        """Send what is kept until the head has it; after what was kept before."""
+        numbered = self._spool.add(message, size)
+        if self._is_even:
+            self._send(numbered)
 
     def _send(self, message: dict[str, Any]) -> None:
         worker = self._worker
@@ -243,21 +267,15 @@ class Agent:
 
     def on_code(self, fn: str, code: bytes) -> None:
         """A function that bundles will name."""
-        self._codes[fn] = code
+        self._code.add_function(fn, code)
 
     def on_modules(self, digest: str, archive: bytes) -> None:
-        """Modules that travel with jobs, unpacked once by content."""
-        target = self._options.folder / "code" / digest
-        if target.is_dir():
-            return
-        if hashlib.sha256(archive).hexdigest() != digest:
-            raise ClusterError("modules arrived damaged")
+        """Modules that bundles will import."""
+        self._code.add_modules(digest, archive)
 
-        def unpack(folder: Path) -> None:
-            with zipfile.ZipFile(BytesIO(archive)) as file:
-                file.extractall(folder)
-
-        self._arrivals.add(target, unpack)
+    def on_drop_code(self, digests: list[str]) -> None:
+        """No job needs these functions and modules any more."""
+        self._code.drop(digests)
 
     def on_value(self, key: str, data: bytes) -> None:
         """The value of a ref that tasks will read."""
@@ -299,18 +317,19 @@ class Agent:
                 "block": block.pack(),
                 "seconds": 0.0,
             }
-            self._send(self._spool.add({"op": "jc-results", **results}, len(block.data)))
+            self._deliver({"op": "jc-results", **results}, len(block.data))
             self._send({"op": "jc-ended", "key": list(key), "busy": self._pool.busy})
 
     def on_over(self, job: str) -> None:
         """A job has ended."""
         self._pool.end_job(job)
+        self._code.tidy()
 
     def _bundle(self, message: dict[str, Any]) -> Bundle:
         job, start, stop, attempt = message["key"]
         environment = dict(message["environment"])
         if digest := environment.pop("modules", None):
-            environment["code_path"] = str(self._options.folder / "code" / digest)
+            environment["code_path"] = str(self._code.path(digest))
         return Bundle(
             job=job,
             start=start,
@@ -355,6 +374,7 @@ class Agent:
     def on_end_session(self, session: str) -> None:
         """End a session of cells with all it holds."""
         self._pool.end_session(session)
+        self._code.tidy()
 
     def on_end(self) -> None:
         """End this node."""
@@ -388,23 +408,23 @@ class Agent:
             "block": block.pack(),
             "seconds": seconds,
         }
-        self._send(self._spool.add(message, len(block.data) + len(statuses) * 9))
+        self._deliver(message, len(block.data) + len(statuses) * 9)
 
     def on_values(self, job: str, statuses: bytes, block: Block) -> None:
         """Values that a cell gives back: results without a task."""
         message = {"op": "jc-values", "job": job, "statuses": statuses, "block": block.pack()}
-        self._send(self._spool.add(message, len(block.data)))
+        self._deliver(message, len(block.data))
 
     def on_output(self, bundle: Bundle, data: bytes) -> None:
         """What a cell has shown: kept until the head has it, as results are."""
         bundle.outputs += 1
         message = {"op": "jc-output", "key": bundle.key, "number": bundle.outputs, "data": data}
-        self._send(self._spool.add(message, len(data)))
+        self._deliver(message, len(data))
 
     def on_session_end(self, session: str, why: str, was_busy: bool) -> None:
         """A session's process has ended; the cell that it ran, if any, has said so."""
         message = {"op": "jc-session-end", "session": session, "why": why, "was_busy": was_busy}
-        self._send(self._spool.add(message, len(why)))
+        self._deliver(message, len(why))
 
     def on_ended(self, bundle: Bundle) -> None:
         """All of a bundle has been reported."""

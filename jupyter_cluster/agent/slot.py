@@ -42,6 +42,8 @@ class Slot:
         What the process was made for (job, devices, modules); it is reused for nothing else.
     job : str
         The job whose tasks it runs; empty while it waits for its first.
+    function, code_path : str
+        Of its last bundle: the function that it has, and the folder of modules.
     doom : tuple or None
         Why the agent is ending it, as the status and sentence for the task at hand.
     lost : str
@@ -66,7 +68,7 @@ class Slot:
         self.pid = 0
         self.exit_code: int | None = None
         self.bundle: Any = None
-        self.function = ""
+        self.function = self.code_path = ""
         self.doom: tuple[Status, str] | None = None
         self.lost = ""
         self.is_spent = False

@@ -57,13 +57,13 @@ class Code:
 
     def use(self, spec: JobSpec) -> None:
         """A job needs its code from now on."""
-        digests = _digests(spec)
-        self._users.update(digests)
-        self._expected.difference_update(digests)
+        needed = digests(spec)
+        self._users.update(needed)
+        self._expected.difference_update(needed)
 
     def release(self, spec: JobSpec) -> None:
         """A job is forgotten, and its code with it unless another one needs it too."""
-        for digest in _digests(spec):
+        for digest in digests(spec):
             self._users[digest] -= 1
             if self._users[digest] <= 0:
                 del self._users[digest]
@@ -83,9 +83,9 @@ class Code:
             self._journal.execute("DELETE FROM modules WHERE id = ?", digest)
 
 
-def _digests(spec: JobSpec) -> list[str]:
-    digests = (spec.fn, str(spec.environment.get("modules") or ""))
-    return [digest for digest in digests if digest]
+def digests(spec: JobSpec) -> list[str]:
+    """Names of the function and of the modules that a job needs."""
+    return [name for name in (spec.fn, str(spec.environment.get("modules") or "")) if name]
 
 
 def _found(store: dict[str, bytes], digest: str, what: str) -> bytes:

@@ -22,8 +22,9 @@ from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.head import messages
 from jupyter_cluster.head.bundles import bundle_size
 from jupyter_cluster.head.cell_sessions import CellSessions
+from jupyter_cluster.head.code import digests
 from jupyter_cluster.head.intake import Intake
-from jupyter_cluster.head.job import SENT, Job, Range
+from jupyter_cluster.head.job import SENT, Job, JobSpec, Range
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.link import Key, NodeLink, Outstanding, as_key, posting
 from jupyter_cluster.head.placement import Placement
@@ -37,6 +38,8 @@ logger = logging.getLogger("jupyter_cluster.head")
 CALL_SECONDS = 10.0
 # How long a node may work on what this head has never heard of, until its client submits it again.
 STRANGER_SECONDS = 60.0
+# How long nodes keep function and modules of a job that is over: the next often has the same.
+CODE_SECONDS = 60.0
 # How long nothing is sent after the disk could not be read.
 REST_SECONDS = 1.0
 # A node says what it uses every 2 s; one that has missed five of these is out of contact.
@@ -71,7 +74,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         self.on_reclaim: Callable[[str, str], None] = lambda _node, _why: None
         self.on_broken: Callable[[str, str], None] = lambda _node, _why: None
         self._by_address: dict[str, NodeLink] = {}
-        self._intake = Intake(self._by_address, self.plan)
+        self._intake = Intake(self._by_address, self.plan, self._end_stranger, log)
         self._sender = Sender(value_of, self._on_unsent)
         self._log = log
         self._is_member = is_member
@@ -257,7 +260,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
                 self._adopt(link, key)
 
     def _end_stranger(self, link: NodeLink, key: Key) -> None:
-        """No client has come for it: nobody will ever read what it gives."""
+        """No client has come for it, or too much has: nobody will ever read what it gives."""
         if self._strangers.pop((link.id, key), None) is not None:
             link.send({"op": "jc-cancel", "job": key[0], "ranges": [[key[1], key[2]]]})
 
@@ -373,11 +376,22 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
                 link.send({"op": "jc-cancel", "job": job, "ranges": [list(r) for r in wanted]})
 
     def job_over(self, job: str) -> None:
-        """Nodes end what it has started there."""
+        """Nodes end what it has started there, and drop its code where no other job needs it."""
         for link in self.nodes.values():
             if job in link.jobs:
                 link.jobs.discard(job)
                 link.send({"op": "jc-over", "job": job})
+        if known := self.jobs.by_id.get(job):
+            asyncio.get_running_loop().call_later(CODE_SECONDS, self._drop_code, known.spec)
+
+    def _drop_code(self, spec: JobSpec) -> None:
+        unneeded = set(digests(spec)).difference(
+            *(digests(job.spec) for job in self.jobs.by_id.values() if job.finished is None)
+        )
+        for link in self.nodes.values():
+            if gone := sorted(unneeded & link.sent):
+                link.sent.difference_update(gone)
+                link.send({"op": "jc-drop-code", "digests": gone})
 
     def drain(self, node: str) -> None:
         """Send nothing more to a node and take back what it has not started."""

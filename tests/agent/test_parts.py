@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,6 @@ from jupyter_cluster.agent.devices import Devices
 from jupyter_cluster.agent.frames import Reader, pack
 from jupyter_cluster.agent.shared import IDLE, Shared
 from jupyter_cluster.agent.slot import describe_end
-from jupyter_cluster.agent.spool import Spool
 from jupyter_cluster.resources import UNITS, Resources
 from jupyter_cluster.wire import Block
 
@@ -35,21 +33,6 @@ def test_fractions_share_a_device_and_whole_ones_stay_free() -> None:
 def test_a_task_without_gpus_gets_none() -> None:
     assert Devices(0).take(0) == ()
     assert Devices(0).take(UNITS) is None
-
-
-def test_the_spool_keeps_what_is_not_acknowledged_in_memory_and_on_disk(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, memory_bytes=100)
-    small = spool.add({"data": b"a"}, 60)
-    large = spool.add({"data": b"b" * 1000}, 1000)
-    assert [m["seq"] for m in spool.unacknowledged()] == [1, 2]
-    assert spool.unacknowledged() == [small, large]
-    assert len(list(tmp_path.iterdir())) == 1
-    spool.acknowledge([2])
-    assert not list(tmp_path.iterdir())
-    spool.acknowledge([1, 99])
-    assert len(spool) == 0
-    spool.add({"data": b"c"}, 100)  # the room is free again
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_bundle_forgets_what_was_reported_and_what_was_dropped() -> None:

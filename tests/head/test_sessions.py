@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 from raw_client import RawClient, raw_client
-from real_head import real_head, until
+from real_head import real_head, said, until
 
-from jupyter_cluster.head import dispatcher
+from jupyter_cluster.head import dispatcher, intake
 from jupyter_cluster.head.client_messages import _Spec
 from jupyter_cluster.head.job import JobSpec
 from jupyter_cluster.head.jobs import CLIENT_AWAY
 from jupyter_cluster.head.link import NodeLink
 from jupyter_cluster.head.service import Head
 from jupyter_cluster.resources import Resources
-from jupyter_cluster.wire import Block
+from jupyter_cluster.wire import Block, Status
 
 pytestmark = pytest.mark.unit
 
@@ -187,5 +187,72 @@ def test_what_a_node_works_on_is_not_cancelled_before_its_client_can_come_back(
         await raw.hear("taken", job="early", stop=2)
         assert list(node.bundles) == [("early", 0, 2, 0)]
         assert not sent, "they are neither cancelled nor sent a second time"
+
+    with_head(tmp_path, test)
+
+
+def test_what_comes_of_unknown_jobs_is_bounded_and_what_was_left_out_runs_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "EARLY_BYTES", 3000)
+    monkeypatch.setattr(intake, "EARLY_LEAST", 100)
+
+    async def test(head: Head, raw: RawClient) -> None:
+        sent: list[dict[str, Any]] = []
+        node = NodeLink("n", "local", Resources.of(CPU=2), "tcp://node", 1, sent.append)
+        head.dispatcher.nodes["n"] = head.dispatcher._by_address["tcp://node"] = node
+        head.dispatcher.on_settled("tcp://node", [["early", 0, 9, 0]])
+
+        def say(seq: int, start: int, status: Status, size: int) -> None:
+            block = Block.of(start, [bytes(size)])
+            head.dispatcher._intake.on_results(
+                "tcp://node", seq, ["early", 0, 9, 0], bytes([status]), block.pack(), 0.1
+            )
+
+        for seq in range(8):
+            say(seq, seq, Status.OK, 500 if seq < 5 else 1000)
+        say(8, 8, Status.CANCELLED, 0)  # the task at which the node was told to stop
+        cancel = {"op": "jc-cancel", "job": "early", "ranges": [[0, 9]]}
+        await until(lambda: {"op": "jc-ack", "seqs": [5, 6, 7, 8]} in sent)
+        assert cancel in sent
+        (warning,) = said(head, "warning")
+        assert "their tasks are run again" in warning
+        early = raw.spec("early", kind="map", fn=DIGEST)
+        await raw.say({"op": "code", "fn": DIGEST, "code": b""}, early, tasks("early", count=9))
+        await raw.hear("taken", job="early", stop=9)
+        head.dispatcher.plan()
+        job = head.jobs.by_id["early"]
+        assert job.info().done == 5
+        # The other four are sent, or wait for it, and nothing believes that the node has them.
+        assert job.unfinished == 4
+        assert ("early", 0, 9, 0) not in node.bundles
+
+    with_head(tmp_path, test)
+
+
+def test_nodes_drop_the_code_of_jobs_that_are_over_unless_another_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "CODE_SECONDS", 0.01)
+    modules = "1" * 64
+
+    async def test(head: Head, raw: RawClient) -> None:
+        sent: list[dict[str, Any]] = []
+        node = NodeLink("n", "local", Resources.of(CPU=2), "tcp://node", 1, sent.append)
+        node.sent = {DIGEST, modules, "2" * 64}
+        head.dispatcher.nodes["n"] = node
+        await raw.say({"op": "code", "fn": DIGEST, "code": b""})
+        await raw.say({"op": "modules", "digest": modules, "archive": b""})
+        for name in ("first", "second"):
+            fields = {"environment": {"modules": modules}} if name == "first" else {}
+            await raw.say(raw.spec(name, kind="map", fn=DIGEST, **fields))
+            await raw.hear("taken", job=name)
+        drops = [{"op": "jc-drop-code", "digests": [digest]} for digest in (modules, DIGEST)]
+        await raw.say({"op": "seal", "job": "first"})
+        await until(lambda: drops[0] in sent)
+        assert node.sent == {DIGEST, "2" * 64}
+        await raw.say({"op": "cancel", "job": "second", "ranges": None}, {"op": "leave"})
+        await until(lambda: drops[1] in sent)
+        assert sent == drops
 
     with_head(tmp_path, test)
