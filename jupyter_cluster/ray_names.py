@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_ACTORS = "actors are not supported: `@remote` takes functions, and classes only to make instances"
+_ACTORS = "actors are not supported: `@remote` takes functions, one of which may make an instance"
 _LIBRARY = "Ray's libraries are not here: `cluster.map` and `@remote` run what they would"
 
 # Name: what to use instead.

@@ -23,6 +23,7 @@ from jupyter_cluster.charts.style import (
     plain,
     wrap,
 )
+from jupyter_cluster.described import repr_of
 from jupyter_cluster.errors import UsageError
 from jupyter_cluster.formats import format_seconds
 from jupyter_cluster.model import NodeState
@@ -47,6 +48,23 @@ STAGES = {
 }
 
 
+def checked_parts(parts: Sequence[str]) -> list[str]:
+    """The parts to draw, in their order; all where none is named.
+
+    To be asked before a head is: what prevents a chart is said at once.
+
+    Raises
+    ------
+    UsageError
+        There is no such part, or plotly is not installed.
+    """
+    for part in parts:
+        if part not in PARTS:
+            raise UsageError(f"a chart has no part {repr_of(part)}; it has {', '.join(PARTS)}")
+    new_figure()
+    return [part for part in PARTS if not parts or part in parts]
+
+
 def history_figure(history: History, parts: Sequence[str] = PARTS) -> Figure:
     """These parts, one below another.
 
@@ -61,12 +79,9 @@ def history_figure(history: History, parts: Sequence[str] = PARTS) -> Figure:
     UsageError
         There is no such part, or plotly is not installed.
     """
-    for part in parts:
-        if part not in PARTS:
-            raise UsageError(f"a chart has no part {part!r}; it has {', '.join(PARTS)}")
     figure = new_figure()
     drawn = _Drawing(history)
-    for part in [part for part in PARTS if part in parts]:
+    for part in checked_parts(parts):
         drawn.add(part)
     figure.add_traces(drawn.traces)
     figure.update_layout(drawn.layout())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -92,6 +92,48 @@ def limit(option: str, value: Any) -> float | None:
             f" {shown(value)}; None for no limit"
         )
     return seconds
+
+
+def callback(option: str, value: Any) -> Any:
+    """Something to be called; None where it is not given.
+
+    Raises
+    ------
+    UsageError
+        It cannot be called.
+    """
+    if value is not None and not callable(value):
+        raise UsageError(f"{option} must be a function, not {shown(value)}")
+    return value
+
+
+def amounts(option: str, value: Any) -> dict[str, float]:
+    """Amounts by name, e.g. of resources.
+
+    Raises
+    ------
+    UsageError
+        It is no mapping, or a name or an amount in it cannot be.
+    """
+    return {name: number(f"{name} in {option}", one) for name, one in _named(option, value)}
+
+
+def counts(option: str, value: Any, most: int) -> dict[str, int]:
+    """Whole numbers by name, from 0 on.
+
+    Raises
+    ------
+    UsageError
+        It is no mapping, or a name or a number in it cannot be.
+    """
+    return {name: whole(f"{name} in {option}", one, 0, most) for name, one in _named(option, value)}
+
+
+def _named(option: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{option} must be a dict of numbers by name, not {shown(value)}")
+    for name, one in value.items():
+        yield text(f"a name in {option}", name), one
 
 
 def patience(value: Any) -> float | None:

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
     from jupyter_cluster.client.dask_lease import LeaseClient
 
+# Of nodes, and of CPUs that are held: more than any cluster has.
+_MOST = 100_000
+
 
 class Cluster:
     """A running cluster; made by `up` and `connect`.
@@ -275,7 +278,8 @@ class Cluster:
 
     def events(self, since: int = 0) -> list[dict[str, Any]]:
         """The diary: scaling decisions with their reasons, nodes, failures."""
-        return self.endpoint.get("events", since=since)  # type: ignore[no-any-return]
+        number = arguments.whole("since", since, 0)
+        return self.endpoint.get("events", since=number)  # type: ignore[no-any-return]
 
     def setup_log(self, node: str) -> str:
         """What setting up a node has written, also of one that has failed and is gone.
@@ -285,14 +289,16 @@ class Cluster:
         ClusterError
             The cluster never had such a node.
         """
-        return str(self.endpoint.get(f"nodes/{quote(node, safe='')}/log")["text"])
+        name = quote(arguments.text("node", node), safe="")
+        return str(self.endpoint.get(f"nodes/{name}/log")["text"])
 
     def plot(self, *parts: str) -> Figure:
         """The cluster so far as a figure that stands alone; parts as for `Job.plot`."""
-        from jupyter_cluster.charts.history_figure import PARTS, history_figure
+        from jupyter_cluster.charts.history_figure import checked_parts, history_figure
         from jupyter_cluster.client.history import of_cluster
 
-        return history_figure(of_cluster(self.endpoint, self.name), parts or PARTS)
+        chosen = checked_parts(parts)
+        return history_figure(of_cluster(self.endpoint, self.name), chosen)
 
     def job(self, name: str) -> Job:
         """A job by its name or id, whoever submitted it: its progress and its results.
@@ -302,7 +308,7 @@ class Cluster:
         JobError
             There is none.
         """
-        row = self.endpoint.get(self.endpoint.job(name))
+        row = self.endpoint.get(self.endpoint.job(arguments.text("name", name)))
         channel = self.connection.channels.get(row["id"])
         if channel is None:
             channel = JobChannel(row["id"], [])
@@ -317,11 +323,11 @@ class Cluster:
 
     def end_session(self, name: str) -> None:
         """End a session of cells and forget its variables."""
-        self.endpoint.delete(f"sessions/{quote(name, safe='')}")
+        self.endpoint.delete(f"sessions/{quote(arguments.text('name', name), safe='')}")
 
     def request_resources(
         self,
-        num_cpus: float | None = None,
+        num_cpus: int | None = None,
         bundles: Iterable[Mapping[str, float]] = (),
     ) -> None:
         """Hold this much capacity whether or not tasks use it, until called again.
@@ -334,8 +340,10 @@ class Cluster:
             Shapes that are to fit at the same time, e.g. ``[{"CPU": 4, "GPU": 1}] * 2``. Without
             either, nothing is held any more.
         """
-        request: list[list[Any]] = [[dict(shape), 1] for shape in bundles]
-        if num_cpus:
+        if not isinstance(bundles, Iterable) or isinstance(bundles, (str, bytes, Mapping)):
+            raise UsageError(f"bundles must be a list of dicts, not {arguments.shown(bundles)}")
+        request: list[list[Any]] = [[arguments.amounts("a bundle", one), 1] for one in bundles]
+        if num_cpus is not None and arguments.whole("num_cpus", num_cpus, 0, _MOST):
             request.append([{"CPU": 1}, int(num_cpus)])
         self.endpoint.post("scale", {"request": request})
 
@@ -345,9 +353,9 @@ class Cluster:
         """Change the limits while the cluster runs; `min_workers` is by node type."""
         wanted: dict[str, Any] = {}
         if max_workers is not None:
-            wanted["max_workers"] = max_workers
-        if min_workers:
-            wanted["min_workers"] = dict(min_workers)
+            wanted["max_workers"] = arguments.whole("max_workers", max_workers, 0, _MOST)
+        if min_workers is not None:
+            wanted["min_workers"] = arguments.counts("min_workers", min_workers, _MOST)
         return self.endpoint.post("scale", wanted)  # type: ignore[no-any-return]
 
     # -- ending -------------------------------------------------------------------------------

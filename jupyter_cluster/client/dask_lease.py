@@ -21,6 +21,7 @@ from distributed import Client, Scheduler
 from distributed.security import Security
 from distributed.utils import LoopRunner, silence_logging_cmgr, sync
 
+from jupyter_cluster.client import arguments
 from jupyter_cluster.client.dask_adapt import LeaseAdaption
 from jupyter_cluster.client.dask_worker import WorkerSpec, run_worker
 from jupyter_cluster.client.session import cancel
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # Local nodes are on this machine, and nobody else is to reach the lease.
 HOST = "127.0.0.1"
+# More than any machine has.
+MOST_CPUS = 10_000
 _LOOK_SECONDS = 0.05
 
 
@@ -181,34 +184,35 @@ def dask_client(
     timeout: float | None,
 ) -> LeaseClient:
     """What `Cluster.dask_client` does."""
-    most = _count_workers("num_cpus", num_cpus, threads_per_worker, least=1)
+    threads = arguments.whole("threads_per_worker", threads_per_worker, 1, most=MOST_CPUS)
+    most = _count_workers("num_cpus", num_cpus, threads, least=1)
     workers = most
     if min_cpus is not None:
-        workers = min(most, _count_workers("min_cpus", min_cpus, threads_per_worker, least=0))
+        workers = min(most, _count_workers("min_cpus", min_cpus, threads, least=0))
+    if memory is not None:
+        memory = arguments.number("memory", memory)
+    arguments.flag("wait", wait)
+    patience = arguments.patience(timeout)
     _require_local(cluster)
     with contextlib.ExitStack() as stack:
-        lease = Lease(cluster, workers, most, threads_per_worker, memory)
+        lease = Lease(cluster, workers, most, threads, memory)
         stack.callback(lease.end)
         client = LeaseClient(lease)
         stack.callback(client.close)
         if wait:
-            lease.wait_for_workers(timeout)
+            lease.wait_for_workers(patience)
             client.scheduler_info()  # its repr counts the workers that it last heard of
         stack.pop_all()
     return client
 
 
 def _count_workers(option: str, num_cpus: int, threads_per_worker: int, least: int) -> int:
-    if threads_per_worker < 1 or threads_per_worker != int(threads_per_worker):
+    given = arguments.whole(option, num_cpus, least, most=MOST_CPUS)
+    if given % threads_per_worker:
         raise UsageError(
-            f"threads_per_worker must be a whole number above 0, not {threads_per_worker!r}"
+            f"{option} must be a multiple of threads_per_worker ({threads_per_worker}), not {given}"
         )
-    if num_cpus < least or num_cpus % threads_per_worker:
-        raise UsageError(
-            f"{option} must be a multiple of threads_per_worker ({threads_per_worker}),"
-            f" {least} or more, not {num_cpus!r}"
-        )
-    return int(num_cpus // threads_per_worker)
+    return given // threads_per_worker
 
 
 def _require_local(cluster: Cluster) -> None:

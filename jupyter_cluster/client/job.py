@@ -293,10 +293,11 @@ class Job:
         UsageError
             There is no such part, or plotly is not installed.
         """
-        from jupyter_cluster.charts.history_figure import PARTS, history_figure
+        from jupyter_cluster.charts.history_figure import checked_parts, history_figure
         from jupyter_cluster.client.history import of_job
 
-        return history_figure(of_job(self._cluster.endpoint, self.id), parts or PARTS)
+        chosen = checked_parts(parts)
+        return history_figure(of_job(self._cluster.endpoint, self.id), chosen)
 
     # -- ending -------------------------------------------------------------------------------
 

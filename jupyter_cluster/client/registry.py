@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_cluster.described import repr_of
 from jupyter_cluster.errors import NoClusterError, RegistryError
 from jupyter_cluster.formats import shortened
 from jupyter_cluster.trust import Role, make_certificates, write_private
@@ -193,10 +194,10 @@ def entry(name: str) -> Entry:
     RegistryError
         No cluster can have this name.
     """
-    if not NAME.fullmatch(name):
+    if not (isinstance(name, str) and NAME.fullmatch(name)):
+        said = shortened(ascii(name) if isinstance(name, str) else repr_of(name))
         raise RegistryError(
-            f"{shortened(repr(name))} is no name for a cluster: use up to 100 letters, digits,"
-            " _ and -"
+            f"{said} is no name for a cluster: use up to 100 letters, digits, _ and -"
         )
     return Entry(name, home() / "clusters" / name)
 

@@ -8,7 +8,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from jupyter_cluster.client import arguments
@@ -42,21 +42,26 @@ class TaskOptions:
         Seconds a call may take; it is not run again after that unless `max_retries` was given.
     on : str
         The node type to run on; empty where any will do.
+
+    None is as good as not given, of every option, as in Ray.
     """
 
-    num_cpus: float = 1
-    num_gpus: float = 0
+    num_cpus: float | None = 1
+    num_gpus: float | None = 0
     memory: float | None = None
     resources: Mapping[str, float] | None = None
     max_retries: int | None = None
-    retry_exceptions: bool | Sequence[type[BaseException]] = False
+    retry_exceptions: bool | Sequence[type[BaseException]] | None = False
     timeout: float | None = None
-    on: str = ""
+    on: str | None = ""
 
     def __post_init__(self) -> None:
-        for option in ("num_cpus", "num_gpus"):
-            arguments.number(option, getattr(self, option))
-        if self.num_gpus > 1 and self.num_gpus != int(self.num_gpus):
+        for option in fields(self):
+            if getattr(self, option.name) is None:
+                object.__setattr__(self, option.name, option.default)
+        arguments.number("num_cpus", self.num_cpus)
+        gpus = arguments.number("num_gpus", self.num_gpus)
+        if gpus > 1 and gpus != int(gpus):
             raise UsageError(
                 f"num_gpus must be a whole number or a fraction of one, not {self.num_gpus}"
             )
@@ -75,9 +80,10 @@ class TaskOptions:
         UsageError
             An amount is negative, too large or no number.
         """
-        amounts = {CPU: self.num_cpus, GPU: self.num_gpus, **_resources(self.resources)}
-        if self.memory is not None:
-            amounts[MEMORY] = self.memory
+        amounts = _resources(self.resources)
+        for name, option in _OPTION_OF.items():
+            if (amount := getattr(self, option)) is not None:
+                amounts[name] = amount
         try:
             shape = Resources.of(amounts)
         except ValueError as error:
@@ -117,17 +123,20 @@ class TaskOptions:
         }
 
 
+# Resources that have an option of their own, which says them.
+_OPTION_OF = {CPU: "num_cpus", GPU: "num_gpus", MEMORY: "memory"}
+
+
 def _resources(given: Mapping[str, float] | None) -> dict[str, float]:
     if given is None:
         return {}
-    if not isinstance(given, Mapping):
-        raise UsageError(
-            f"resources must be a dict of amounts by name, not {arguments.shown(given)}"
-        )
-    return {
-        arguments.text("a name among resources", name): arguments.number(f"resource {name}", amount)
-        for name, amount in given.items()
-    }
+    amounts = arguments.amounts("resources", given)
+    for name, option in _OPTION_OF.items():
+        if name in amounts:
+            raise UsageError(
+                f"resources must not name {name}: the option {option} says how much of it"
+            )
+    return amounts
 
 
 class RemoteFunction:
@@ -199,7 +208,15 @@ def _rebuild(function: Callable[..., Any], options: TaskOptions) -> RemoteFuncti
 
 
 # What Ray programs say and what has no meaning here; it changes nothing that they get.
-_IGNORED = {"num_returns": 1, "runtime_env": None, "scheduling_strategy": "DEFAULT", "name": None}
+_IGNORED = {
+    "num_returns": 1,
+    "runtime_env": None,
+    "scheduling_strategy": "DEFAULT",
+    "name": None,
+    "max_calls": 0,
+    "accelerator_type": None,
+    "label_selector": None,
+}
 
 
 def checked_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -239,12 +256,18 @@ def make_remote(
 def _wrap(
     function: Callable[..., Any], options: TaskOptions, cluster_of: Callable[[], Cluster]
 ) -> RemoteFunction:
+    if isinstance(function, type) and function.__module__ != "builtins":
+        name = arguments.title(function)
+        raise UsageError(
+            f"{name} is a class, and actors are not supported: put remote on a function that makes"
+            f" an instance and uses it. cluster.map({name}, items) gives an instance for each item"
+        )
     return RemoteFunction(checked_callable(function, "remote"), options, cluster_of)
 
 
 def checked_callable(function: object, verb: str) -> Callable[..., Any]:
     """What `remote` and `map` take, by one rule: what can be called runs, and what it returns is
-    the result. A class is called too, and gives an instance; a coroutine is run to its end.
+    the result. `map` calls a class too, which gives an instance; a coroutine is run to its end.
 
     Raises
     ------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import itertools
 import sys
 import time
@@ -57,6 +59,7 @@ def up(
     ClusterError
         It did not start.
     """
+    arguments.callback("progress", progress)
     chosen = _configuration(config, name, options)
     return use(Cluster(launch.start(chosen, progress or _teller(chosen))))
 
@@ -80,10 +83,20 @@ def _configuration(
     config: str | Path | ClusterConfig | None, name: str | None, options: dict[str, Any]
 ) -> ClusterConfig:
     if config is None:
-        return local_config(name or "local", **options)
+        return local_config("local" if name is None else name, **_local_options(options))
     if name is not None or options:
         raise UsageError("name and sizes are for a cluster without a file; write them into it")
     return config if isinstance(config, ClusterConfig) else load(config)
+
+
+def _local_options(options: dict[str, Any]) -> dict[str, Any]:
+    known = [name for name in inspect.signature(local_config).parameters if name != "cluster_name"]
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name.removeprefix("num_"), known, 1)
+            meant = f"; did you mean {near[0]}?" if near else ";"
+            raise UsageError(f"up has no option {name!r}{meant} There are: {', '.join(known)}")
+    return options
 
 
 def connect(name: str | None = None) -> Cluster:
@@ -114,7 +127,7 @@ def at_hand() -> Cluster | None:
     return _current
 
 
-def current(start: bool = True) -> Cluster:
+def current(start: bool = True, cpus: int | None = None) -> Cluster:
     """The cluster at hand; where there is none, the only one that runs, or a new local one.
 
     Raises
@@ -124,27 +137,31 @@ def current(start: bool = True) -> Cluster:
     """
     global _current
     if _current is None or _current.has_ended:
-        _current = Cluster(_found_or_started() if start else find())
+        _current = Cluster(_found_or_started(cpus) if start else find())
     return _current
 
 
-def _found_or_started() -> Entry:
+def _found_or_started(cpus: int | None) -> Entry:
     try:
         return find()
     except NoClusterError:
-        return launch.start(local_config())
+        return launch.start(local_config(cpus=cpus))
 
 
-def init(address: str | None = None, **_ignored: Any) -> Cluster:
+def init(address: str | None = None, num_cpus: int | None = None, **_ignored: Any) -> Cluster:
     """As `ray.init`: connect to the only cluster that runs, or start a local one.
 
     Parameters
     ----------
     address
         ``auto`` or None as above; otherwise the name of a cluster.
+    num_cpus
+        Cores to share, of a cluster that is started.
     """
+    if num_cpus is not None:
+        arguments.whole("num_cpus", num_cpus, 1)
     if address in (None, "auto", "local"):
-        return current()
+        return current(cpus=num_cpus)
     return connect(address)
 
 

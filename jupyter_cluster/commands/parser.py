@@ -19,6 +19,32 @@ class TextRequested(Exception):
     """The line asks for a text and nothing else, e.g. with ``--help``; `str()` is the text."""
 
 
+# What argparse says, and how a person would.
+_WORDS = (
+    (r"argument (\S+?)(?:/--\S+)?: expected one argument", r"\1 needs a value"),
+    (r"argument (\S+): not allowed with argument (\S+)", r"\1 and \2 exclude each other"),
+    (
+        r"argument (.+?): invalid choice: (.*) \(choose from (.*)\)",
+        r"\1 cannot be \2; there are: \3",
+    ),
+    (r"argument (.+?): ignored explicit argument (.*)", r"\1 takes no value, and got \2"),
+    (r"the following arguments are required: (.*)", r"\1 must be given"),
+    (r"argument (.+?): (.*)", r"\1: \2"),
+)
+
+
+def in_words(message: str) -> str:
+    """A message of argparse in plain words.
+
+    >>> in_words("argument --name: expected one argument")
+    '--name needs a value'
+    """
+    for pattern, words in _WORDS:
+        if found := re.fullmatch(pattern, message, re.DOTALL):
+            return found.expand(words)
+    return message
+
+
 class Parser(argparse.ArgumentParser):
     """Raises instead of printing and exiting."""
 
@@ -34,7 +60,8 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("-h", "--help", action=_Help, nargs=0, help="show this text")
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{shortened(message, 500)}; `{self.prog} --help` shows what there is")
+        said = shortened(in_words(message), 500)
+        raise UsageError(f"{said}; `{self.prog} --help` shows what there is")
 
 
 class _Help(argparse.Action):

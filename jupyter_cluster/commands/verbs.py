@@ -12,6 +12,24 @@ from jupyter_cluster.commands import tasks
 # -- kinds of argument ----------------------------------------------------------------------------
 
 
+def whole(text: str) -> int:
+    """``8``.
+
+    >>> whole("8")
+    8
+    """
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """Of TCP; 0 for any that is free."""
+    if not 0 <= (number := whole(text)) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, a number from 0 to 65535")
+    return number
+
+
 def minimum(text: str) -> tuple[str, int]:
     """``TYPE=N``.
 
@@ -78,8 +96,10 @@ def _up(parser: argparse.ArgumentParser) -> None:
     )
     _yes(parser)
     parser.add_argument("--name", help="without FILE: the cluster's name (default: local)")
-    parser.add_argument("--cpus", type=int, metavar="N", help="without FILE: cores to share")
-    parser.add_argument("--max-workers", type=int, metavar="N", help="without FILE: nodes at most")
+    parser.add_argument("--cpus", type=whole, metavar="N", help="without FILE: cores to share")
+    parser.add_argument(
+        "--max-workers", type=whole, metavar="N", help="without FILE: nodes at most"
+    )
     _tasks(parser, "say first what such tasks would take and cost")
     again = parser.add_mutually_exclusive_group()
     again.add_argument(
@@ -125,7 +145,7 @@ def _sessions(parser: argparse.ArgumentParser) -> None:
 
 def _scale(parser: argparse.ArgumentParser) -> None:
     _report(parser)
-    parser.add_argument("--max-workers", type=int, metavar="N", help="nodes of all types at most")
+    parser.add_argument("--max-workers", type=whole, metavar="N", help="nodes of all types at most")
     parser.add_argument(
         "--min-workers",
         type=minimum,
@@ -192,7 +212,7 @@ def _copy(parser: argparse.ArgumentParser) -> None:
 def _dashboard(parser: argparse.ArgumentParser) -> None:
     _cluster(parser)
     parser.add_argument(
-        "--port", type=int, default=0, help="on this machine; by default any that is free"
+        "--port", type=port, default=0, help="on this machine; by default any that is free"
     )
     parser.add_argument("--no-browser", action="store_true", help="only show the address")
 
@@ -250,7 +270,7 @@ def _simulate(parser: argparse.ArgumentParser) -> None:
         metavar="RATE",
         help="how often an hour a spot node is taken back, e.g. 0.2",
     )
-    parser.add_argument("--seed", type=int, default=0, help="another one, another run of chance")
+    parser.add_argument("--seed", type=whole, default=0, help="another one, another run of chance")
     parser.add_argument("--chart", metavar="FILE", help="write a chart as HTML")
     _json(parser)
 

@@ -18,7 +18,8 @@ from jupyter_cluster.config._messages import problems_of
 from jupyter_cluster.config._models import ClusterConfig
 from jupyter_cluster.config._problems import KeyPath, Problem, fail
 from jupyter_cluster.config._ray import translate
-from jupyter_cluster.formats import shortened
+from jupyter_cluster.described import class_name
+from jupyter_cluster.formats import printable_line, shortened
 
 # How long a pipe may keep us waiting, e.g. that of `config check <(make-yaml)`.
 _PATIENCE_SECONDS = 10.0
@@ -32,11 +33,15 @@ def load(path: str | Path) -> ClusterConfig:
     ConfigError
         The file cannot be read, or has problems; all of them are named.
     """
+    said = shortened(printable_line(str(path)), 300)
     try:
         file = Path(path).expanduser()
+    except TypeError:
+        kind = class_name(path)
+        fail(Problem("cluster YAML", None, "", f"give the path of a file, not a {kind}"))
     except RuntimeError:  # ~name, and nobody has that name
-        fail(Problem(str(path), None, "", "there is no such user; name the folder"))
-    return parse(_read(file, shortened(str(path), 300)), source=str(path), base_dir=file.parent)
+        fail(Problem(said, None, "", "there is no such user; name the folder"))
+    return parse(_read(file, said), source=str(path), base_dir=file.parent)
 
 
 def parse(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import ceil
+import math
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,15 @@ from jupyter_cluster.config._document import Document
 from jupyter_cluster.config._load import build
 from jupyter_cluster.config._models import ClusterConfig
 from jupyter_cluster.config._problems import KeyPath
+from jupyter_cluster.described import class_name
 from jupyter_cluster.errors import UsageError
+from jupyter_cluster.formats import shortened
+from jupyter_cluster.resources import MAX_AMOUNT
 
 # Few enough to be worth their processes, enough to see a cluster grow.
 MOST_NODES = 4
+# Of the cores, and so of the nodes, of one machine.
+MOST_CPUS = 100_000
 
 
 def local_config(
@@ -45,13 +51,16 @@ def local_config(
     ConfigError
         A value does not fit the cluster YAML, e.g. the name.
     UsageError
-        A number of cores or bytes is below 1.
+        A number of cores, nodes or bytes is none, or out of bounds.
     """
-    _at_least_one(cpus=cpus, cpus_per_node=cpus_per_node, memory_bytes=memory_bytes)
-    cores = usable_cpus() if cpus is None else cpus
-    per_node = cpus_per_node or ceil(cores / MOST_NODES)
-    nodes = max(1, cores // per_node) if max_workers is None else max_workers
-    memory = (memory_bytes or usable_memory()) // max(1, nodes)
+    cores = _checked("cpus", cpus, 1, MOST_CPUS) or usable_cpus()
+    each = _checked("cpus_per_node", cpus_per_node, 1, MOST_CPUS)
+    per_node = each or math.ceil(cores / MOST_NODES)
+    most = _checked("max_workers", max_workers, 0, MOST_CPUS)
+    nodes = max(1, cores // per_node) if most is None else most
+    memory = (_checked("memory_bytes", memory_bytes, 1, MAX_AMOUNT) or usable_memory()) // max(
+        1, nodes
+    )
     node_type = {"resources": {"CPU": per_node, "memory": memory}}
     data = {
         "cluster_name": cluster_name,
@@ -79,10 +88,18 @@ def usable_memory() -> int:
     return int(memory_limit())
 
 
-def _at_least_one(**arguments: int | None) -> None:
-    for name, value in arguments.items():
-        if value is not None and value < 1:
-            raise UsageError(f"local_config: {name} must be at least 1, not {value}")
+def _checked(name: str, value: Any, least: int, most: int) -> int | None:
+    """A whole number within bounds; None where it is not given."""
+    if value is None:
+        return None
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or value % 1:  # that of nan and inf is nan
+        said = ascii(value) if isinstance(value, (float, str)) else f"a {class_name(value)}"
+        raise UsageError(f"local_config: {name} must be a whole number, not {said}")
+    if not least <= value <= most:
+        bound = f"at least {least}" if value < least else f"at most {most:,}"
+        raise UsageError(f"local_config: {name} must be {bound}, not {shortened(str(value))}")
+    return int(value)
 
 
 def _origins(data: Any, path: KeyPath) -> dict[KeyPath, str]:

@@ -22,6 +22,7 @@ from traitlets import Float, Unicode
 
 from jupyter_cluster.commands import TextRequested, overview, parse, run
 from jupyter_cluster.commands.console import Console
+from jupyter_cluster.commands.parser import in_words
 from jupyter_cluster.commands.tasks import seconds
 from jupyter_cluster.errors import ClusterError, UsageError
 from jupyter_cluster.notebook.cell_errors import sentence
@@ -92,7 +93,7 @@ examples:
         """
         try:
             words, rest = split(line, self.remote.parser)
-            options = self.remote.parser.parse_args(words)
+            options = _parsed(self.remote.parser, words)
             if cell is not None and rest:
                 raise UsageError(
                     f"%%remote: {rest!r} is no option; the code goes below the first line"
@@ -123,6 +124,13 @@ examples:
             )
         except ArgumentTypeError as error:
             raise UsageError(f"%config ClusterMagics: {error}") from None
+
+
+def _parsed(parser: Any, words: list[str]) -> Namespace:
+    try:
+        return parser.parse_args(words)  # type: ignore[no-any-return]
+    except MagicUsageError as error:
+        raise UsageError(in_words(str(error))) from None
 
 
 def place_in_notebook(shell: Any) -> tuple[int, int]:

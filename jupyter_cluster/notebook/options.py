@@ -12,10 +12,23 @@ from IPython.core import magic_arguments
 from jupyter_cluster.commands import tasks
 from jupyter_cluster.errors import UsageError
 from jupyter_cluster.formats import shortened
+from jupyter_cluster.resources import MEMORY
 
 _OPTION = re.compile(r"\s*(--?[A-Za-z][\w-]*)(?:=(\S+)|(?=\s|$))")
 _WORD = re.compile(r"""\s*("[^"]*"|'[^']*'|\S+)""")
 _NAME = re.compile(r"[^\W\d]\w*")
+
+
+def title(text: str) -> str:
+    """The name of a job or a session, as tables show it."""
+    from jupyter_cluster.client import (
+        arguments,
+    )  # a while of imports: when a cell is run, not before
+
+    try:
+        return arguments.text("it", text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -41,19 +54,26 @@ def memory(text: str) -> float:
 
 def extra_resources(text: str) -> dict[str, float]:
     """``TPU=1,licence=2``."""
-    return tasks.resources(text).as_dict()
+    found = tasks.resources(text).as_dict()
+    for name, option in (("CPU", "--cpus"), ("GPU", "--gpus"), (MEMORY, "--memory")):
+        if name in found:
+            raise argparse.ArgumentTypeError(f"{name} is what {option} is for")
+    return found
 
 
 _argument = magic_arguments.argument
 ARGUMENTS = (
-    _argument("--cpus", type=float, metavar="N", help="CPUs that it needs (default: 1)"),
-    _argument("--gpus", type=float, metavar="N", help="GPUs that it needs; fractions share one"),
+    _argument("--cpus", type=tasks.amount, metavar="N", help="CPUs that it needs (default: 1)"),
+    _argument(
+        "--gpus", type=tasks.amount, metavar="N", help="GPUs that it needs; fractions share one"
+    ),
     _argument("--memory", type=memory, metavar="SIZE", help="e.g. 8GB; more than that ends it"),
     _argument("--resources", type=extra_resources, metavar="NAME=N,…", help="others that it needs"),
     _argument("--on", metavar="TYPE", help="run on a node of this type"),
     _argument("--all", action="store_true", help="run once on every node that is up"),
     _argument(
         "--session",
+        type=title,
         metavar="NAME",
         help="keep the variables on a node, for the next cell with the same NAME; without it every"
         " cell begins afresh",
@@ -72,7 +92,7 @@ ARGUMENTS = (
         action="store_true",
         help="go on at once; the cell shows what comes, and `_` is its job",
     ),
-    _argument("--name", help="name of its job, to find it with cluster.job(NAME)"),
+    _argument("--name", type=title, help="name of its job, to find it with cluster.job(NAME)"),
     _argument("--cluster", metavar="NAME", help="which cluster, where several run"),
     _argument("--verbose", action="store_true", help="say what is sent, and how large it is"),
 )

@@ -8,26 +8,26 @@ from typing import Any
 import numpy
 import pytest
 
-from jupyter_cluster.client import arguments
-from jupyter_cluster.client.remote import TaskOptions
-from jupyter_cluster.errors import UsageError
+from jupyter_cluster.client import arguments, registry
+from jupyter_cluster.client.remote import TaskOptions, checked_options
+from jupyter_cluster.client.session import remote
+from jupyter_cluster.config import local_config
+from jupyter_cluster.errors import ClusterError, UsageError
 
 pytestmark = pytest.mark.unit
 
-NUMBERS = [None, "2", True, float("nan"), float("inf"), 10**400, [1], 1j]
+NUMBERS = ["2", True, float("nan"), float("inf"), 10**400, [1], 1j]
 BAD_OPTIONS = [
     *[{"num_cpus": value} for value in [*NUMBERS, -1, 10**15, 2**62, 1e-9]],
     *[{"num_gpus": value} for value in [*NUMBERS, -1, 10**30, 1.5]],
-    *[{"memory": value} for value in [*NUMBERS[1:], -1, 10**30, "2 GB"]],
-    *[{"timeout": value} for value in [*NUMBERS[1:], -1, 0, 1e308, 10**30]],
-    *[{"max_retries": value} for value in [*NUMBERS[1:], -1, 1.5, 2.0, 2**31, 2**64]],
+    *[{"memory": value} for value in [*NUMBERS, -1, 10**30, "2 GB"]],
+    *[{"timeout": value} for value in [*NUMBERS, -1, 0, 1e308, 10**30]],
+    *[{"max_retries": value} for value in [*NUMBERS, -1, 1.5, 2.0, 2**31, 2**64]],
     *[{"resources": value} for value in [5, "X", [1], {"": 1}, {5: 1}, {"X": None}, {"X": "1"}]],
     *[{"resources": value} for value in [{"X": -1}, {"X": 10**25}, {"\ud800": 1}, {"X" * 999: 0}]],
-    *[
-        {"retry_exceptions": value}
-        for value in [None, 1, "all", [ValueError()], [int], ValueError()]
-    ],
-    *[{"on": value} for value in [5, None, "\ud800", "x" * 999]],
+    *[{"resources": {name: 1}} for name in ("CPU", "GPU", "memory")],
+    *[{"retry_exceptions": value} for value in [1, "all", [ValueError()], [int], ValueError()]],
+    *[{"on": value} for value in [5, "\ud800", "x" * 999]],
 ]
 
 
@@ -41,6 +41,30 @@ def test_an_option_that_cannot_be_is_a_sentence(options: dict[str, Any]) -> None
     assert 20 < len(text) < 300
     assert text.isprintable()
     assert text.isascii()
+
+
+def test_none_is_as_good_as_not_given_as_in_ray() -> None:
+    options = dict.fromkeys(TaskOptions.__dataclass_fields__)
+    assert TaskOptions(**options) == TaskOptions()
+    assert TaskOptions(**options).spec() == TaskOptions().spec()
+    of_ray = {"name", "num_returns", "runtime_env", "max_calls", "accelerator_type"}
+    assert checked_options(dict.fromkeys(of_ray)) == {}
+    with pytest.raises(UsageError, match="max_calls is not supported"):
+        checked_options({"max_calls": 5})
+
+
+class Counter:
+    """As Ray's users write an actor."""
+
+    def increment(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("options", [{}, {"num_cpus": 1}])
+def test_a_class_is_refused_where_it_is_decorated(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"actors are not supported") as caught:
+        remote(**options)(Counter) if options else remote(Counter)
+    assert "put remote on a function" in str(caught.value)
 
 
 def test_numbers_of_every_kind_are_numbers() -> None:
@@ -101,3 +125,38 @@ def test_a_callable_has_a_title_whatever_it_is() -> None:
     named.__name__ = "A\ud800\x1b[1m"
     assert arguments.title(named) == "A[1m"
     assert arguments.title(type("x" * 999, (), {}), "f") == "x" * arguments.MAX_NAME
+
+
+LOCAL = [
+    *[{"cpus": value} for value in (*NUMBERS, 0, -1, 1.5, 10**30)],
+    *[{"cpus_per_node": value} for value in (*NUMBERS, 0, 10**30)],
+    *[{"memory_bytes": value} for value in (*NUMBERS, 0, -1)],
+    *[{"max_workers": value} for value in (*NUMBERS, -1, 10**30)],
+    *[{"idle_timeout_minutes": value} for value in (None, "soon", -1, float("nan"), [1])],
+    *[{"cluster_name": value} for value in (None, 5, "", "my cluster", "\ud800", "x" * 300)],
+]
+
+
+@pytest.mark.parametrize("options", LOCAL, ids=lambda options: repr(options)[:60])
+def test_a_size_of_a_cluster_here_that_cannot_be_is_a_sentence(options: dict[str, Any]) -> None:
+    with pytest.raises(ClusterError) as caught:
+        local_config(**options)
+    (option,) = options
+    assert str(caught.value).startswith("local_config")
+    assert option in str(caught.value)
+    assert 20 < len(str(caught.value)) < 300
+    assert str(caught.value).isprintable()
+
+
+def test_sizes_may_be_numpys() -> None:
+    sizes = {"cpus": numpy.int64(4), "cpus_per_node": numpy.int8(2), "memory_bytes": 8e9}
+    config = local_config(**sizes)  # type: ignore[arg-type]
+    assert config == local_config(cpus=4, cpus_per_node=2, memory_bytes=8 * 10**9)
+    assert config.max_workers == 2
+
+
+@pytest.mark.parametrize("name", [None, 5, "", "my cluster", "a/b", "\ud800", "\x1b[1m", "x" * 300])
+def test_no_name_of_a_cluster(name: Any) -> None:
+    with pytest.raises(ClusterError, match="is no name for a cluster") as caught:
+        registry.entry(name)
+    assert str(caught.value).isprintable()

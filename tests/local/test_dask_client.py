@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import signal
 import socket
@@ -331,14 +332,23 @@ def test_without_waiting_it_starts_with_the_workers_that_are_there(cluster: jc.C
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_cpus": 0}, r"num_cpus must be a multiple of .* \(1\), 1 or more, not 0"),
-        ({"num_cpus": 2, "min_cpus": -1}, "min_cpus must be .* 0 or more, not -1"),
+        ({"num_cpus": 0}, "num_cpus must be at least 1, not 0"),
+        ({"num_cpus": 2, "min_cpus": -1}, "min_cpus must be at least 0, not -1"),
         ({"num_cpus": 3, "threads_per_worker": 2}, r"multiple of threads_per_worker \(2\)"),
-        ({"threads_per_worker": 0}, "threads_per_worker must be a whole number above 0, not 0"),
+        ({"threads_per_worker": 0}, "threads_per_worker must be at least 1, not 0"),
+        ({"num_cpus": 10**30}, "num_cpus must be at most 10000, not 10"),
+        *(
+            ({option: odd}, f"{option} must be ")
+            for option in inspect.signature(jc.Cluster.dask_client).parameters
+            if option != "self"
+            for odd in ("2", float("nan"), [2])
+        ),
+        ({"num_cpus": True}, "num_cpus must be a whole number, not True"),
+        ({"wait": None}, "wait must be True or False"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(
-    cluster: jc.Cluster, arguments: dict[str, int], message: str
+    cluster: jc.Cluster, arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(errors.UsageError, match=message):
         cluster.dask_client(**arguments)

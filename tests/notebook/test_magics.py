@@ -86,7 +86,7 @@ def test_a_cluster_from_the_first_cell_to_the_last(home: Path, tmp_path: Path) -
     [
         ("stauts", "did you mean 'status'?"),
         ("status --jsno", "did you mean '--json'?"),
-        ("up --cpus many", "invalid int value: 'many'"),
+        ("up --cpus many", "--cpus: 'many' is not a whole number"),
         ("up 'a", "No closing quotation"),
     ],
 )

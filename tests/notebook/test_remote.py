@@ -386,7 +386,11 @@ def test_a_bar_of_a_cell_ends_at_its_end(book: Kernel) -> None:
     ("line", "says"),
     [
         ("--cpsu 2", "there is no option '--cpsu'"),
-        ("--cpus many", "invalid float value: 'many'"),
+        ("--cpus many", "--cpus: 'many' is not a number of at least 0"),
+        ("--cpus nan", "--cpus: 'nan' is not a number of at least 0"),
+        ("--resources CPU=2", "--resources: CPU is what --cpus is for"),
+        (f"--name {'x' * 300}", "--name: it has 300 characters; at most 200 are allowed"),
+        ("--session \u202e", "--session: it must not hold the character"),
         ("--memory big", "'big' is no amount, e.g. 8GB"),
         ("--timeout soon", "'soon' is not a duration"),
         ("--out 1a", "'1a' is not the name of a variable"),
