@@ -487,12 +487,11 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         session = self.cell_sessions.get(job.spec.session) if job.spec.session else None
         for index, attempt in job.queued_tasks():
             pinned = job.spec.nodes[index] if job.spec.nodes else session.node if session else ""
-            if pinned and (pinned not in self.nodes or self.nodes[pinned].draining):
-                why = f"node {pinned}, where {job.task_name(index)} has to run, is gone"
+            shape = self._held_by(job)
+            if pinned and (why := self._why_never(job.task_name(index), pinned, shape)):
                 self.jobs.fail(job, index, index + 1, why)
                 continue
             link = self.nodes[pinned] if pinned else placement.choose(job)
-            shape = self._held_by(job)
             if link is None or not link.accepts or not link.has_room(shape, None):
                 continue
             taken = job.take_one(index, attempt)
@@ -502,6 +501,18 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
                 link.reserve(session.held)
                 job.pinned = True
             self._send(job, taken, link, begins_session)
+
+    def _why_never(self, cell: str, node: str, shape: Resources) -> str:
+        """Why a cell cannot run on the node that it has to run on; empty where it can."""
+        link = self.nodes.get(node)
+        if link is None or link.draining:
+            return f"node {node}, where {cell} has to run, is gone"
+        if not shape.fits(link.capacity):
+            return (
+                f"node {node}, where {cell} has to run, has {unmarked(link.capacity)} and cannot"
+                f" hold the {unmarked(shape)} that it asks for"
+            )
+        return ""
 
     def _held_by(self, job: Job) -> Resources:
         """What a bundle of a job holds of its node: of a session the CPUs, the rest it has."""

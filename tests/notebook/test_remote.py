@@ -465,6 +465,17 @@ def test_a_session_keeps_its_variables_on_one_node(book: Kernel, cluster: jc.Clu
     eventually(lambda: not cluster.sessions())
 
 
+def test_a_cell_that_its_node_can_never_hold_says_so(book: Kernel) -> None:
+    book.run("%%remote --session small\nkept = 1")
+    for options in ("--session small --cpus 2", "--all --cpus 2"):
+        shown = book.run(f"%%remote {options}\nkept")
+        assert "where cell 'In[" in shown.traceback
+        assert "has {CPU: 1, memory: " in shown.traceback
+        assert "cannot hold the {CPU: 2} that it asks for" in shown.traceback
+    assert book.run("%remote --session small kept").value == "1"
+    book.run("%cluster sessions --end small")
+
+
 def test_a_session_keeps_what_it_has_assigned_itself(book: Kernel) -> None:
     book.run("level = 1")
     assert book.run("%%remote --session own\nlevel += 1\nlevel").value == "2"
