@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from jupyter_cluster.client import launch_local
 from jupyter_cluster.client.endpoint import Endpoint
-from jupyter_cluster.client.registry import Entry, entry, reason
+from jupyter_cluster.client.registry import SOURCE_FILE, Entry, entries, entry, reason
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import (
     ClusterError,
@@ -81,18 +81,41 @@ def start(
         if not may_launch and not place.exists:
             raise NoClusterError(f"cluster {place.name!r} does not run any more")
         check_place(place, config)
-        if config.provider.type == "local":
-            if restart is not None or not setup:
-                raise UsageError(
-                    f"cluster {place.name!r} is on this machine: there is nothing that --no-restart"
-                    " or --restart-only could leave out; `down` and `up` start it anew"
-                )
-            launch_local.start(place, config, progress)
-        else:
-            from jupyter_cluster.client import launch_hosted  # boto3 and paramiko: 0.3 s
-
-            launch_hosted.start(place, config, progress, on_line, restart, setup, may_launch)
+        with _noting_source(place, config):
+            _start(place, config, progress, on_line, restart, setup, may_launch)
     return place
+
+
+@contextlib.contextmanager
+def _noting_source(place: Entry, config: ClusterConfig) -> Iterator[None]:
+    """By its file a cluster is known when its name has changed, however far its start has come."""
+    try:
+        yield
+    finally:
+        if place.exists and config.source:
+            place.write(SOURCE_FILE, {"file": config.source})
+
+
+def _start(
+    place: Entry,
+    config: ClusterConfig,
+    progress: Progress,
+    on_line: Progress,
+    restart: bool | None,
+    setup: bool,
+    may_launch: bool,
+) -> None:
+    if config.provider.type == "local":
+        if restart is not None or not setup:
+            raise UsageError(
+                f"cluster {place.name!r} is on this machine: there is nothing that --no-restart"
+                " or --restart-only could leave out; `down` and `up` start it anew"
+            )
+        launch_local.start(place, config, progress)
+    else:
+        from jupyter_cluster.client import launch_hosted  # boto3 and paramiko: 0.3 s
+
+        launch_hosted.start(place, config, progress, on_line, restart, setup, may_launch)
 
 
 def survey(config: ClusterConfig) -> tuple[dict[str, NodeType], list[str]]:
@@ -110,26 +133,109 @@ def survey(config: ClusterConfig) -> tuple[dict[str, NodeType], list[str]]:
     return launch_hosted.survey(config)
 
 
-def leavings(region: str | None) -> list[Leavings]:
-    """What clusters have left in the AWS account of this environment.
+def known_regions() -> list[str]:
+    """Regions of AWS in which clusters may be: that of the settings, and those of the registry."""
+    from jupyter_cluster.client import whereabouts
+    from jupyter_cluster.providers.aws import leavings as aws
+
+    of_settings = aws.settings_region()
+    return list(dict.fromkeys([*([of_settings] if of_settings else []), *whereabouts.regions()]))
+
+
+def leavings(
+    regions: Sequence[str] = (),
+    everywhere: bool = False,
+    tell: Progress = _silent,
+    config: ClusterConfig | None = None,
+) -> list[Leavings]:
+    """What clusters have left in the AWS account of this environment, or of a configuration.
+
+    Parameters
+    ----------
+    regions
+        Where to look; by default where clusters of this machine may be.
+    everywhere
+        In all regions that the account has enabled.
+    tell
+        Takes a sentence about a region that does not answer.
 
     Raises
     ------
     ProviderError
-        It cannot be asked.
+        None can be asked.
     """
     from jupyter_cluster.providers.aws import leavings as aws
-    from jupyter_cluster.providers.aws.service import Service
+    from jupyter_cluster.providers.aws.service import Service, credentials_of
 
-    return aws.find(Service(region))
+    wanted = list(regions) or known_regions()
+    if everywhere:
+        wanted = aws.enabled_regions(wanted[0] if wanted else None)
+    credentials = {} if config is None else credentials_of(config)
+    # A service without a region says that none is named.
+    return aws.find_in(wanted or [Service(None).region], tell, credentials)
 
 
-def end_leavings(one: Leavings, region: str | None, progress: Progress = _silent) -> None:
-    """End what a cluster has left, verified."""
+def end_leavings(
+    one: Leavings, progress: Progress = _silent, config: ClusterConfig | None = None
+) -> None:
+    """End what a cluster has left, verified; its own configuration says which disks are kept."""
     from jupyter_cluster.providers.aws import leavings as aws
-    from jupyter_cluster.providers.aws.service import Service
 
-    aws.provider_of(one, Service(region).region).release(progress)
+    is_there = config is not None and getattr(config.provider, "region", "") == one.region
+    hosts = aws.provider_of(one, config if is_there else None)
+    hosts.on_notice = progress
+    hosts.check_release()
+    hosts.release(progress)
+
+
+def difference(place: Entry, config: ClusterConfig) -> str:
+    """That a cluster is not where a configuration is for, as a sentence; empty where it is.
+
+    Raises
+    ------
+    ProviderError
+        Nobody can be asked.
+    """
+    if not place.exists:
+        return ""
+    before = place.provider
+    if before not in ("", config.provider.type):
+        return (
+            f"cluster {place.name!r} is one on {before}, not on {config.provider.type}: take it"
+            " down first, or use another cluster_name"
+        )
+    if not place.is_hosted:
+        return ""
+    from jupyter_cluster.client import whereabouts
+
+    return whereabouts.difference(place, config)
+
+
+def can_be_ended(place: Entry) -> bool:
+    """Whether the credentials here are for where a cluster was made."""
+    return not place.is_hosted or not difference(place, place.configuration())
+
+
+def of_same_file(config: ClusterConfig) -> list[str]:
+    """What clusters of other names the same file has started that run, as words for people.
+
+    On this machine they cost nothing and do not count.
+    """
+    others = [one for one in entries() if one.is_hosted and one.name != config.cluster_name]
+    same = [one for one in others if one.read(SOURCE_FILE).get("file") == config.source != ""]
+    states = [(one.name, _head_runs(one)) for one in same]
+    return [f"{name!r}, which {words}" for name, words in states if words]
+
+
+def _head_runs(place: Entry) -> str:
+    """What its provider says of a head, however far its start has come; empty where none runs."""
+    from jupyter_cluster.client import launch_hosted
+
+    try:
+        state = launch_hosted.head_state(place)
+    except ClusterError:
+        return "may still run"
+    return "" if state in (None, NodeState.STOPPED) else "still runs"
 
 
 def check_place(place: Entry, config: ClusterConfig) -> None:
@@ -142,18 +248,8 @@ def check_place(place: Entry, config: ClusterConfig) -> None:
     ProviderError
         Nobody can be asked.
     """
-    if not place.exists:
-        return
-    before = place.provider
-    if before not in ("", config.provider.type):
-        raise RegistryError(
-            f"cluster {place.name!r} is one on {before}, not on {config.provider.type}: take it"
-            " down first, or use another cluster_name"
-        )
-    if place.is_hosted:
-        from jupyter_cluster.client import whereabouts
-
-        whereabouts.hosts_of(place, config)
+    if text := difference(place, config):
+        raise RegistryError(text)
 
 
 def is_up(place: Entry) -> bool:

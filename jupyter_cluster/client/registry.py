@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # Where and how a head on another host is reached.
 HOST_FILE = "host.json"
+# The cluster YAML that it was started with.
+SOURCE_FILE = "source.json"
 # The year 9999: what is beyond it is no moment.
 MOST_SECONDS = 253_402_300_800.0
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")

@@ -11,7 +11,7 @@ import getpass
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jupyter_cluster.client.registry import HOST_FILE, Entry
+from jupyter_cluster.client.registry import HOST_FILE, Entry, entries
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import RegistryError
 from jupyter_cluster.nodes.provisioning import host_provider
@@ -62,12 +62,35 @@ def hosts_of(place: Entry, config: ClusterConfig | None = None) -> HostProvider:
         Nobody can be asked.
     """
     hosts = host_provider(config or config_of(place), _identity(place))
+    if text := _moved(place, hosts):
+        raise RegistryError(text)
+    return hosts
+
+
+def difference(place: Entry, config: ClusterConfig) -> str:
+    """That a cluster was made elsewhere, as a sentence; empty where it was not.
+
+    Raises
+    ------
+    ProviderError
+        Nobody can be asked.
+    """
+    return _moved(place, host_provider(config, _identity(place)))
+
+
+def _moved(place: Entry, hosts: HostProvider) -> str:
     known = place.identity().get("home")
     if known is None:  # of a cluster that was made before homes were noted
         known = host_provider(config_of(place), _identity(place)).home()
-    if text := moved(place.name, known, hosts.home()):
-        raise RegistryError(text)
-    return hosts
+    return moved(place.name, known, hosts.home())
+
+
+def regions() -> list[str]:
+    """The regions of AWS in which clusters of the registry are."""
+    clouds = [one for one in entries() if one.provider == "aws"]
+    homes = [one.read("cluster.json").get("home") for one in clouds]
+    found = [home.get("region") for home in homes if isinstance(home, dict)]
+    return [region for region in found if isinstance(region, str)]
 
 
 def moved(name: str, known: Mapping[str, str], now: Mapping[str, str]) -> str:
@@ -101,10 +124,13 @@ def check_only_one(place: Entry, hosts: HostProvider, progress: Callable[[str], 
     progress("another machine has started it before: nothing is kept of what was made here")
     hosts.release(progress)
     place.remove()
+    there = hosts.home().get("region", "")
+    region = f" --region {there}" if there else ""
     raise RegistryError(
         f"you have a cluster {place.name!r} already, started from another machine: its head is"
-        f" {elder.machine} ({elder.detail}). Use or end it from there, or copy {place.folder} from"
-        " there, or use another cluster_name"
+        f" {elder.machine} ({elder.detail}). Use it from there; here it can be used with a copy of"
+        f" {place.folder} from there, which has its keys. `jupyter-cluster down {place.name}"
+        f"{region}` ends it from here. A second one needs another cluster_name"
     )
 
 

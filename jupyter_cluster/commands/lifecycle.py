@@ -9,12 +9,13 @@ from jupyter_cluster.client import launch
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry, entry
 from jupyter_cluster.commands.console import Console, Step
-from jupyter_cluster.commands.naming import known, running
+from jupyter_cluster.commands.naming import known, named, running
+from jupyter_cluster.commands.orphans import end_by_tags
 from jupyter_cluster.commands.plan import plan_parts
 from jupyter_cluster.commands.simulate import forecast_line
 from jupyter_cluster.commands.views import counted, headline, status_parts
 from jupyter_cluster.config import ClusterConfig, load, local_config
-from jupyter_cluster.errors import ConnectionLostError, NoClusterError, UsageError
+from jupyter_cluster.errors import ConnectionLostError, NoClusterError, RegistryError, UsageError
 from jupyter_cluster.model import JobState, NodeState, NodeType
 
 # How long the head lets one request wait for news before we look again.
@@ -27,6 +28,12 @@ def up(options: argparse.Namespace, console: Console) -> Entry | None:
     for notice in config.notices:
         console.notice(notice)
     place = entry(config.cluster_name)
+    if not (
+        _may_move(place, config, options, console)
+        and _may_be_second(place, config, options, console)
+    ):
+        console.show("Nothing was started.")
+        return None
     if launch.is_up(place):
         if options.tasks:
             console.notice("It is running already: --tasks is for a cluster that is to be started.")
@@ -38,6 +45,58 @@ def up(options: argparse.Namespace, console: Console) -> Entry | None:
         console.show("Nothing was started.")
         return None
     return _brought_up(place, config, options, console, is_new=True)
+
+
+def _may_move(
+    place: Entry, config: ClusterConfig, options: argparse.Namespace, console: Console
+) -> bool:
+    """Whether a cluster is where the file says: if not, it is ended there if one agrees.
+
+    Raises
+    ------
+    RegistryError
+        It is elsewhere, and nobody can be asked or it cannot be ended from here.
+    """
+    moved = launch.difference(place, config)
+    if not moved:
+        return True
+    if not launch.can_be_ended(place):
+        raise RegistryError(moved)
+    question = f"{moved}. End it where it is, with all it has kept, and go on here?"
+    if not _asked(question, RegistryError(moved), options, console):
+        return False
+    with console.step(f"cluster {place.name!r} as it was") as step:
+        launch.end(place, step.update)
+        step.update("it has ended, nothing of it is left")
+    return True
+
+
+def _may_be_second(
+    place: Entry, config: ClusterConfig, options: argparse.Namespace, console: Console
+) -> bool:
+    """Whether a file may start a cluster while one runs that it has started by another name."""
+    others = [] if place.exists else launch.of_same_file(config)
+    if not others:
+        return True
+    said = f"{options.file} has started cluster {' and '.join(others)}"
+    refusal = RegistryError(
+        f"{said}: a changed cluster_name makes a second cluster. Take the first down"
+        f" (`{console.program} down NAME`), or copy the file for a second one"
+    )
+    question = f"{said}. Go on with a second one, {config.cluster_name!r}?"
+    return _asked(question, refusal, options, console)
+
+
+def _asked(
+    question: str, refusal: RegistryError, options: argparse.Namespace, console: Console
+) -> bool:
+    """The answer to what -y does not answer: it was said of what stands in the file."""
+    if options.yes:
+        raise refusal
+    try:
+        return console.ask(question)
+    except UsageError:
+        raise refusal from None
 
 
 def _brought_up(
@@ -127,6 +186,11 @@ def _next_lines(place: Entry, console: Console) -> list[str]:
 
 def down(options: argparse.Namespace, console: Console) -> None:
     """End a cluster, running or stopped, with all it has kept."""
+    name = named(options.cluster)
+    is_whole = not (options.workers_only or options.keep_min_workers)
+    if is_whole and name is not None and not entry(name).exists:
+        end_by_tags(name, options, console)
+        return
     place = known(options)
     if options.workers_only or options.keep_min_workers:
         _end_workers(place, options, console)

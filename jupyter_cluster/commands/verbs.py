@@ -118,6 +118,7 @@ def _up(parser: argparse.ArgumentParser) -> None:
 def _down(parser: argparse.ArgumentParser) -> None:
     _cluster(parser)
     _yes(parser)
+    _region(parser, "where one that this machine does not know is on AWS")
     parser.add_argument(
         "--workers-only", action="store_true", help="end its workers and keep its head"
     )
@@ -217,8 +218,20 @@ def _dashboard(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-browser", action="store_true", help="only show the address")
 
 
+def _region(parser: argparse.ArgumentParser, purpose: str) -> None:
+    parser.add_argument(
+        "--region",
+        metavar="REGION",
+        action="append",
+        default=[],
+        help=f"{purpose}; may be given again; by default that of the AWS settings and those in"
+        " which clusters of this machine are",
+    )
+
+
 def _gc(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--region", metavar="REGION", help="by default that of the AWS settings")
+    _region(parser, "look here")
+    parser.add_argument("--all-regions", action="store_true", help="that the account has enabled")
     parser.add_argument(
         "--stopped", action="store_true", help="also those whose stopped head or disk may keep data"
     )

@@ -42,7 +42,19 @@ def rule_problems(
             f"has more than {_MAX_USER_DATA} bytes, which EC2 does not take with the cluster's"
         )
         yield document.problem((*path, "UserData"), f"{message} own; use initialization_commands")
+    yield from _interfaces(config, path, document)
     yield from _tags(config, path, document)
+
+
+def _interfaces(config: dict[str, Any], path: KeyPath, document: Document) -> Iterator[Problem]:
+    written = config.get("NetworkInterfaces")
+    for number, one in enumerate(written if isinstance(written, list) else ()):
+        card = as_map(one)
+        if card.get("DeleteOnTermination") is False and not card.get("NetworkInterfaceId"):
+            message = "keeps an interface of each node that ends, and with it the cluster's"
+            message += " security group; remove it, or name one of yours by NetworkInterfaceId"
+            where: KeyPath = (*path, "NetworkInterfaces", number, "DeleteOnTermination")
+            yield document.problem(where, message)
 
 
 def _tags(config: dict[str, Any], path: KeyPath, document: Document) -> Iterator[Problem]:

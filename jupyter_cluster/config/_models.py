@@ -153,6 +153,7 @@ class ClusterConfig(Section):
 
     _origins: Mapping[KeyPath, str] = PrivateAttr(default_factory=dict)
     _notices: tuple[str, ...] = PrivateAttr(default=())
+    _source: str = PrivateAttr(default="")
 
     @model_validator(mode="before")
     @classmethod
@@ -163,6 +164,11 @@ class ClusterConfig(Section):
     def notices(self) -> tuple[str, ...]:
         """A line for each key that was read but has no meaning here, with file and line."""
         return self._notices
+
+    @property
+    def source(self) -> str:
+        """The file that it was loaded from, by its absolute path; empty where it was none."""
+        return self._source
 
     def limits(self) -> Limits:
         """What the planner never exceeds."""

@@ -99,6 +99,7 @@ def test_a_slip_in_a_node_config_is_named_with_its_line(extra: str, says: str) -
         "InstanceMarketOptions: {MarketType: spot, SpotOptions: {MaxPrice: '0.1'}}",
         "LaunchTemplate: {LaunchTemplateName: x, Version: $Latest}",
         "NetworkInterfaces: [{DeviceIndex: 0, Groups: [sg-1]}]",
+        "NetworkInterfaces: [{NetworkInterfaceId: eni-1, DeleteOnTermination: false}]",
         "TagSpecifications: [{ResourceType: instance, Tags: [{Key: a, Value: b}]}]",
         "ImageId: resolve:ssm:/a/b",
         "ImageId: /a/b",
@@ -139,6 +140,10 @@ def test_rules_of_the_security_group_are_looked_at_too() -> None:
     ("extra", "says"),
     [
         ("DisableApiTermination: true", "DisableApiTermination: keeps the cluster from ending"),
+        (
+            "NetworkInterfaces: [{DeviceIndex: 0, DeleteOnTermination: false}]",
+            "NetworkInterfaces[0].DeleteOnTermination: keeps an interface of each node that ends",
+        ),
         (
             "InstanceMarketOptions: {SpotOptions: {SpotInstanceType: persistent}}",
             "InstanceMarketOptions.SpotOptions.SpotInstanceType: must be one-time",

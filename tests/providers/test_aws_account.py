@@ -7,20 +7,13 @@ from __future__ import annotations
 
 import base64
 import re
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import yaml
-from botocore.config import Config
-from botocore.exceptions import ClientError
-from moto import mock_aws
-from moto import settings as moto_settings
-from moto.core import DEFAULT_ACCOUNT_ID
-from moto.ec2 import ec2_backends
+from aws_account import KEY, Recorder, an_account, an_image
 
 from jupyter_cluster.client.launch_hosted import _note_host, _public_key
 from jupyter_cluster.client.registry import entry
@@ -39,8 +32,7 @@ from jupyter_cluster.config._sections import (
 from jupyter_cluster.errors import ProviderError
 from jupyter_cluster.model import NodeState
 from jupyter_cluster.nodes.container import container_of
-from jupyter_cluster.providers.aws import AwsProvider, foundation, rules
-from jupyter_cluster.providers.aws import service as service_module
+from jupyter_cluster.providers.aws import AwsProvider, foundation, leavings, rules
 from jupyter_cluster.providers.aws.service import Service
 from jupyter_cluster.providers.aws.tags import ID, Owner
 from jupyter_cluster.providers.base import Instance
@@ -48,21 +40,8 @@ from jupyter_cluster.providers.base import Instance
 pytestmark = pytest.mark.unit
 
 OWNER = Owner("small", "0123456789ab", "arn:aws:sts::1:assumed-role/lab/doe,jane")
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBz6nLIBHDCPRaFAYsTzWG8bbvPrRzpWxPjRkBHJuD2m x"
 REGION = "us-west-1"
 IMAGE = "ami-0abcdef1234560001"
-
-
-@contextmanager
-def an_account() -> Iterator[None]:
-    """An account with nothing in it; nobody waits, and nobody asks where this machine is."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
-        patch.setattr(service_module, "_SETTLE_PAUSE", 0.0)
-        patch.setattr(foundation, "caller_addresses", lambda: ["198.51.100.7"])
-        patch.setattr(moto_settings, "ec2_load_default_amis", lambda: False)
-        yield
 
 
 @pytest.fixture(autouse=True)
@@ -70,42 +49,6 @@ def account() -> Iterator[None]:
     """One for each test."""
     with an_account():
         yield
-
-
-class Recorder(Service):
-    """Keeps what is asked of AWS, and may refuse the first calls of an operation.
-
-    Its clients are made once for all tests: that takes most of a test's time.
-    """
-
-    _made: ClassVar[dict[tuple[Any, ...], Any]] = {}
-
-    def __init__(self, region: str, credentials: dict[str, str] | None = None) -> None:
-        super().__init__(region, credentials)
-        self.asked: list[tuple[str, str, dict[str, Any]]] = []
-        self.refuse: dict[str, list[str]] = {}
-        self._key = (region, *sorted((credentials or {}).items()))
-
-    def client(self, name: str, region: str | None = None, config: Config | None = None) -> Any:
-        key = (*self._key, name, region)
-        if key not in self._made:
-            self._made[key] = super().client(name, region, config)
-        return self._made[key]
-
-    def ask(self, operation: str, service: str = "ec2", **parameters: Any) -> Any:
-        self.asked.append((self.region, operation, parameters))
-        codes = self.refuse.get(operation)
-        if codes:
-            return self.call(operation, lambda: self._refuse(operation, codes.pop(0)))
-        return super().ask(operation, service, **parameters)
-
-    @staticmethod
-    def _refuse(operation: str, code: str) -> Any:
-        raise ClientError({"Error": {"Code": code, "Message": f"words of {code}"}}, operation)
-
-    def of(self, *operations: str) -> list[dict[str, Any]]:
-        """The parameters of these operations, in order."""
-        return [parameters for _region, name, parameters in self.asked if name in operations]
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -133,13 +76,6 @@ def configuration(changes: dict[str, Any], folder: Path | None = None) -> Cluste
     content = merged(BASE, changes)
     text = yaml.safe_dump(content).replace("IMAGE", an_image(content["provider"]["region"]))
     return parse(text, base_dir=folder)
-
-
-def an_image(region: str) -> str:
-    name = f"image {time.monotonic_ns()}"
-    made = str(Recorder(region).ask("register_image", Name=name)["ImageId"])
-    ec2_backends[DEFAULT_ACCOUNT_ID][region].amis[made].architecture = "x86_64"  # moto forgets it
-    return made
 
 
 def provider(config: ClusterConfig) -> tuple[AwsProvider, Recorder]:
@@ -256,6 +192,62 @@ def test_what_was_made_a_moment_ago_may_be_unknown_for_a_while() -> None:
     assert [one.node_id for one in made.instances()] == ["head"]
     made.release(lambda _text: None)
     assert made.left() == []
+
+
+OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0zoJqH0rsuNX4rcHCG6K0cXnUUBX0HTSU2ZOvQHcyI y"
+
+
+def key_there() -> str:
+    named = {"KeyNames": [OWNER.label], "IncludePublicKey": True}
+    return str(Recorder(REGION).ask("describe_key_pairs", **named)["KeyPairs"][0]["PublicKey"])
+
+
+def test_a_changed_key_takes_the_place_of_the_former_where_no_machine_has_that() -> None:
+    made, recorder = provider(configuration({}))
+    made.prepare(KEY, lambda _text: None)
+    made.prepare(KEY.replace(" x", " by another name"), lambda _text: None)
+    assert len(recorder.of("delete_key_pair")) == 0
+    made.prepare(OTHER, lambda _text: None)
+    assert key_there() == OTHER
+
+
+def test_a_changed_key_that_would_lock_us_out_is_refused() -> None:
+    made, _recorder = launched(configuration({}))
+    with pytest.raises(ProviderError, match=r"auth\.ssh_public_key is another key than that with"):
+        made.prepare(OTHER, lambda _text: None)
+    assert key_there() == KEY
+
+
+def test_what_holds_the_security_group_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foundation, "_GROUP_SECONDS", 0.0)
+    made, recorder = launched(configuration({}))
+    recorder.refuse["delete_security_group"] = ["DependencyViolation"]  # moto deletes it
+    plain = Recorder(REGION)
+    subnet = plain.ask("describe_subnets")["Subnets"][0]["SubnetId"]
+    how = {"SubnetId": subnet, "Groups": [made_group()], "Description": "of my database"}
+    card = plain.ask("create_network_interface", **how)["NetworkInterface"]["NetworkInterfaceId"]
+    said = rf"cannot be deleted: it is held by network interface {card} \(.*of my database\)"
+    with pytest.raises(ProviderError, match=said):
+        made.release(lambda _text: None)
+    plain.ask("delete_network_interface", NetworkInterfaceId=card)
+    made.release(lambda _text: None)
+    assert made.left() == []
+
+
+def test_what_ec2_tells_in_pages_is_read_to_the_last() -> None:
+    made, recorder = launched(configuration({}))
+    made.release(lambda _text: None)
+    leavings.find(recorder)
+    plain = recorder.client("ec2")
+    named = {"InstanceIds", "GroupIds", "SubnetIds", "ImageIds", "InstanceTypes", "KeyNames"}
+    unpaged = {
+        operation
+        for _region, operation, parameters in recorder.asked
+        if operation.startswith("describe_")
+        and plain.can_paginate(operation)
+        and not named & parameters.keys()
+    }
+    assert unpaged == set()
 
 
 def test_names_that_iam_would_refuse_in_tags_are_written_otherwise() -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import ProviderError
 from jupyter_cluster.providers.aws import rules, tags
+from jupyter_cluster.providers.aws.key_pair import KeyPair
 from jupyter_cluster.providers.aws.sentences import FORBIDDEN
 from jupyter_cluster.providers.aws.service import Service, code_of, settled
 from jupyter_cluster.providers.aws.tags import Owner
@@ -33,6 +34,7 @@ _ADDRESS_QUESTIONS = 2
 _MAX_ANSWER = 1000
 # A group cannot go while a terminated instance's network interface still uses it.
 _GROUP_SECONDS = 180.0
+_GROUP_PAUSE = 2.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Foundation:
         self._service, self._owner = service, owner
         self._provider: Any = config.provider
         self._auth = config.auth
+        self.key = KeyPair(service, owner)
         self._subnets: dict[tuple[str, ...], list[Subnet]] = {}
         self._own: dict[str, str] = {}
         self._theirs: dict[str, str] = {}
@@ -152,7 +155,7 @@ class Foundation:
     @property
     def made(self) -> tuple[str, ...]:
         """Names of what was made here, by which EC2 complains when it does not know it yet."""
-        return (*self._own.values(), self.key_name)
+        return (*self._own.values(), self.key.name)
 
     @property
     def _written_name(self) -> str:
@@ -185,7 +188,7 @@ class Foundation:
                 GroupName=name,
                 Description=f"Nodes of jupyter_cluster {self._owner.name}",
                 VpcId=vpc,
-                TagSpecifications=[_tagged("security-group", self._owner)],
+                TagSpecifications=[tags.made_with("security-group", self._owner)],
             )
         except ProviderError as error:
             if code_of(error) != "InvalidGroup.Duplicate":
@@ -247,26 +250,6 @@ class Foundation:
             return rules.PRIVATE_NETWORKS
         return tuple(f"{address}/32" for address in caller_addresses())
 
-    # -- the key pair -------------------------------------------------------------------------
-
-    @property
-    def key_name(self) -> str:
-        """The name of the cluster's own key pair."""
-        return self._owner.label
-
-    def import_key(self, public_key: str) -> None:
-        """Make EC2 know the cluster's key; the private half never leaves this machine."""
-        try:
-            self._service.ask(
-                "import_key_pair",
-                KeyName=self.key_name,
-                PublicKeyMaterial=public_key.encode(),
-                TagSpecifications=[_tagged("key-pair", self._owner)],
-            )
-        except ProviderError as error:
-            if code_of(error) != "InvalidKeyPair.Duplicate":
-                raise
-
     # -- the end ------------------------------------------------------------------------------
 
     def delete(self) -> None:
@@ -277,9 +260,7 @@ class Foundation:
         ProviderError
             Something could not be deleted.
         """
-        ours = self._owner.filters()
-        for row in self._service.ask("describe_key_pairs", Filters=ours)["KeyPairs"]:
-            self._service.ask("delete_key_pair", KeyName=row["KeyName"])
+        self.key.delete()
         for row in self._own_groups():
             self._delete_group(str(row["GroupId"]))
 
@@ -297,18 +278,40 @@ class Foundation:
                 code = code_of(error)
                 if code == "InvalidGroup.NotFound":
                     return
-                if code != "DependencyViolation" or time.monotonic() > deadline:
+                if code != "DependencyViolation":
                     raise
-            time.sleep(2.0)
+                if time.monotonic() > deadline:
+                    raise self._held(group, error) from error
+            time.sleep(_GROUP_PAUSE)
+
+    def _held(self, group: str, error: ProviderError) -> ProviderError:
+        """What keeps a group from being deleted; as EC2 says it where that cannot be asked."""
+        inside = [{"Name": "group-id", "Values": [group]}]
+        named = [{"Name": "ip-permission.group-id", "Values": [group]}]
+        try:
+            cards = self._service.pages(
+                "describe_network_interfaces", "NetworkInterfaces", Filters=inside
+            )
+            others = self._service.pages(
+                "describe_security_groups", "SecurityGroups", Filters=named
+            )
+        except ProviderError:
+            return error
+        names = [row["GroupId"] for row in others if row["GroupId"] != group]
+        holders = [f"network interface {row['NetworkInterfaceId']}{_use_of(row)}" for row in cards]
+        holders += [f"a rule of security group {name}" for name in names]
+        if not holders:
+            return error
+        return ProviderError(
+            f"security group {group} cannot be deleted: it is held by {', '.join(holders)}, which"
+            " the cluster has not made. Delete that, or take the group out of it, and repeat the"
+            " command"
+        )
 
     def left(self) -> list[str]:
         """What of it is there still, for people."""
-        ours = self._owner.filters()
-        keys = self._service.ask("describe_key_pairs", Filters=ours)["KeyPairs"]
-        groups = self._own_groups()
-        return [f"key pair {row['KeyName']}" for row in keys] + [
-            f"security group {row['GroupId']}" for row in groups
-        ]
+        groups = [f"security group {row['GroupId']}" for row in self._own_groups()]
+        return [*self.key.left(), *groups]
 
 
 def caller_addresses() -> list[str]:
@@ -353,12 +356,13 @@ def _is_new_group(error: ProviderError) -> bool:
     return code_of(error) in ("InvalidGroup.NotFound", "InvalidGroupId.NotFound")
 
 
+def _use_of(card: dict[str, Any]) -> str:
+    """What a network interface is there for, as far as EC2 tells."""
+    instance = (card.get("Attachment") or {}).get("InstanceId")
+    said = f"of {instance}" if instance else str(card.get("Description") or "")
+    known = ", ".join(part for part in (str(card.get("Status") or ""), said) if part)
+    return f" ({known})" if known else ""
+
+
 def _subnet(row: dict[str, Any]) -> Subnet:
     return Subnet(row["SubnetId"], row["AvailabilityZone"], row["VpcId"])
-
-
-def _tagged(kind: str, owner: Owner) -> dict[str, Any]:
-    # Looked after until its instances, which renew that, are there.
-    expires = tags.moment(time.time() + tags.EXPIRY_SECONDS)
-    named = {"Name": owner.label, **owner.tags(), tags.EXPIRES: expires}
-    return {"ResourceType": kind, "Tags": tags.as_list(named)}

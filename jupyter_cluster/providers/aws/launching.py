@@ -170,7 +170,7 @@ def _interfaces(plan: Plan, subnet: Subnet) -> list[dict[str, Any]]:
             continue
         one.setdefault("DeviceIndex", index)
         one.setdefault("SubnetId", subnet.id)
-        one.setdefault("DeleteOnTermination", True)
+        one["DeleteOnTermination"] = True  # one that stays would keep the cluster's group
         one["Groups"] = list(dict.fromkeys((*plan.groups, *one.get("Groups", ()))))
         if len(written) == 1:  # EC2 gives public addresses to instances with one interface
             one.setdefault("AssociatePublicIpAddress", not plan.is_internal)

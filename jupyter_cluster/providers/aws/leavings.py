@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import calendar
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import botocore.session
+from botocore.exceptions import BotoCoreError
+
 from jupyter_cluster.config import ClusterConfig, parse
+from jupyter_cluster.errors import ProviderError
 from jupyter_cluster.providers.aws import tags
 from jupyter_cluster.providers.aws.provider import AwsProvider
 from jupyter_cluster.providers.aws.service import Service
@@ -17,6 +22,8 @@ from jupyter_cluster.providers.aws.tags import Owner
 _OURS = [{"Name": "tag-key", "Values": [tags.ID]}]
 _GONE = ("terminated", "shutting-down")
 _STOPPED = ("stopping", "stopped")
+# So many regions are asked at the same time.
+_AT_ONCE = 8
 
 
 @dataclass
@@ -34,6 +41,8 @@ class Leavings:
     is_kept : bool
         Whether it may keep data: its head has stopped, what a cluster does by itself when it is not
         used, or there is a disk that has outlived its instance. It is no orphan for that.
+    region : str
+        Where it is.
     """
 
     name: str
@@ -43,6 +52,7 @@ class Leavings:
     expires: float = 0.0
     is_own: bool = False
     is_kept: bool = False
+    region: str = ""
 
     def is_expired(self, now: float) -> bool:
         """Whether nobody looks after it any more."""
@@ -62,7 +72,8 @@ def find(service: Service) -> list[Leavings]:
         labels = tags.of(row)
         owner = labels.get(tags.OWNER, "")
         one = found.setdefault(
-            labels[tags.ID], Leavings(labels.get(tags.CLUSTER, ""), labels[tags.ID], owner)
+            labels[tags.ID],
+            Leavings(labels.get(tags.CLUSTER, ""), labels[tags.ID], owner, region=service.region),
         )
         one.is_own = tags.is_of_owner(row, caller)
         one.things.append(thing)
@@ -73,14 +84,15 @@ def find(service: Service) -> list[Leavings]:
         for row in reservation["Instances"]:
             state = row["State"]["Name"]
             if state not in _GONE:
-                one = add(row, f"instance {row['InstanceId']} ({state})")
+                kind = tags.of(row).get(tags.KIND, "instance")
+                one = add(row, f"{kind} {row['InstanceId']} ({state})")
                 one.is_kept |= tags.of(row).get(tags.KIND) == tags.HEAD and state in _STOPPED
     for row in service.pages("describe_volumes", "Volumes", Filters=_OURS):
         if not row.get("Attachments"):
             add(row, f"volume {row['VolumeId']} ({row['Size']} GB)").is_kept = True
     for row in service.ask("describe_key_pairs", Filters=_OURS)["KeyPairs"]:
         add(row, f"key pair {row['KeyName']}")
-    for row in service.ask("describe_security_groups", Filters=_OURS)["SecurityGroups"]:
+    for row in service.pages("describe_security_groups", "SecurityGroups", Filters=_OURS):
         add(row, f"security group {row['GroupId']}")
     return sorted(found.values(), key=lambda one: (one.name, one.id))
 
@@ -92,11 +104,57 @@ def _moment(text: str) -> float:
         return 0.0
 
 
-def provider_of(one: Leavings, region: str) -> AwsProvider:
-    """Who can end it."""
-    return AwsProvider(
-        minimal_config(one.name or "lost", region), Owner(one.name, one.id, one.owner)
-    )
+def find_in(
+    regions: Iterable[str],
+    tell: Callable[[str], None] = lambda _text: None,
+    credentials: dict[str, str] | None = None,
+) -> list[Leavings]:
+    """What clusters have in these regions; `tell` takes a sentence about one that does not answer.
+
+    Raises
+    ------
+    ProviderError
+        None of them answers.
+    """
+    wanted = list(dict.fromkeys(regions))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        asked = [(name, pool.submit(_find_in, name, credentials)) for name in wanted]
+    found: list[Leavings] = []
+    failed: list[ProviderError] = []
+    for region, one in asked:
+        try:
+            found += one.result()
+        except ProviderError as error:
+            failed.append(error)
+            if len(wanted) > 1:
+                tell(f"{region} was not looked at: {error}")
+    if failed and len(failed) == len(wanted):
+        raise failed[0]
+    return sorted(found, key=lambda one: (one.name, one.region, one.id))
+
+
+def _find_in(region: str, credentials: dict[str, str] | None) -> list[Leavings]:
+    return find(Service(region, credentials))
+
+
+def settings_region() -> str:
+    """The region of the AWS settings; empty where they name none. Nobody is asked."""
+    try:
+        return str(botocore.session.get_session().get_config_variable("region") or "")
+    except BotoCoreError:  # e.g. a profile that there is not
+        return ""
+
+
+def enabled_regions(region: str | None) -> list[str]:
+    """All regions that the account has enabled; `region` is the one that is asked."""
+    rows = Service(region or None).ask("describe_regions")["Regions"]
+    return sorted(str(row["RegionName"]) for row in rows)
+
+
+def provider_of(one: Leavings, config: ClusterConfig | None = None) -> AwsProvider:
+    """Who can end it; with its own configuration where that is known, which may keep disks."""
+    config = config or minimal_config(one.name or "lost", one.region)
+    return AwsProvider(config, Owner(one.name, one.id, one.owner))
 
 
 def minimal_config(name: str, region: str) -> ClusterConfig:

@@ -123,7 +123,7 @@ class AwsProvider(HostProvider):
     def _key_name(self, config: Mapping[str, Any]) -> str:
         if self._provider.key_pair is not None:
             return str(self._provider.key_pair.key_name)
-        return str(config.get("KeyName") or self.foundation.key_name)
+        return str(config.get("KeyName") or self.foundation.key.name)
 
     def _subnets(self, node_type: str) -> list[Subnet]:
         config = self._machines.node_config(node_type)
@@ -376,7 +376,7 @@ class AwsProvider(HostProvider):
         )
         if self._provider.key_pair is None and public_key:
             progress("key pair")
-            self.foundation.import_key(public_key)
+            self.foundation.key.make(public_key, lambda: bool(self.instances()))
         if self._provider.head_instance_profile is None:
             progress("role of the head")
             self.role.make(self._worker_profiles())

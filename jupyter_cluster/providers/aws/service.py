@@ -167,8 +167,13 @@ def _core() -> botocore.session.Session:
 def service_of(config: ClusterConfig) -> Service:
     """AWS as the cluster YAML says."""
     provider: Any = config.provider
-    secrets = provider.aws_credentials.items()
-    return Service(provider.region, {k: v.get_secret_value() for k, v in secrets})
+    return Service(provider.region, credentials_of(config))
+
+
+def credentials_of(config: ClusterConfig) -> dict[str, str]:
+    """Those that the cluster YAML names; empty where it leaves that to the environment."""
+    provider: Any = config.provider
+    return {name: one.get_secret_value() for name, one in provider.aws_credentials.items()}
 
 
 def settled(

@@ -72,6 +72,14 @@ class Owner:
         return found + ([{"Name": "instance-state-name", "Values": [*states]}] if states else [])
 
 
+def made_with(kind: str, owner: Owner) -> dict[str, Any]:
+    """The tags of what is made beside instances, as boto3 takes them for a kind of resource."""
+    # Looked after until its instances, which renew that, are there.
+    expires = moment(time.time() + EXPIRY_SECONDS)
+    named = {"Name": owner.label, **owner.tags(), EXPIRES: expires}
+    return {"ResourceType": kind, "Tags": as_list(named)}
+
+
 def moment(when: float) -> str:
     """A Unix time as people and programs read it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
