@@ -32,7 +32,7 @@ from jupyter_cluster.config._sections import (
 from jupyter_cluster.errors import ProviderError
 from jupyter_cluster.model import NodeState
 from jupyter_cluster.nodes.container import container_of
-from jupyter_cluster.providers.aws import AwsProvider, foundation, leavings, rules
+from jupyter_cluster.providers.aws import AwsProvider, foundation, leavings, policies, rules, tags
 from jupyter_cluster.providers.aws.service import Service
 from jupyter_cluster.providers.aws.tags import ID, Owner
 from jupyter_cluster.providers.base import Instance
@@ -316,6 +316,74 @@ def test_what_a_launch_template_says_need_not_be_said_again() -> None:
     said = (request["InstanceType"], request["ImageId"], request["KeyName"])
     assert said == ("c5.xlarge", data["ImageId"], "theirs")
     assert "echo theirs" in request["UserData"]
+
+
+def with_template(**data: Any) -> ClusterConfig:
+    """A cluster whose only type is what a launch template says."""
+    data = {"InstanceType": "m5.large", "ImageId": an_image(REGION), **data}
+    make = "create_launch_template"
+    Recorder(REGION).ask(make, LaunchTemplateName="ours", LaunchTemplateData=data)
+    one = {"node_config": {"LaunchTemplate": {"LaunchTemplateName": "ours"}}}
+    types = {"available_node_types": {"worker": one}, "head_node_type": "worker"}
+    return parse(yaml.safe_dump({**BASE, **types}))
+
+
+def test_the_head_may_do_what_only_a_launch_template_asks_for() -> None:
+    disk = {"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 9, "KmsKeyId": "alias/mine"}}
+    config = with_template(Placement={"GroupName": "near"}, BlockDeviceMappings=[disk])
+    made, recorder = provider(config)
+    made.prepare(KEY, lambda _text: None)
+    (policy,) = recorder.of("put_role_policy")
+    assert "kms:CreateGrant" in policy["PolicyDocument"]
+    assert "placement-group/*" in policy["PolicyDocument"]
+
+
+def test_what_a_launch_template_protects_can_be_ended() -> None:
+    _made, recorder = launched(with_template(DisableApiTermination=True))
+    assert [r["DisableApiTermination"] for r in recorder.of("run_instances")] == [False, False]
+
+
+def test_a_disk_that_a_launch_template_keeps_is_kept() -> None:
+    disk = {"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 9, "DeleteOnTermination": False}}
+    made, recorder = provider(with_template(BlockDeviceMappings=[disk]))
+    labels = [tags.made_with("volume", OWNER)]
+    how = {"AvailabilityZone": zone(0), "Size": 9, "TagSpecifications": labels}
+    Recorder(REGION).ask("create_volume", **how)
+    said: list[str] = []
+    made.on_notice = said.append  # type: ignore[method-assign]
+    made.release(lambda _text: None)
+    assert recorder.of("delete_volume") == []
+    assert "as DeleteOnTermination: false says" in "".join(said)
+
+
+def test_a_launch_template_that_asks_for_spot_instances_is_said_before_anything_is_made() -> None:
+    made, recorder = provider(with_template(InstanceMarketOptions={"MarketType": "spot"}))
+    with pytest.raises(ProviderError, match="ours asks for spot instances, for the head and"):
+        made.survey()
+    assert not recorder.of("create_security_group")
+
+
+def test_the_policy_for_a_file_has_what_its_launch_template_names_or_says_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_template(Placement={"GroupName": "near"})
+    (tmp_path / "cluster.yaml").write_text(TEMPLATED)
+    policies.main([str(tmp_path / "cluster.yaml")])
+    assert "placement-group/*" in capsys.readouterr().out
+    (tmp_path / "cluster.yaml").write_text(TEMPLATED.replace("ours", "theirs"))
+    policies.main([str(tmp_path / "cluster.yaml")])
+    out, said = capsys.readouterr()
+    assert "placement-group/*" not in out
+    assert "launch templates cannot be read" in said
+    assert "What only they name is missing here: KMS keys" in said
+
+
+TEMPLATED = f"""
+cluster_name: small
+provider: {{type: aws, region: {REGION}}}
+head_node_type: one
+available_node_types: {{one: {{node_config: {{LaunchTemplate: {{LaunchTemplateName: ours}}}}}}}}
+"""
 
 
 def test_an_image_for_other_machines_is_said_before_anything_is_made() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,17 @@ def test_keys_templates_and_further_tags_have_statements_where_the_file_has_them
         (tagged,) = [one for one in policy["Statement"] if one["Sid"].startswith("Tag")]
         assert "arn:aws:ec2:*:*:network-interface/*" in tagged["Resource"]
         assert not {"kms:CreateGrant"} & {*actions(owner_policy())}
+
+
+def test_what_only_a_launch_template_names_is_allowed_too() -> None:
+    said = {
+        "Placement": {"GroupName": "near"},
+        "BlockDeviceMappings": disk(KmsKeyId="alias/mine"),
+        "IamInstanceProfile": {"Name": "reads"},
+        "LicenseSpecifications": [{"LicenseConfigurationArn": "arn:aws:license-manager:x"}],
+    }
+    named = configuration({}, {"LaunchTemplate": {"LaunchTemplateName": "ours"}})
+    assert needs_of(named, [said]) == replace(of_file(**said), has_template=True)
 
 
 def test_own_profiles_a_path_and_a_boundary_are_in_the_owners_policy() -> None:

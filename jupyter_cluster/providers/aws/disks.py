@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, partial
 from typing import Any
 
-from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import ProviderError
 from jupyter_cluster.providers.aws.needs import disks_of
 from jupyter_cluster.providers.aws.service import Service, code_of, settled
 from jupyter_cluster.providers.aws.tags import Owner
+
+NodeConfig = Callable[[str], Mapping[str, Any]]
 
 # GB of the root disk where the YAML says nothing: room for a container image and an environment.
 ROOT_GB = 100
@@ -30,13 +31,32 @@ def keeps(node_config: Mapping[str, Any]) -> bool:
 
 
 class Disks:
-    """Found by their tags."""
+    """Found by their tags.
 
-    def __init__(self, service: Service, config: ClusterConfig, owner: Owner) -> None:
+    Parameters
+    ----------
+    node_config
+        That of a node type, with what its launch template says besides.
+    """
+
+    def __init__(
+        self, service: Service, owner: Owner, types: Iterable[str], node_config: NodeConfig
+    ) -> None:
         self._service, self._owner = service, owner
-        self._keeping = [
-            name for name, one in config.available_node_types.items() if keeps(one.node_config)
-        ]
+        self._types, self._node_config = list(types), node_config
+
+    @cached_property
+    def _keeping(self) -> list[str]:
+        return [name for name in self._types if self._keeps(name)]
+
+    def _keeps(self, name: str) -> bool:
+        try:
+            return keeps(self._node_config(name))
+        except ProviderError as error:
+            # A launch template that is gone: whether it has kept disks, nobody can tell.
+            if "LaunchTemplate" not in code_of(error):
+                raise
+            return True
 
     def notices(self) -> list[str]:
         """What the user should know beforehand."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,17 +22,21 @@ class HeadRole:
 
     def __init__(self, service: Service, owner: Owner, config: ClusterConfig) -> None:
         self._service, self._owner = service, owner
+        self._config = config
         self._provider: Any = config.provider
-        self._needs = needs_of(config)
         self.name = owner.label
 
-    def make(self, worker_profiles: Iterable[str] = ()) -> None:
+    def make(
+        self, worker_profiles: Iterable[str] = (), templates: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
         """Make it where it is not there yet, and give it the policy as it is now.
 
         Parameters
         ----------
         worker_profiles
             Names or ARNs of the instance profiles that the head gives to workers.
+        templates
+            What the launch templates of its nodes say.
 
         Raises
         ------
@@ -52,7 +56,7 @@ class HeadRole:
             Description=f"Head of jupyter_cluster {self._owner.name}",
             Tags=labels,
         )
-        needs = replace(self._needs, passed_roles=tuple(sorted(roles)))
+        needs = replace(needs_of(self._config, templates), passed_roles=tuple(sorted(roles)))
         document = json.dumps(policies.head_policy(self._owner, needs, partition))
         self._new("put_role_policy", RoleName=name, PolicyName=_POLICY, PolicyDocument=document)
         self._once("create_instance_profile", InstanceProfileName=name, Path=made.path, Tags=labels)

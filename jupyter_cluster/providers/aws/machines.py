@@ -14,7 +14,7 @@ from jupyter_cluster.providers.aws import disks, images, prices
 from jupyter_cluster.providers.aws.images import Image
 from jupyter_cluster.providers.aws.kinds import Kind, kinds
 from jupyter_cluster.providers.aws.service import Service
-from jupyter_cluster.providers.aws.templates import with_template
+from jupyter_cluster.providers.aws.templates import data_of, merged
 
 
 class Machines:
@@ -31,6 +31,7 @@ class Machines:
         self.estimated: set[str] = set()
         self._kinds: dict[str, Kind] = {}
         self._configs: dict[str, dict[str, Any]] = {}
+        self._templates: dict[str, dict[str, Any]] = {}
         self._images: dict[str, Image] = {}
         self._lock = threading.RLock()
 
@@ -39,8 +40,16 @@ class Machines:
         with self._lock:
             if node_type not in self._configs:
                 written = self._config.available_node_types[node_type].node_config
-                self._configs[node_type] = with_template(self._service, written)
+                self._configs[node_type] = merged(written, self.template(node_type))
             return self._configs[node_type]
+
+    def template(self, node_type: str) -> dict[str, Any]:
+        """What the launch template of a type says; nothing where it has none."""
+        with self._lock:
+            if node_type not in self._templates:
+                written = self._config.available_node_types[node_type].node_config
+                self._templates[node_type] = data_of(self._service, written)
+            return self._templates[node_type]
 
     def kind(self, node_type: str) -> Kind:
         """The instance type of a node type.

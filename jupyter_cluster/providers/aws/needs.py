@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,10 +49,17 @@ class Needs:
     boundary: str = ""
 
 
-def needs_of(config: ClusterConfig) -> Needs:
-    """What a configuration needs."""
+def needs_of(config: ClusterConfig, templates: Iterable[Mapping[str, Any]] = ()) -> Needs:
+    """What a configuration needs.
+
+    Parameters
+    ----------
+    templates
+        What its launch templates say: of these only AWS can tell.
+    """
     provider: Any = config.provider
     written = [one.node_config for one in config.available_node_types.values()]
+    written += map(dict, templates)
     profiles = {profile for one in written if (profile := profile_of(one))}
     if provider.head_instance_profile:
         profiles.add(provider.head_instance_profile)

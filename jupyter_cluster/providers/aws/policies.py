@@ -16,8 +16,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from jupyter_cluster.config import load
-from jupyter_cluster.errors import ClusterError
+from jupyter_cluster.config import ClusterConfig, load
+from jupyter_cluster.errors import ClusterError, ProviderError
 from jupyter_cluster.providers.aws import partitions, tags
 from jupyter_cluster.providers.aws.needs import Needs, needs_of
 from jupyter_cluster.providers.aws.partitions import AWS, Partition
@@ -252,6 +252,28 @@ def actions(policy: dict[str, Any]) -> list[str]:
     return sorted({a for one in listed for a in ([one] if isinstance(one, str) else one)})
 
 
+def _templates(config: ClusterConfig) -> list[dict[str, Any]]:
+    """What the launch templates of a file say; who may not read them is told what is missing."""
+    named = [one.node_config for one in config.available_node_types.values()]
+    named = [one for one in named if one.get("LaunchTemplate")]
+    if not named:
+        return []
+    from jupyter_cluster.providers.aws.service import service_of
+    from jupyter_cluster.providers.aws.templates import data_of
+
+    try:
+        service = service_of(config)
+        return [data_of(service, one) for one in named]
+    except ProviderError as error:
+        print(
+            f"its launch templates cannot be read: {error}. What only they name is missing here:"
+            " KMS keys, snapshots, placement groups, dedicated hosts, capacity reservations,"
+            " licences, tags, instance profiles",
+            file=sys.stderr,
+        )
+        return []
+
+
 def main(words: list[str]) -> None:
     """Print the owner's policy, for a cluster file where one is named."""
     if not words:
@@ -261,7 +283,8 @@ def main(words: list[str]) -> None:
         provider: Any = config.provider
         if provider.type != "aws":
             raise ClusterError(f"{words[0]} is for {provider.type}: it needs no policy of AWS")
-        policy = owner_policy(needs_of(config), partitions.of_region(provider.region))
+        needs = needs_of(config, _templates(config))
+        policy = owner_policy(needs, partitions.of_region(provider.region))
     print(json.dumps(policy, indent=2))
 
 

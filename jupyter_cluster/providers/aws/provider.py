@@ -67,10 +67,11 @@ class AwsProvider(HostProvider):
         self._provider: Any = config.provider
         self.service = service or service_of(config)
         self.foundation = Foundation(self.service, config, owner)
-        self._disks = disks.Disks(self.service, config, owner)
         self.role = HeadRole(self.service, owner, config)
         self._user_data = user_data or {}
         self._machines = Machines(self.service, config)
+        types = config.available_node_types
+        self._disks = disks.Disks(self.service, owner, types, self._machines.node_config)
         self._plans: dict[tuple[str, bool], Plan] = {}
         self._capacity = Capacity(clock, lambda text: self.on_notice(text))
         self._ec2 = Instances(self.service, owner)
@@ -379,7 +380,8 @@ class AwsProvider(HostProvider):
             self.foundation.key.make(public_key, lambda: bool(self.instances()))
         if self._provider.head_instance_profile is None:
             progress("role of the head")
-            self.role.make(self._worker_profiles())
+            templates = map(self._machines.template, self._config.available_node_types)
+            self.role.make(self._worker_profiles(), list(templates))
 
     def open_ssh(self, networks: Sequence[str] | None = None) -> Sequence[str]:
         """Let SSH in from where this is called, a laptop may have moved; returns from where."""

@@ -24,10 +24,11 @@ _READ = (
     "TagSpecifications",
     "UserData",
 )
+_PROTECTIONS = ("DisableApiTermination", "DisableApiStop")
 
 
-def with_template(service: Service, node_config: Mapping[str, Any]) -> dict[str, Any]:
-    """A node_config with what its launch template says besides; what is written counts more.
+def data_of(service: Service, node_config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the launch template of a node_config says; nothing where it names none.
 
     Raises
     ------
@@ -36,17 +37,30 @@ def with_template(service: Service, node_config: Mapping[str, Any]) -> dict[str,
     """
     named = node_config.get("LaunchTemplate")
     if not named:
-        return dict(node_config)
+        return {}
     which = {k: named[k] for k in ("LaunchTemplateId", "LaunchTemplateName") if named.get(k)}
     version = str(named.get("Version") or "$Default")
     rows = service.ask("describe_launch_template_versions", Versions=[version], **which)
     found = rows["LaunchTemplateVersions"]
     if not found:
         raise ProviderError(f"launch template {', '.join(which.values())} has no version {version}")
-    data = found[0]["LaunchTemplateData"]
+    data: dict[str, Any] = found[0]["LaunchTemplateData"]
+    if (data.get("InstanceMarketOptions") or {}).get("MarketType") == "spot":
+        raise ProviderError(
+            f"launch template {', '.join(which.values())} asks for spot instances, for the head and"
+            " for nodes on demand too: take its InstanceMarketOptions out, and write spot: true for"
+            " the node type"
+        )
+    return data
+
+
+def merged(node_config: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """A node_config with what a template says besides. Pure."""
     said = {key: data[key] for key in _READ if data.get(key)}
     if "UserData" in said:
         said["UserData"] = base64.b64decode(said["UserData"]).decode(errors="replace")
     if "MetadataOptions" in said:  # of which a state is told that is no argument of RunInstances
         said["MetadataOptions"] = {k: v for k, v in said["MetadataOptions"].items() if k != "State"}
-    return {**said, **node_config}
+    # Of a protected instance nobody but its owner can be rid.
+    unprotected = {key: False for key in _PROTECTIONS if data.get(key)}
+    return {**said, **unprotected, **node_config}
