@@ -63,7 +63,11 @@ def parse(
     """
     document = read_yaml(text, source)
     origins = {path: f"{source}:{line}" for path, line in document.lines.items()}
-    return build(document, origins, Path(base_dir or "."))
+    config = build(document, origins, Path(base_dir or "."))
+    file = Path(base_dir or ".") / Path(source).name
+    if base_dir is not None and file.is_file():  # text is of no file, a pipe has a name for once
+        config._source = str(file.resolve())
+    return config
 
 
 def build(document: Document, origins: dict[KeyPath, str], base_dir: Path) -> ClusterConfig:
