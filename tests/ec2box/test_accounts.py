@@ -84,6 +84,26 @@ def test_one_owner_on_two_machines_has_one_cluster_of_a_name(bench: Bench):
     os.environ["JUPYTER_CLUSTER_HOME"] = str(homes[1 - loser])  # the bench ends it from there
 
 
+def test_another_machine_ends_a_cluster_by_its_tags(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    path = bench.file()
+    cluster = bench.up(max_workers=1)
+    cluster.map(abs, [-1]).results()
+    assert bench.workers()
+    jc.shutdown()
+    with monkeypatch.context() as other:
+        other.setenv("JUPYTER_CLUSTER_HOME", str(bench.folder / "other"))
+        done = bench.command("up", str(path), "-y")
+        assert "`jupyter-cluster down posters --region us-west-1` ends it from here" in done.stderr
+        done = bench.command("down", "posters", "--region", REGION)
+        assert f"head {bench.head()} (running)" in done.stdout
+        assert "Nobody can be asked here" in done.stderr
+        assert bench.workers()
+        done = bench.command("down", str(path), "-y", timeout=120)
+        assert done.returncode == 0, done.stderr
+    assert not bench.left_over()
+    assert bench.command("down", "posters", "-y").returncode == 0  # here nothing is left to end
+
+
 def test_a_cluster_stays_in_its_region_and_down_leaves_none_of_it(bench: Bench):
     bench.start(bench.file())
     moved = bench.file(provider={"region": "us-west-2"})

@@ -220,7 +220,8 @@ def test_a_changed_key_that_would_lock_us_out_is_refused() -> None:
 
 def test_what_holds_the_security_group_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foundation, "_GROUP_SECONDS", 0.0)
-    made, recorder = launched(configuration({}))
+    made, recorder = provider(configuration({}))
+    made.prepare(KEY, lambda _text: None)
     recorder.refuse["delete_security_group"] = ["DependencyViolation"]  # moto deletes it
     plain = Recorder(REGION)
     subnet = plain.ask("describe_subnets")["Subnets"][0]["SubnetId"]
@@ -228,7 +229,7 @@ def test_what_holds_the_security_group_is_named(monkeypatch: pytest.MonkeyPatch)
     card = plain.ask("create_network_interface", **how)["NetworkInterface"]["NetworkInterfaceId"]
     said = rf"cannot be deleted: it is held by network interface {card} \(.*of my database\)"
     with pytest.raises(ProviderError, match=said):
-        made.release(lambda _text: None)
+        made.foundation.delete()
     plain.ask("delete_network_interface", NetworkInterfaceId=card)
     made.release(lambda _text: None)
     assert made.left() == []
