@@ -31,7 +31,9 @@ _CLOUDS = {
 _SECTIONS = {"head_node": "head", "worker_nodes": "worker"}
 _NODE_TYPES = {"available_node_types", "head_node_type"}
 # What says nothing where it has this value.
-_SAYS_NOTHING = {"min_workers": 0, "initial_workers": 0, "autoscaling_mode": "default"}
+_SAYS_NOTHING = {"min_workers": 0, "initial_workers": 0}
+# The type of the head, where Ray's file does not say which it is.
+_HEAD = "ray.head.default"
 
 
 def refuse_other_kinds(document: Document) -> None:
@@ -42,10 +44,20 @@ def refuse_other_kinds(document: Document) -> None:
     ConfigError
         It is for another cloud, or no cluster YAML.
     """
-    kind = as_map(document.data.get("provider")).get("type")
+    provider = as_map(document.data.get("provider"))
+    kind = provider.get("type")
     if {"apiVersion", "kind"} <= {*document.data}:
         message = "this is a manifest of Kubernetes, no cluster YAML"
         fail(document.problem((), message))
+    if {"cluster_name", "provider"}.isdisjoint(document.data) and document.data:
+        message = "this is no cluster YAML: it has neither cluster_name nor provider"
+        fail(document.problem((), message))
+    if kind == "local" and "coordinator_address" in provider:
+        message = (
+            "is refused: there is no coordinator server here; write type: ssh with head_ip and"
+            " worker_ips, and leave available_node_types and head_node_type out"
+        )
+        fail(document.problem(("provider", "coordinator_address"), message))
     if isinstance(kind, str) and kind in _CLOUDS and kind not in known_providers():
         message = (
             f"{kind} ({_CLOUDS[kind]}) is not supported: nodes come from EC2 (type: aws), are hosts"
@@ -58,7 +70,14 @@ def refuse_other_kinds(document: Document) -> None:
 def modernized(document: Document) -> tuple[Document, list[str]]:
     """The document with node types where Ray had other keys, and a notice for each of those."""
     notices: list[str] = []
-    for step in (_without_empty, _with_node_types, _with_implied_type, _without_defaults):
+    for step in (
+        _without_empty,
+        _with_new_name,
+        _with_node_types,
+        _with_head_type,
+        _with_implied_type,
+        _without_defaults,
+    ):
         document, more = step(document)
         notices += more
     return document, notices
@@ -69,6 +88,27 @@ def _without_empty(document: Document) -> tuple[Document, list[str]]:
     empty = [key for key in _SECTIONS if key in document.data and not document.data[key]]
     notices = [_notice(document, key, "is ignored: it is empty") for key in empty]
     return _without(document, empty), notices
+
+
+def _with_new_name(document: Document) -> tuple[Document, list[str]]:
+    """`docker.pull` is called `pull_before_run` since."""
+    docker = as_map(document.data.get("docker"))
+    if "pull" not in docker or "pull_before_run" in docker:
+        return document, []
+    renamed = {"pull_before_run" if key == "pull" else key: one for key, one in docker.items()}
+    moved = replace(document, data={**document.data, "docker": renamed})
+    moved = _moved(moved, ("docker", "pull"), ("docker", "pull_before_run"))
+    notice = str(document.problem(("docker", "pull"), "is taken as pull_before_run"))
+    return moved, [notice]
+
+
+def _with_head_type(document: Document) -> tuple[Document, list[str]]:
+    """Ray's head is of its type ``ray.head.default`` where the file names none."""
+    types = as_map(document.data.get("available_node_types"))
+    if "head_node_type" in document.data or _HEAD not in types:
+        return document, []
+    notice = _notice(document, "available_node_types", f"the head is taken to be a {_HEAD}")
+    return replace(document, data={**document.data, "head_node_type": _HEAD}), [notice]
 
 
 def _with_node_types(document: Document) -> tuple[Document, list[str]]:

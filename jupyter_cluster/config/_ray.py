@@ -16,6 +16,11 @@ from jupyter_cluster.config._sections import PROVIDERS
 IGNORED: dict[KeyPath, str] = {
     ("head_start_ray_commands",): "jupyter_cluster starts its head by itself",
     ("worker_start_ray_commands",): "jupyter_cluster starts its workers by itself",
+    ("autoscaling_mode",): "nodes are added as fast as the work needs, or as upscaling_speed says",
+    (
+        "target_utilization_fraction",
+    ): "nodes are added as the work needs them, or as upscaling_speed says",
+    ("worker_default_node_type",): "every node type may be a worker, but those with max_workers: 0",
     ("provider", "cloudwatch"): "no CloudWatch agent is set up; see the panel and `logs`",
     ("provider", "cache_stopped_nodes"): "workers are terminated, so none is billed while stopped",
     ("provider", "worker_liveness_check"): "the head always watches its workers",
@@ -41,21 +46,14 @@ _REFUSED: dict[KeyPath, str] = {
     "available_node_types.<name>.min_workers instead",
     ("initial_workers",): "is gone: write available_node_types.<name>.min_workers instead, or "
     "call cluster.request_resources() once the cluster is up",
-    ("autoscaling_mode",): "is gone: write upscaling_speed instead, or leave both out to scale "
-    "as fast as the work needs",
-    ("target_utilization_fraction",): "is gone: write upscaling_speed instead, or leave both out "
-    "to scale as fast as the work needs",
-    ("worker_default_node_type",): "is gone: every type in available_node_types may be a "
-    "worker; give the ones that may not `max_workers: 0`",
     ("head_node",): "is gone: write a type in available_node_types with this as its "
     "node_config, and its name as head_node_type",
     ("worker_nodes",): "is gone: write a type in available_node_types with this as its node_config",
     ("no_restart",): "is not a key of the file: use the option --no-restart of `up`",
-    ("docker", "pull"): "is called pull_before_run: write that instead",
     ("provider", "disable_node_updaters"): "is refused: nodes that are not set up run no tasks "
     "here; remove the key",
-    ("provider", "coordinator_address"): "is refused: there is no coordinator server here; "
-    "write type: ssh with head_ip and worker_ips",
+    ("provider", "available_instance_types"): "is gone: write a type in available_node_types for "
+    "each of them",
     ("available_node_types", "*", "idle_timeout_s"): "is refused: one time-out holds for all "
     "types; write idle_timeout_minutes at the top level instead",
 }

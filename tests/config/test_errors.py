@@ -247,9 +247,6 @@ def test_each_mistake_has_its_sentence(text: str, start: str) -> None:
     [
         ("min_workers", "available_node_types.<name>.min_workers"),
         ("initial_workers", "available_node_types.<name>.min_workers"),
-        ("autoscaling_mode", "upscaling_speed"),
-        ("target_utilization_fraction", "upscaling_speed"),
-        ("worker_default_node_type", "available_node_types"),
         ("head_node", "head_node_type"),
         ("worker_nodes", "available_node_types"),
         ("no_restart", "--no-restart"),

@@ -98,9 +98,75 @@ def test_options_of_a_container_need_an_image(docker: str, line: str) -> None:
     assert str(caught.value).startswith(f"cluster.yaml:3: {line}: is for a container, and no image")
 
 
-def test_an_older_name_of_a_key_is_said() -> None:
-    with pytest.raises(ConfigError, match=r"docker\.pull: is called pull_before_run"):
-        parse(AWS + "docker: {image: python, pull: true}")
+def test_an_older_name_of_a_key_is_taken() -> None:
+    config = parse(AWS + "docker: {image: python, pull: false}")
+    assert config.docker.pull_before_run is False
+    assert config.notices == ("cluster.yaml:3: docker.pull: is taken as pull_before_run",)
+    with pytest.raises(
+        ConfigError, match=r"yaml:3: docker\.pull_before_run: must be true or false"
+    ):
+        parse(AWS + "docker: {image: python, pull: 3}")
+    with pytest.raises(ConfigError, match=r"docker\.pull: unknown key"):
+        parse(AWS + "docker: {image: python, pull: true, pull_before_run: false}")
+
+
+SCALING = """
+autoscaling_mode: aggressive
+target_utilization_fraction: 0.8
+worker_default_node_type: a
+head_node_type: a
+available_node_types: {a: {node_config: {InstanceType: m5.large}}}
+"""
+
+
+def test_how_ray_scaled_before_is_ignored_with_a_word() -> None:
+    config = parse(AWS + SCALING)
+    assert [notice.split(":")[2].strip() for notice in config.notices] == [
+        "autoscaling_mode",
+        "target_utilization_fraction",
+        "worker_default_node_type",
+    ]
+    assert all(": is ignored: " in notice for notice in config.notices)
+
+
+def test_the_head_is_of_rays_own_type_where_no_other_is_named() -> None:
+    config = parse(AWS + "available_node_types: {w: {}, ray.head.default: {}}".replace("{}", NODE))
+    assert config.head_node_type == "ray.head.default"
+    assert config.notices == (
+        "cluster.yaml:3: available_node_types: the head is taken to be a ray.head.default",
+    )
+    with pytest.raises(ConfigError, match="head_node_type: is required"):
+        parse(AWS + f"available_node_types: {{w: {NODE}}}")
+
+
+NODE = "{node_config: {InstanceType: m5.large}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "cloud_id: c\nregion: r\nhead_node_type: {name: h}\nworker_node_types: []\n",
+            "cluster.yaml:1: this is no cluster YAML: it has neither cluster_name nor provider",
+        ),
+        ("list_of_node_ips: [a]\nserver_address: b\n", "cluster.yaml:1: this is no cluster YAML"),
+        (
+            "cluster_name: a\nprovider: {type: local, coordinator_address: 'h:1'}\n"
+            "available_node_types: {}\nhead_node_type: {}\nmin_workers: 0\n",
+            "cluster.yaml:2: provider.coordinator_address: is refused",
+        ),
+        (
+            AWS.replace("aws", "aws, available_instance_types: {m4.large: {max_count: 2}}")
+            + "head_node: {InstanceType: m4.large}\nworker_nodes: {InstanceType: auto}\n",
+            "cluster.yaml:2: provider.available_instance_types: is gone",
+        ),
+    ],
+)
+def test_a_file_of_another_kind_has_one_problem(text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+    assert str(caught.value).startswith(says)
+    assert len(caught.value.problems) == 1
 
 
 @pytest.mark.parametrize(
