@@ -46,13 +46,15 @@ class RawClient:
 
 
 @asynccontextmanager
-async def raw_client(folder: Path, client: str = "raw") -> AsyncIterator[RawClient]:
+async def raw_client(folder: Path, client: str = "raw", **more: str) -> AsyncIterator[RawClient]:
     """Connect to the head in a folder."""
     address = json.loads((folder / "head.json").read_text())["scheduler"]
     security = dask_security(folder / "credentials", Role.CLIENT)
     comm = await connect(address, timeout=20, **security.get_connection_args("client"))
     hello = {"op": "jc-session", "reply": False, "client": client, "protocol": PROTOCOL}
-    await comm.write({**hello, "python": platform.python_version()}, serializers=("msgpack",))
+    await comm.write(
+        {**hello, "python": platform.python_version(), **more}, serializers=("msgpack",)
+    )
     try:
         yield RawClient(comm, client)
     finally:

@@ -19,6 +19,7 @@ PACKAGE = Path(jupyter_cluster.__file__).parent
 # Every room, and the rooms it may import. What is not named here may import nothing of ours.
 BASE = {
     "described",
+    "identity",
     "tracebacks",
     "errors",
     "by_value",
@@ -39,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "background": {"errors"},
     "doors": set(),
     "described": set(),
+    "identity": set(),
     "tracebacks": {"described"},
     "errors": {"tracebacks"},
     "by_value": {"described", "errors"},

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from colorthief import ColorThief
-from helpers import processes_of
+from helpers import eventually, processes_of
 
 import jupyter_cluster as jc
 from jupyter_cluster.client import launch, registry
@@ -148,6 +148,46 @@ def test_it_starts_a_cluster_where_none_runs_which_outlives_it(home: Path, data:
     assert entry.is_alive  # as after ray.shutdown: the cluster is not the program's
     launch.end(entry)
     assert not processes_of(home)
+
+
+ENDS = {
+    "at its end": "",
+    "by an exit": "raise SystemExit(3)",
+    "by an error": "raise ValueError",
+    "at once": "os._exit(0)",
+    "by a kill": "os.kill(os.getpid(), 9)",
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_program_that_has_ended_leaves_no_calls_in_the_list(
+    cluster: jc.Cluster, home: Path, tmp_path: Path, end: str
+) -> None:
+    program = f"""
+import os, time
+import jupyter_cluster as ray
+
+ray.init()
+
+@ray.remote
+def wait(seconds):
+    time.sleep(seconds)
+
+values = ray.get([wait.remote(0) for _ in range(3)])
+stored = ray.put(values)
+running = wait.options(num_cpus=0.5).remote(600)
+assert len(ray.init().jobs()) >= 2
+{end}
+"""
+    environment = {**os.environ, "JUPYTER_CLUSTER_HOME": str(home)}
+    (tmp_path / "program.py").write_text(program)
+    command = [sys.executable, "program.py"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=90
+    )
+    assert "AssertionError" not in done.stderr
+    eventually(lambda: not cluster.jobs())
+    eventually(lambda: not any(node["slots_busy"] for node in cluster.nodes()))
 
 
 def test_it_takes_the_only_cluster_that_runs(home: Path, data: Path) -> None:

@@ -30,6 +30,7 @@ from jupyter_cluster.errors import (
     JobError,
     UsageError,
 )
+from jupyter_cluster.identity import identity
 from jupyter_cluster.trust import Role, dask_security, require_role
 from jupyter_cluster.wire import PROTOCOL, spans
 
@@ -313,6 +314,7 @@ class Connection:
                 "client": self.client,
                 "protocol": PROTOCOL,
                 "python": platform.python_version(),
+                "process": identity(),
             },
             serializers=("msgpack",),
         )

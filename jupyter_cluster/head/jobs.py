@@ -41,6 +41,8 @@ _STATE_OF = bytes([DONE, FAILED, DONE, CANCELLED, FAILED, FAILED, FAILED, QUEUED
 
 # Why a job is sealed that its client was feeding.
 CLIENT_AWAY = "its client went away: sealed at what had arrived"
+# Calls are kept for who may still ask for them.
+CALLER_AWAY = "its client went away: kept for it for four hours"
 
 
 class Follower(Protocol):
@@ -147,6 +149,8 @@ class Jobs:
 
     def welcome_back(self, job: Job) -> None:
         """Its client has come back and may go on feeding it; it seals what it has fed itself."""
+        if job.note == CALLER_AWAY:
+            job.note = ""
         if job.note != CLIENT_AWAY:
             return
         job.sealed, job.note, job.finished = False, "", None
@@ -470,9 +474,11 @@ class Jobs:
 
     def seal_client(self, client: str) -> None:
         """A client went away: no more inputs will come for what it was feeding."""
-        for job in list(self.by_id.values()):
-            if job.spec.client == client and job.spec.kind == "map" and not job.sealed:
+        for job in [job for job in self.by_id.values() if job.spec.client == client]:
+            if job.spec.kind == "map" and not job.sealed:
                 self.seal(job, CLIENT_AWAY)
+            elif job.spec.kind == "calls":
+                job.note = CALLER_AWAY
 
     def drop_client(self, client: str) -> None:
         """A client is gone for good: its refs and values go with it, its jobs stay."""

@@ -35,6 +35,7 @@ from jupyter_cluster.head.job import DONE, Job
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.outputs import Output
 from jupyter_cluster.head.results import Results
+from jupyter_cluster.identity import has_ended
 from jupyter_cluster.wire import PROTOCOL, Block
 
 logger = logging.getLogger("jupyter_cluster.head")
@@ -52,6 +53,8 @@ SEAL_SECONDS = 30.0
 # A client that has not come back after this is gone for good: its refs are dropped. A laptop may
 # sleep for an hour and more.
 DROP_SECONDS = 4 * 3600.0
+# One whose process has ended never comes back; the end of its connection is a little earlier.
+LOOK_SECONDS = 1.0
 
 ReadStored = Callable[[str, int, int, int], Awaitable[bytes]]
 
@@ -368,10 +371,16 @@ class Sessions:
         self._read_stored = read_stored
         self._connected: dict[str, Session] = {}
         self._timers: dict[str, list[asyncio.TimerHandle]] = {}
+        self._processes: dict[str, str] = {}
         self._last_activity = time.time()
 
-    async def on_client(self, comm: Any, client: str, protocol: int, python: str) -> Any:
-        """A client has connected (a handler of the scheduler); returns when it goes."""
+    async def on_client(
+        self, comm: Any, client: str, protocol: int, python: str, process: str = ""
+    ) -> Any:
+        """A client has connected (a handler of the scheduler); returns when it goes.
+
+        `process` is its `identity`.
+        """
         here = platform.python_version_tuple()[:2]
         if protocol != PROTOCOL or tuple(python.split(".")[:2]) != here:
             text = (
@@ -385,6 +394,7 @@ class Sessions:
         for timer in self._timers.pop(client, ()):
             timer.cancel()
         session = self._connected[client] = Session(comm, client, self._jobs, self._read_stored)
+        self._processes[client] = process
         session.tell(op="welcome", cluster=self._cluster_id)
         left = await session.serve()
         self._last_activity = self.last_activity
@@ -395,13 +405,28 @@ class Sessions:
 
     def _on_gone(self, client: str, left: bool) -> None:
         if left:
-            self._guarded(self._jobs.drop_client, client)
+            self._guarded(self._drop, client)
             return
         loop = asyncio.get_running_loop()
+        steps = (
+            (LOOK_SECONDS, self._drop_if_ended),
+            (SEAL_SECONDS, self._drop_if_ended),
+            (SEAL_SECONDS, self._jobs.seal_client),
+            (DROP_SECONDS, self._drop),
+        )
         self._timers[client] = [
-            loop.call_later(SEAL_SECONDS, self._guarded, self._jobs.seal_client, client),
-            loop.call_later(DROP_SECONDS, self._guarded, self._jobs.drop_client, client),
+            loop.call_later(seconds, self._guarded, step, client) for seconds, step in steps
         ]
+
+    def _drop_if_ended(self, client: str) -> None:
+        if has_ended(self._processes.get(client, "")):
+            self._drop(client)
+
+    def _drop(self, client: str) -> None:
+        for timer in self._timers.pop(client, ()):
+            timer.cancel()
+        self._processes.pop(client, None)
+        self._jobs.drop_client(client)
 
     def _guarded(self, work: Callable[[str], None], client: str) -> None:
         with Guard(f"what follows when client {client} is gone"):

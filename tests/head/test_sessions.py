@@ -12,12 +12,13 @@ import pytest
 from raw_client import RawClient, raw_client
 from real_head import real_head, said, until
 
-from jupyter_cluster.head import dispatcher, intake
+from jupyter_cluster.head import dispatcher, intake, sessions
 from jupyter_cluster.head.client_messages import _Spec
 from jupyter_cluster.head.job import JobSpec
-from jupyter_cluster.head.jobs import CLIENT_AWAY
+from jupyter_cluster.head.jobs import CALLER_AWAY, CLIENT_AWAY
 from jupyter_cluster.head.link import NodeLink
 from jupyter_cluster.head.service import Head
+from jupyter_cluster.identity import identity
 from jupyter_cluster.resources import Resources
 from jupyter_cluster.wire import Block, Status
 
@@ -159,6 +160,56 @@ def test_a_client_that_comes_back_goes_on_feeding_without_saying_all_again(tmp_p
         await raw.say({"op": "follow", "job": "fed"}, tasks("fed", start=1))
         await raw.hear("taken", job="fed", stop=2)
         assert not head.jobs.by_id["fed"].sealed
+
+    with_head(tmp_path, test)
+
+
+def test_calls_of_a_client_that_is_away_say_so_until_it_is_back(tmp_path: Path) -> None:
+    async def test(head: Head, raw: RawClient) -> None:
+        calls = raw.spec("calls", kind="calls", fn=DIGEST)
+        await raw.say({"op": "code", "fn": DIGEST, "code": b""}, calls, tasks("calls"))
+        await raw.hear("taken", job="calls", stop=1)
+        head.jobs.seal_client("raw")
+        account = head.jobs.by_id["calls"]
+        assert (account.note, account.sealed) == (CALLER_AWAY, False)
+        await raw.say({"op": "follow", "job": "calls"}, tasks("calls", start=1))
+        await raw.hear("taken", job="calls", stop=2)
+        assert account.note == ""
+
+    with_head(tmp_path, test)
+
+
+@pytest.mark.parametrize("process", ["", "a process of another machine"])
+def test_a_client_of_which_nobody_knows_whether_it_runs_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, process: str
+) -> None:
+    monkeypatch.setattr(sessions, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(sessions, "SEAL_SECONDS", 0.05)
+
+    async def test(head: Head, raw: RawClient) -> None:
+        async with raw_client(tmp_path, "lost", process=process) as lost:
+            await lost.say(lost.spec("values"), tasks("values"))
+            calls = lost.spec("calls", kind="calls", fn=DIGEST)
+            await lost.say({"op": "code", "fn": DIGEST, "code": b""}, calls)
+            await lost.hear("taken", job="calls", stop=0)
+        await until(lambda: head.jobs.by_id["calls"].note == CALLER_AWAY)
+        assert set(head.jobs.by_id) == {"values", "calls"}
+
+    with_head(tmp_path, test)
+
+
+def test_a_client_whose_process_has_ended_takes_its_calls_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "LOOK_SECONDS", 0.05)
+    ended, start = identity().rsplit(" ", 1)
+
+    async def test(head: Head, raw: RawClient) -> None:
+        gone = f"{ended} {int(start) + 1}"
+        async with raw_client(tmp_path, "killed", process=gone) as killed:
+            await killed.say(killed.spec("values"), tasks("values"))
+            await killed.hear("taken", job="values", stop=1)
+        await until(lambda: not head.jobs.by_id)
 
     with_head(tmp_path, test)
 
