@@ -6,6 +6,7 @@ import re
 
 # What colours and moves: the sequences that begin with an escape, whole.
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+_COLOUR = re.compile(r"(\x1b\[[0-9;:]*m)")
 # What is left of these, controls but tab and newline, marks that turn the direction of writing, and
 # halves of characters.
 _UNSEEN = re.compile(
@@ -21,6 +22,16 @@ def printable(text: str) -> str:
     """
     text = _SEQUENCE.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return _UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def coloured(text: str) -> str:
+    """The same of a text whose colours are meant, e.g. a traceback of IPython: they stay.
+
+    >>> coloured("\\x1b[31mred\\x1b[0m\\x1b[2J\\x1b]0;title\\x07")
+    '\\x1b[31mred\\x1b[0m'
+    """
+    parts = _COLOUR.split(text)
+    return "".join(part if at % 2 else printable(part) for at, part in enumerate(parts))
 
 
 def printable_line(text: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .described import sentence_of
+from .formats import coloured
 
 _OURS = str(Path(__file__).parent)
 _FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+), in (?P<function>.*)')
@@ -60,8 +61,9 @@ def render(error: BaseException, remote: str = "", node: str = "") -> list[str]:
     from IPython import get_ipython
 
     shell: Any = get_ipython()
-    lines = _rendered(error, shell, not remote)
-    frames = list(_frames(remote, shell))
+    # Names and messages of others are among them.
+    lines = [coloured(line) for line in _rendered(error, shell, not remote)]
+    frames = [coloured(line) for line in _frames(remote, shell)]
     if not frames:
         return lines
     title = f"On node {node}:" if node else "On the node:"

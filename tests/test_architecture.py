@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "doors": set(),
     "described": set(),
     "identity": set(),
-    "tracebacks": {"described"},
+    "tracebacks": {"described", "formats"},
     "errors": {"tracebacks"},
     "by_value": {"described", "errors"},
     "raised": {"codec", "described", "errors", "tracebacks"},

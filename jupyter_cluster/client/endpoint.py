@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from jupyter_cluster.client.connection_pool import pool
 from jupyter_cluster.client.registry import Entry
-from jupyter_cluster.client.tunnel import address_of
+from jupyter_cluster.client.tunnel import address_of, why_closed
 from jupyter_cluster.errors import ClusterError, ConnectionLostError, JobError
 from jupyter_cluster.trust import Role, client_context, require_role
 
@@ -53,8 +53,9 @@ class Endpoint:
         try:
             status, content = self._exchange(method, path, json.dumps(body) if body else None)
         except (OSError, http.client.HTTPException, ValueError) as error:
+            why = why_closed(self._entry) or error
             raise ConnectionLostError(
-                f"the head of cluster {self._entry.name!r} does not answer: {error}"
+                f"the head of cluster {self._entry.name!r} does not answer: {why}"
             ) from error
         if status < 400:
             return content

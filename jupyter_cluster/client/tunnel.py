@@ -69,6 +69,15 @@ def tunnel_of(entry: Entry) -> Tunnel:
         return _tunnels.by_folder.setdefault(entry.folder, Tunnel(entry))
 
 
+def why_closed(entry: Entry) -> str:
+    """Why the way to a cluster's head is closed; empty where it is open, or none was needed.
+
+    Who comes through sees a lost connection and no more.
+    """
+    tunnel = _tunnels.by_folder.get(entry.folder)
+    return tunnel.problem if tunnel else ""
+
+
 def close_tunnel(entry: Entry) -> None:
     """End it; the next use makes a new one."""
     with _tunnels.changed:
@@ -78,7 +87,13 @@ def close_tunnel(entry: Entry) -> None:
 
 
 class Tunnel:
-    """Forwards connections over one SSH connection."""
+    """Forwards connections over one SSH connection.
+
+    Attributes
+    ----------
+    problem : str
+        Why the last one could not be made, and what to do; empty once one is.
+    """
 
     def __init__(self, entry: Entry) -> None:
         self._entry = entry
@@ -86,6 +101,7 @@ class Tunnel:
         self._lock = threading.Lock()
         self._ssh: Any = None
         self._failed_at = 0.0
+        self.problem = ""
 
     def ssh(self) -> Any:
         """The SSH connection to the head's host, made now where there is none.
@@ -101,7 +117,7 @@ class Tunnel:
             if self._ssh is not None and self._ssh.is_open:
                 return self._ssh
             if time.monotonic() - self._failed_at < _PAUSE_SECONDS:
-                raise ConnectionLostError(f"the head's host of {self._entry.name!r} is away")
+                raise ConnectionLostError(self.problem)
             host = self._entry.read(HOST_FILE)
             if not host.get("address"):
                 raise ConnectionLostError(f"cluster {self._entry.name!r} has no head yet")
@@ -111,9 +127,11 @@ class Tunnel:
             except SetupError as error:
                 self._failed_at = time.monotonic()
                 name = self._entry.name
-                raise ConnectionLostError(
+                self.problem = (
                     f"{error}; `connect {name}` finds the way again, e.g. from another network"
-                ) from error
+                )
+                raise ConnectionLostError(self.problem) from error
+            self.problem = ""
             return self._ssh
 
     def port_to(self, host: str, port: int) -> int:

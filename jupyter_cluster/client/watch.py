@@ -22,7 +22,7 @@ from jupyter_cluster.background import Guard, describe, start_thread
 from jupyter_cluster.client.absence import Absence
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry
-from jupyter_cluster.client.tunnel import address_of
+from jupyter_cluster.client.tunnel import address_of, why_closed
 from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.trust import Role, client_context, require_role
 
@@ -127,7 +127,7 @@ class Watch:
             try:
                 self._follow()
             except (OSError, http.client.HTTPException, ClusterError) as error:
-                return str(error) or type(error).__name__
+                return why_closed(self._entry) or str(error) or type(error).__name__
         return self._guard.problem
 
     def _lost(self, problem: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyter_cluster.described import LIMIT, sentence_of
-from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.formats import format_seconds, printable
 from jupyter_cluster.tracebacks import attributes_of
 
 Render = Callable[[], list[str]]
@@ -62,7 +62,7 @@ def rendered(error: BaseException, lines: list[str]) -> BaseException:
 
 def sentence(error: BaseException) -> BaseException:
     """The same error, of which IPython shows the sentence and not our frames."""
-    return rendered(error, [sentence_of(error, LIMIT)])
+    return rendered(error, [printable(sentence_of(error, LIMIT))])
 
 
 def remote_error(error: BaseException, event: dict[str, Any] | None, where: str) -> BaseException:

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from IPython.display import clear_output, display, publish_display_data
 
-from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.formats import format_seconds, printable, printable_line
 from jupyter_cluster.notebook.reprs import HTML, TEXT, Bundle, line_html
 
 Event = dict[str, Any]
@@ -86,7 +86,7 @@ class CellOutput:
             clear_output(wait=event["wait"])
 
     def _on_note(self, _index: int, event: Event) -> None:
-        print(event["text"], file=sys.stderr)
+        print(printable(event["text"]), file=sys.stderr)
         self._written.add(sys.stderr)
 
     def _on_error(self, index: int, event: Event) -> None:
@@ -120,6 +120,7 @@ class CellStatus:
 
     def say(self, text: str) -> None:
         """Show this instead of what was shown before."""
+        text = printable_line(text)
         if text == self._text:
             return
         is_new, self._text = not self._text, text

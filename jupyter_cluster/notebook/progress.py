@@ -37,9 +37,8 @@ class NotebookConsole:
 
     def show(self, *parts: str | Table) -> None:
         if all(isinstance(part, str) for part in parts):
-            print(
-                *parts, sep="\n"
-            )  # not flushed: the kernel sends lines together, 5 times a second
+            # Not flushed: the kernel sends lines together, 5 times a second.
+            print(printable("\n".join(map(str, parts))))
         else:
             display(bundle(*parts), raw=True)
 
@@ -80,7 +79,7 @@ class NotebookConsole:
 
     def ask(self, question: str) -> bool:
         try:
-            return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+            return input(f"{printable(question)} [y/N] ").strip().lower() in ("y", "yes")
         except StdinNotImplementedError:
             raise UsageError(cannot_ask(question)) from None
 
@@ -106,4 +105,4 @@ class NotebookStep:
 
 
 def _running(text: str, done: int, total: int) -> Bundle:
-    return {TEXT: text, HTML: f"<div>{line_html(text)}{bar_html(done, total)}</div>"}
+    return {TEXT: printable(text), HTML: f"<div>{line_html(text)}{bar_html(done, total)}</div>"}

@@ -11,6 +11,7 @@ from typing import Any
 
 from jupyter_cluster.commands.tables import Table, as_text
 from jupyter_cluster.commands.views import job_line, status_parts
+from jupyter_cluster.formats import printable, printable_line
 
 Bundle = dict[str, str]
 
@@ -19,7 +20,7 @@ TEXT, HTML = "text/plain", "text/html"
 
 def bundle(*parts: str | Table) -> Bundle:
     """Lines of text and tables as one output."""
-    texts = [part if isinstance(part, str) else as_text(part) for part in parts]
+    texts = [printable(part) if isinstance(part, str) else as_text(part) for part in parts]
     html = "".join(line_html(part) if isinstance(part, str) else table_html(part) for part in parts)
     return {TEXT: "\n".join(texts), HTML: f"<div>{html}</div>"}
 
@@ -41,7 +42,8 @@ def job_bundle(job: Mapping[str, Any]) -> Bundle:
     ended = job["done"] + job["failed"] + job["cancelled"]
     line = job_line(job)
     html = f"<div>{line_html(line)}{bar_html(ended, job['total'])}{_note_html(job['note'])}</div>"
-    return {TEXT: "\n".join(filter(None, [line, job["note"]])), HTML: html}
+    text = "\n".join(filter(None, [line, job["note"]]))
+    return {TEXT: printable(text), HTML: html}
 
 
 def _note_html(note: str) -> str:
@@ -50,7 +52,7 @@ def _note_html(note: str) -> str:
 
 def line_html(text: str) -> str:
     """A line of text; spaces are kept, so that columns stand below one another."""
-    return f'<div style="white-space: pre-wrap">{escape(text)}</div>'
+    return f'<div style="white-space: pre-wrap">{escape(printable(text))}</div>'
 
 
 def bar_html(done: int, total: int) -> str:
@@ -63,19 +65,24 @@ def table_html(table: Table) -> str:
     """A table under its title."""
     rows = "".join(f"<tr>{_cells(table, row)}</tr>" for row in table.rows)
     headings = "".join(
-        f'<th style="{_align(table, heading)}">{escape(heading)}</th>' for heading in table.headings
+        f'<th style="{_align(table, heading)}">{_escaped(heading)}</th>'
+        for heading in table.headings
     )
     return (
-        f'<table><caption style="text-align: left">{escape(table.title)}</caption>'
+        f'<table><caption style="text-align: left">{_escaped(table.title)}</caption>'
         f"<thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table>"
     )
 
 
 def _cells(table: Table, row: tuple[str, ...]) -> str:
     return "".join(
-        f'<td style="{_align(table, heading)}">{escape(value)}</td>'
+        f'<td style="{_align(table, heading)}">{_escaped(value)}</td>'
         for heading, value in zip(table.headings, row, strict=True)
     )
+
+
+def _escaped(text: str) -> str:
+    return escape(printable_line(text))
 
 
 def _align(table: Table, heading: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 
 from jupyter_cluster.cli import main
 from jupyter_cluster.client import registry
+from jupyter_cluster.client.tunnel import close_tunnel
 from jupyter_cluster.config import parse
 from jupyter_cluster.errors import RegistryError
 
@@ -209,3 +211,19 @@ def test_a_relative_registry_is_the_same_from_everywhere(
     monkeypatch.setenv("JUPYTER_CLUSTER_HOME", "here")
     assert registry.home() == tmp_path / "here"
     assert os.path.isabs(registry.entry("c").folder)
+
+
+@pytest.mark.parametrize("line", ["status", "jobs", "nodes --json", "cost", "monitor"])
+def test_from_another_network_each_verb_names_the_one_that_finds_the_way(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = registry.entry("c")
+    place.identity()
+    nobody = {"address": "127.0.0.1", "port": 1, "user": "x", "machine": "m", "key": str(tmp_path)}
+    place.write("host.json", nobody)
+    place.write("head.json", json.loads(HEAD))
+    assert main(line.split()) == 1
+    said = capsys.readouterr().err
+    assert "the head of cluster 'c' does not answer: SSH to 127.0.0.1 " in said
+    assert "; `connect c` finds the way again, e.g. from another network" in said
+    close_tunnel(place)

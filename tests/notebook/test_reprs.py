@@ -6,13 +6,22 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from jupyter_cluster.commands.tables import Table
+from jupyter_cluster.errors import JobError
+from jupyter_cluster.notebook.cell_errors import sentence
+from jupyter_cluster.notebook.cell_output import CellOutput, CellStatus
+from jupyter_cluster.notebook.progress import NotebookConsole
 from jupyter_cluster.notebook.reprs import HTML, TEXT, bar_html, bundle, cluster_bundle, job_bundle
+from jupyter_cluster.tracebacks import render
 
 pytestmark = pytest.mark.unit
 
 EVIL = "<script>alert('x')</script>&\""
+# Title and clipboard of a terminal, its cursor, and marks that turn the direction of writing.
+CONTROLS = "a\x1b]0;title\x07\x1b]52;c;eA==\x07\x1b[2J\x1b[31m\u202eb\u2066c\x9bd\ud800"
+UNSEEN = ("\x1b", "\x07", "\u202e", "\u2066", "\x9b", "\ud800")
 JOB: dict[str, Any] = {
     "id": "abc",
     "name": EVIL,
@@ -106,3 +115,46 @@ def test_text_and_html_say_the_same() -> None:
     assert shown[TEXT].splitlines() == ["first", "name  count", "a         1", "b        22"]
     assert Reader(shown[HTML]).text == "firsttnamecounta1b22"
     assert shown[HTML].count("text-align: right") == 3
+
+
+def test_names_of_others_move_neither_a_terminal_nor_a_page(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    odd_job = {**JOB, "name": CONTROLS, "unit": CONTROLS, "note": CONTROLS}
+    table = Table(CONTROLS, ("name", CONTROLS), [(CONTROLS, "x")])
+    bundles = [bundle(CONTROLS, table), job_bundle(odd_job)]
+    NotebookConsole().show(CONTROLS)
+    CellStatus(is_kernel=False).say(CONTROLS)
+    output = CellOutput({0: "local-1"}, is_many=False)
+    output.show([(0, {"type": "note", "text": CONTROLS})])
+    error = sentence(JobError(CONTROLS))
+    said = capsys.readouterr()
+    shown = [*(one for made in bundles for one in made.values()), said.out, said.err]
+    shown += error._render_traceback_()  # type: ignore[attr-defined]
+    for text in shown:
+        assert not any(one in text for one in UNSEEN), ascii(text)
+        assert "\\u202eb" in text
+
+
+def test_of_an_error_only_colours_reach_ipython() -> None:
+    class Shell(InteractiveShell):
+        pass
+
+    shell = Shell.instance()
+    try:
+        error = JobError(CONTROLS)
+        lines = render(error, f'  File "x.py", line 3, in f\n    {CONTROLS}\n')
+    finally:
+        Shell.clear_instance()
+    text = "\n".join(lines)
+    assert shell is not None
+    assert "\x1b[31m" in text
+    assert "\\u202eb" in text
+    assert "title" not in text
+    assert not any(one in text.replace("\x1b[", "") for one in UNSEEN)
+
+
+def test_what_a_cell_prints_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    output = CellOutput({0: "local-1"}, is_many=False)
+    output.show([(0, {"type": "stream", "name": "stdout", "text": "\x1b[31mred\x1b[0m\r50%"})])
+    assert capsys.readouterr().out == "\x1b[31mred\x1b[0m\r50%"
