@@ -17,6 +17,8 @@ from typing import Any
 
 # Set in slots, so that code that runs there knows.
 IN_TASK = "JUPYTER_CLUSTER_TASK"
+# In the environment of what a session's cells start: which cell it was.
+CELL_MARK = "JUPYTER_CLUSTER_CELL"
 # Set in slots and all that they start: the folder of their cluster or node.
 NODE_MARK = "JUPYTER_CLUSTER_NODE_FOLDER"
 

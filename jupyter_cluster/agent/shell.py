@@ -29,6 +29,7 @@ from jupyter_cluster import codec
 from jupyter_cluster.agent.forked import leave_if_forked
 from jupyter_cluster.agent.output import Output, Stream
 from jupyter_cluster.agent.shared import Interrupted
+from jupyter_cluster.agent.started import Started
 from jupyter_cluster.agent.widgets import COPY, PICTURE, VIEW, Pictures, picture_of
 from jupyter_cluster.codec import PLAIN, Bounded, Pickler
 from jupyter_cluster.described import LIMIT, class_name, repr_of, shortened, text_of
@@ -215,6 +216,7 @@ class CellRunner:
         self._keeps = keeps_namespace
         self._sent: dict[str, Any] = {}
         self._said: set[str] = set()
+        self._started = Started() if keeps_namespace else None
         self._folder = os.getcwd()
         # Pictures of matplotlib and plotly come as such; a figure of plotly without its library.
         os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
@@ -257,6 +259,8 @@ class CellRunner:
             self._load(request, output)
         except BaseException as problem:
             return problem, None, []
+        if self._started is not None:
+            self._started.begin()
         result = self._execute(request)
         error = result.error_in_exec
         if result.error_before_exec is not None:
@@ -264,6 +268,8 @@ class CellRunner:
         leave_if_forked(error)
         if type(error) is Interrupted:
             _cancel_coroutines()
+            if self._started is not None:
+                self._started.end_all()
             return error, None, []
         outs: list[tuple[str, Any]] = []
         if error is None:

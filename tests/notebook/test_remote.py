@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from helpers import eventually
 from kernel import Kernel, kernel
@@ -605,6 +607,44 @@ def test_an_interrupted_session_keeps_its_variables(book: Kernel, tmp_path: Path
     )
     assert book.run("%remote --session calm state").value == "'kept'"
     book.run("%cluster sessions --end calm")
+
+
+def test_what_an_interrupted_cell_of_a_session_has_started_ends_and_what_others_have_stays(
+    book: Kernel, tmp_path: Path
+) -> None:
+    began, mine, others = (tmp_path / name for name in ("began", "mine", "others"))
+    helpers = (
+        "import os, pathlib, subprocess, time\n"
+        "def leave(file):\n"
+        "    p = subprocess.Popen(['sh', '-c', 'sleep 600 & echo $!; exec sleep 600'],\n"
+        "                         stdout=subprocess.PIPE, start_new_session=True, text=True)\n"
+        "    with open(file, 'a') as f: f.write(f'{p.pid} {p.stdout.readline()}')\n"
+        "def fork(file):\n"
+        "    pid = os.fork()\n"
+        "    if not pid:\n"
+        "        time.sleep(600)\n"
+        "        os._exit(0)\n"
+        "    with open(file, 'a') as f: f.write(f'{pid} ')\n"
+    )
+    book.run(f"%%remote --session busy\n{helpers}leave({str(others)!r})\nfork({str(others)!r})")
+    book.run_and_interrupt(
+        f"%%remote --session busy\nleave({str(mine)!r})\nfork({str(mine)!r})\n"
+        f"pathlib.Path({str(began)!r}).touch()\ntime.sleep(60)",
+        began,
+    )
+
+    def alive(file: Path) -> list[bool]:
+        found = []
+        for pid in map(int, file.read_text().split()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found.append(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+        return found
+
+    eventually(lambda: not any(alive(mine)))
+    assert alive(others) == [True, True, True]
+    assert book.run("%remote --session busy 'well'").value == "'well'"
+    book.run("%cluster sessions --end busy")
+    eventually(lambda: not any(alive(others)))
 
 
 # -- asynchronous -------------------------------------------------------------------------------
