@@ -35,6 +35,9 @@ def configure_dask() -> None:
     registry.backends["tls"] = _GuardedBackend()
     # It has a traceback for whatever comes that is no message.
     logging.getLogger("distributed.protocol.core").addFilter(_without_trace)
+    # And for whatever a handler of its own cannot take; `Handlers` tells the caller why.
+    for name in ("distributed.scheduler", "distributed.utils"):
+        logging.getLogger(name).addFilter(_without_trace_of_handlers)
     dask.config.set(
         {
             "distributed.worker.memory.target": False,
@@ -62,6 +65,21 @@ def _without_trace(record: logging.LogRecord) -> bool:
         record.msg = f"{record.getMessage()}: {describe(record.exc_info[1])}"
         record.args, record.exc_info = (), None
     return True
+
+
+def _without_trace_of_handlers(record: logging.LogRecord) -> bool:
+    return _without_trace(record) if record.funcName == "__exit__" else True
+
+
+class Server:
+    """Comes before a Dask server of ours: nonsense ends its own connection, and no more."""
+
+    async def _handle_comm(self, comm: Any) -> None:
+        try:
+            await super()._handle_comm(comm)  # type: ignore[misc]
+        except (TypeError, ValueError, LookupError) as error:
+            logger.info("the connection of %s was closed: %s", comm.peer_address, describe(error))
+            comm.abort()
 
 
 class Handlers(dict[str, Callable[..., Any]]):
@@ -110,7 +128,10 @@ class _GuardedComm(TLS):  # type: ignore[misc]
 
     async def read(self, deserializers: Any = None) -> Any:
         try:
-            return await super().read(deserializers)
+            message = await super().read(deserializers)
+            if isinstance(message, dict) and not all(isinstance(key, str) for key in message):
+                raise ValueError("a message whose fields are not named by words")
+            return message
         except OSError:
             raise
         except Exception as error:

@@ -14,7 +14,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from jupyter_cluster.agent import messages
 from jupyter_cluster.background import Guard
-from jupyter_cluster.dask_settings import Handlers, StreamHandlers
+from jupyter_cluster.dask_settings import Handlers, Server, StreamHandlers
 from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.trust import Role
 
@@ -23,7 +23,7 @@ _KEPT_HANDLERS = ("identity", "ping", "terminate", "versions")
 _KEPT_STREAM_HANDLERS = ("close", "worker-status-change", "remove-worker")
 
 
-class AgentWorker(Worker):  # type: ignore[misc]
+class AgentWorker(Server, Worker):  # type: ignore[misc]
     """A Dask Worker with no HTTP server and no way to run anything in the agent's process."""
 
     def __init__(self, address: str, **options: Any) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 from jupyter_cluster.wire import Block, Status
 
 _MOST = 2**53
+_SIZE_DIGITS = 15
 # What is in a list may come as a tuple; what is a number never comes as a text.
 _Whole = Annotated[int, Strict()]
 _Count = Annotated[_Whole, Field(ge=0, le=_MOST)]
@@ -147,6 +148,7 @@ def _check_results(block: Block, message: dict[str, Any]) -> None:
         raise ValueError("block: it is not of the bundle that the key names")
     at = statuses.find(Status.STORED)
     while at >= 0:
-        if not bytes(block.item(block.start + at)).isdigit():
+        size = bytes(block.item(block.start + at))
+        if not size.isdigit() or len(size) > _SIZE_DIGITS:
             raise ValueError("block: a stored result has no size")
         at = statuses.find(Status.STORED, at + 1)

@@ -9,7 +9,7 @@ from typing import Any
 from distributed import Scheduler
 
 from jupyter_cluster.background import describe
-from jupyter_cluster.dask_settings import Handlers, StreamHandlers
+from jupyter_cluster.dask_settings import Handlers, Server, StreamHandlers
 from jupyter_cluster.trust import Role
 
 logger = logging.getLogger("jupyter_cluster.head")
@@ -20,7 +20,7 @@ _AGENT_HANDLERS = ("register-worker", "heartbeat_worker", "unregister")
 _AGENT_STREAM_HANDLERS = ("keep-alive", "log-event", "worker-status-change")
 
 
-class HeadScheduler(Scheduler):  # type: ignore[misc]
+class HeadScheduler(Server, Scheduler):  # type: ignore[misc]
     """A Dask Scheduler that keeps membership and streams and schedules no Dask tasks."""
 
     def __init__(self, on_client: Callable[..., Any], **options: Any) -> None:

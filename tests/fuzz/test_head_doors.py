@@ -87,6 +87,7 @@ HEAD_SAYS: list[dict[str, Any]] = [
     {"op": "jc-ack", "seqs": [1, 2]},
     {"op": "jc-forget", "stored": ["job-0"], "values": ["job:0"]},
     {"op": "jc-over", "job": "job"},
+    {"op": "jc-drop-code", "digests": [CODE, "0" * 64]},
     {"op": "jc-end-session", "session": "mine"},
 ]
 
@@ -137,7 +138,7 @@ def test_what_agents_say(fuzz: Fuzz, tmp_path: Path, caplog: pytest.LogCaptureFi
         async with real_head(tmp_path, "max_workers: 1\n") as head:
             head.scale(Scale(request=[({"CPU": 1}, 1)]))
             worker = await meet(head)
-            for number, chance in enumerate(fuzz.rounds(500)):
+            for number, chance in enumerate(fuzz.rounds(1000)):
                 if number % 25 == 0:
                     for name in ("job", "values"):
                         if name in head.jobs.by_id:
@@ -180,7 +181,7 @@ def test_what_the_head_says(fuzz: Fuzz, tmp_path: Path, caplog: pytest.LogCaptur
         agent = Agent(options, ours)
         handlers = {name: guarded(name, handler) for name, handler in agent._handlers().items()}
         try:
-            for chance in fuzz.rounds(500):
+            for chance in fuzz.rounds(1000):
                 message = mutated(chance, chance.choice(HEAD_SAYS))
                 operation = message.pop("op", None) if isinstance(message, dict) else None
                 handler = handlers.get(operation) if isinstance(operation, str) else None
