@@ -381,19 +381,14 @@ class Agent:
         self._ended.set()
 
     async def read_result(self, name: str, offset: int, size: int) -> bytes:
-        """A piece of a large result that stayed here.
-
-        Raises
-        ------
-        FileNotFoundError
-            It is not here.
-        """
+        """A piece of a large result that stayed here; less, or nothing, where there is no more."""
         path = self._options.folder / "results" / Path(name).name
 
         def read() -> bytes:
-            with path.open("rb") as file:
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
                 file.seek(offset)
                 return file.read(size)
+            return b""
 
         return await asyncio.to_thread(read)
 

@@ -90,6 +90,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
     def use(self, jobs: Jobs) -> None:
         """Dispatch these jobs; they are made after this, since they call it."""
         self.jobs = self._intake.jobs = self._sender.jobs = jobs
+        jobs.inputs.on_read = self.plan
 
     # -- membership ---------------------------------------------------------------------------
 
@@ -494,6 +495,8 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             link = self.nodes[pinned] if pinned else placement.choose(job)
             if link is None or not link.accepts or not link.has_room(shape, None):
                 continue
+            if not self._has_inputs(job, Range(index, index + 1, attempt), link):
+                continue
             taken = job.take_one(index, attempt)
             begins_session = session is not None and not pinned
             if session is not None and begins_session:
@@ -514,6 +517,13 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             )
         return ""
 
+    def _has_inputs(self, job: Job, task: Range, link: NodeLink) -> bool:
+        try:
+            return bool(self.jobs.inputs.find(job, task.start, task.stop))
+        except Exception as error:
+            self._on_unsendable(job, task, link, error)
+            return False
+
     def _held_by(self, job: Job) -> Resources:
         """What a bundle of a job holds of its node: of a session the CPUs, the rest it has."""
         shape = unmarked(job.shape)
@@ -524,15 +534,16 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         taken = job.take(size)
         if taken is None:
             return False
-        self._send(job, taken, link)
-        return True
+        return self._send(job, taken, link)
 
-    def _send(self, job: Job, taken: Range, link: NodeLink, begins_session: bool = False) -> None:
+    def _send(self, job: Job, taken: Range, link: NodeLink, begins_session: bool = False) -> bool:
+        """False while the inputs are being read: a round follows when they are there."""
         link.reserved_for = ""
         try:
-            self._sender.add(job, taken, link, self._held_by(job), begins_session)
+            return self._sender.add(job, taken, link, self._held_by(job), begins_session)
         except Exception as error:
             self._on_unsendable(job, taken, link, error)
+            return True
 
     def _on_unsendable(self, job: Job, taken: Range, link: NodeLink, error: Exception) -> None:
         """Tasks that cannot be sent now are sent later; those that never can be fail."""

@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from jupyter_cluster.background import describe, start_task
 from jupyter_cluster.errors import (
     InfeasibleError,
     JobError,
@@ -39,6 +40,7 @@ MAX_ATTEMPTS = 10
 _STATE_OF = bytes([DONE, FAILED, DONE, CANCELLED, FAILED, FAILED, FAILED, QUEUED]) + bytes(248)
 
 
+_DROPPED = "an argument refers to a result that was dropped"
 # Why a job is sealed that its client was feeding.
 CLIENT_AWAY = "its client went away: sealed at what had arrived"
 # Calls are kept for who may still ask for them.
@@ -261,17 +263,30 @@ class Jobs:
             job.release(index)
             self._has_work(job)
             return
-        status, data = self._as_ended(*lacking)
-        self._write_results(job, [Results(job.id, "", bytes([status]), Block.of(index, [data]))])
-
-    def _as_ended(self, other: Job | None, position: int) -> tuple[Status, bytes]:
+        other, position = lacking
         if other is None:
-            error = ResultLostError("an argument refers to a result that was dropped")
-            return Status.ERROR, dump_error(error)
-        if other.states[position] == CANCELLED:
-            return Status.CANCELLED, b""
-        found = self.results.find(other.id, position, position + 1)[-1]
-        return Status.ERROR, bytes(found.block.item(position))
+            self._end_as(job, index, Status.ERROR, dump_error(ResultLostError(_DROPPED)))
+        elif other.states[position] == CANCELLED:
+            self._end_as(job, index, Status.CANCELLED, b"")
+        else:
+
+            def tell(error: BaseException) -> None:
+                why = f"why an argument has no value cannot be read: {describe(error)}"
+                self.fail(job, index, index + 1, why)
+
+            work = self._end_with_error(job, index, other.id, position)
+            start_task("reading the error of an argument", work, tell)
+
+    async def _end_with_error(self, job: Job, index: int, other: str, position: int) -> None:
+        """A task ends as the one did whose result it needs; that one's error may be large."""
+        found = await self.results.find(other, position, position + 1)
+        error = bytes(found[-1].block.item(position)) if found else b""
+        if job.id in self.by_id and job.open_ranges(index, index + 1):
+            data = error or dump_error(ResultLostError(_DROPPED))
+            self._end_as(job, index, Status.ERROR, data)
+
+    def _end_as(self, job: Job, index: int, status: Status, data: bytes) -> None:
+        self._write_results(job, [Results(job.id, "", bytes([status]), Block.of(index, [data]))])
 
     # -- results ------------------------------------------------------------------------------
 
@@ -389,7 +404,8 @@ class Jobs:
 
     def queue_again(self, job: Job, start: int, stop: int) -> None:
         """Tasks go back to the queue; those with refs wait until these have values (again)."""
-        refs = {i: job.refs[i] for i in range(start, stop) if i in job.refs}
+        within = range(start, min(stop, len(job.states)))
+        refs = {i: job.refs[i] for i in within if i in job.refs} if job.refs else {}
         refs = {i: keys for i, keys in refs.items() if job.states[i] == QUEUED}
         for index in self.dependencies.add(job, refs):
             self._settle(job, index)
@@ -404,22 +420,24 @@ class Jobs:
         """Large results went with a node: their tasks are run again. Returns how many."""
         lost = self.results.on_node(node)
         for job_id, index in lost:
-            self.results.lost(job_id, index)
-            job = self.by_id.get(job_id)
-            if job and job.spec.kind == "put":
-                self._lose_value(job, index, node)
-            elif job:
-                if job.finished is not None:
-                    self._journal.execute("UPDATE jobs SET finished = NULL WHERE id = ?", job_id)
-                job.reopen(index)
-                self.queue_again(job, index, index + 1)
+            self.lose_result(job_id, index, f"went with its node {node}")
         return len(lost)
 
-    def _lose_value(self, job: Job, index: int, node: str) -> None:
+    def lose_result(self, job_id: str, index: int, why: str) -> None:
+        """A large result is gone: its task is run again."""
+        self.results.lost(job_id, index)
+        job = self.by_id.get(job_id)
+        if job and job.spec.kind == "put":
+            self._lose_value(job, index, why)
+        elif job:
+            if job.finished is not None:
+                self._journal.execute("UPDATE jobs SET finished = NULL WHERE id = ?", job_id)
+            job.reopen(index)
+            self.queue_again(job, index, index + 1)
+
+    def _lose_value(self, job: Job, index: int, why: str) -> None:
         """A value that a cell left on its node cannot be made again."""
-        error = ResultLostError(
-            f"a value of a cell went with its node {node}", job.spec.name, index
-        )
+        error = ResultLostError(f"a value of a cell {why}", job.spec.name, index)
         block = Block.of(index, [dump_error(error)])
         self._write_results(job, [Results(job.id, "", bytes([Status.ERROR]), block)])
 

@@ -9,7 +9,9 @@ writer is not told that it is safe. Should the thread end all the same, the head
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import math
 import queue
 import sqlite3
 import threading
@@ -119,12 +121,26 @@ class Journal:
         """The rows of a query, of what has been written so far."""
         return self._reader.execute(sql, values).fetchall()
 
-    async def read_beside(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """As `read`, in a thread: for rows that may have hundreds of megabytes."""
+    async def read_beside(
+        self, sql: str, *values: Any, most_bytes: float = math.inf
+    ) -> list[tuple[Any, ...]]:
+        """As `read`, in a thread: for rows that may have hundreds of megabytes.
+
+        Parameters
+        ----------
+        most_bytes
+            No more rows are read when those before them have so many bytes.
+        """
 
         def fetch() -> list[tuple[Any, ...]]:
-            with self._beside_lock:
-                return self._beside.execute(sql, values).fetchall()
+            rows, size = [], 0
+            with self._beside_lock, contextlib.closing(self._beside.execute(sql, values)) as found:
+                for row in found:
+                    rows.append(row)
+                    size += sum(len(value) for value in row if isinstance(value, bytes))
+                    if size >= most_bytes:
+                        break
+            return rows
 
         return await asyncio.to_thread(fetch)
 

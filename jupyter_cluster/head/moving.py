@@ -9,6 +9,7 @@ from pathlib import Path
 from jupyter_cluster.head.dispatcher import Dispatcher
 from jupyter_cluster.head.fleet import Member
 from jupyter_cluster.head.jobs import Jobs
+from jupyter_cluster.head.results import remove_beside
 
 logger = logging.getLogger("jupyter_cluster.head")
 
@@ -30,6 +31,8 @@ async def move_results(member: Member, jobs: Jobs, dispatcher: Dispatcher) -> No
             continue
         if (job, index) in results.stored:
             results.moved_here(job, index)
+        else:  # it was dropped meanwhile
+            remove_beside(path)
 
 
 async def _copy(node: str, path: Path, size: int, dispatcher: Dispatcher) -> None:
@@ -38,4 +41,6 @@ async def _copy(node: str, path: Path, size: int, dispatcher: Dispatcher) -> Non
             piece = await dispatcher.call(
                 node, op="jc-read", name=path.name, offset=offset, size=PART
             )
+            if len(piece) < min(PART, size - offset):
+                raise OSError(f"the file on {node} is not whole any more")
             await asyncio.to_thread(file.write, piece)

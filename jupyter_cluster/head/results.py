@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from array import array
 from collections.abc import Iterable, Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jupyter_cluster.background import start_task
 from jupyter_cluster.head.journal import Journal, Statement
 from jupyter_cluster.wire import Block, Status
 
@@ -105,12 +107,11 @@ class ResultStore:
         for number in numbers:
             self._writing.pop(number, None)
 
-    def find(self, job: str, start: int, stop: int) -> list[Results]:
-        """Results of a range, as far as they are there; the newest where a task was run again."""
-        return self._found(job, start, stop, self._journal.read(*self._query(job, start, stop)))
+    async def find(self, job: str, start: int, stop: int) -> list[Results]:
+        """Results of a range, as far as they are there; the newest where a task was run again.
 
-    async def find_beside(self, job: str, start: int, stop: int) -> list[Results]:
-        """As `find`, while the loop goes on: they may be large."""
+        They may be large: a thread reads them.
+        """
         writing = self._being_written(job)  # before the journal is looked at: none is missed
         rows = await self._journal.read_beside(*self._query(job, start, stop))
         return self._found(job, start, stop, rows, writing)
@@ -133,13 +134,13 @@ class ResultStore:
         start: int,
         stop: int,
         rows: Iterable[tuple[Any, ...]],
-        writing: list[Results] | None = None,
+        writing: list[Results],
     ) -> list[Results]:
         found = [
             Results(job, node, statuses, Block(first, base, array("Q", ends), data))
             for first, node, statuses, base, ends, data in rows
         ]
-        found += self._being_written(job) if writing is None else writing
+        found += writing
         overlapping = (
             results.cut(max(start, results.block.start), min(stop, results.block.stop))
             for results in found
@@ -193,7 +194,7 @@ class ResultStore:
             path = self.path(*key)
             self._journal.execute("DELETE FROM stored WHERE job = ? AND position = ?", *key)
             if node == ON_HEAD:
-                path.unlink(missing_ok=True)
+                remove_beside(path)
             else:
                 on_nodes.append((node, path.name))
         return on_nodes
@@ -203,6 +204,11 @@ class ResultStore:
         self._journal.execute("DELETE FROM results WHERE job = ?", job)
         for number in [n for n, results in self._writing.items() if results.job == job]:
             del self._writing[number]
+
+
+def remove_beside(path: Path) -> None:
+    """Remove a file in a thread: a large one takes a while."""
+    start_task("removing a result", asyncio.to_thread(path.unlink, missing_ok=True))
 
 
 _NOT_COVERED = re.compile(b"\\x00+")

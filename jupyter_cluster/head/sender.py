@@ -12,6 +12,7 @@ from jupyter_cluster.head.job import Job, Range
 from jupyter_cluster.head.jobs import Jobs
 from jupyter_cluster.head.link import Key, NodeLink, Outstanding, as_key
 from jupyter_cluster.resources import Resources
+from jupyter_cluster.wire import cut_blocks
 
 logger = logging.getLogger("jupyter_cluster.head")
 
@@ -45,13 +46,16 @@ class Sender:
 
     def add(
         self, job: Job, taken: Range, link: NodeLink, shape: Resources, begins_session: bool
-    ) -> None:
-        """A bundle for a node, of which it holds this shape."""
+    ) -> bool:
+        """A bundle for a node, of which it holds this shape; False while its inputs are read."""
         blocks = self.jobs.inputs.find(job, taken.start, taken.stop)
-        if (within := fitting_until(blocks)) < taken.stop:
+        within = fitting_until(blocks) if blocks else taken.start
+        if within < taken.stop:
             job.requeue(within, taken.stop, taken.attempt)
-            blocks = self.jobs.inputs.find(job, taken.start, within)
+            blocks = cut_blocks(blocks, taken.start, within)
             taken.stop = within
+        if not blocks:
+            return False
         job.last_size = taken.stop - taken.start
         key = (job.id, taken.start, taken.stop, taken.attempt)
         link.hold(Outstanding(key, shape, bundle_seconds(job), begins_session=begins_session))
@@ -65,6 +69,7 @@ class Sender:
             self._transfer(link, missing, message)
         else:
             self._ready.setdefault(link.id, (link, []))[1].append(message)
+        return True
 
     def flush(self) -> None:
         """Send what was gathered."""

@@ -176,6 +176,7 @@ class Head:
         if self._ends_itself:
             await self._end_machine(provider)
         server.close()
+        self.lines.close()
         self.journal.close()
         provider.close()
         if self._broken is not None:
@@ -407,23 +408,30 @@ class Head:
         Raises
         ------
         OSError, KeyError
-            It cannot be had now: its node went, or it was dropped.
+            It cannot be had now: its node or its file went, or it was dropped.
         """
-        node, _size = self.jobs.results.stored[job, index]
+        node, total = place = self.jobs.results.stored[job, index]
         path = self.jobs.results.path(job, index)
         if node == ON_HEAD:
-            return await asyncio.to_thread(_read_piece, path, offset, size)
-        answer = await self.dispatcher.call(
-            node, op="jc-read", name=path.name, offset=offset, size=size
-        )
-        return bytes(answer)
+            piece = await asyncio.to_thread(_read_piece, path, offset, size)
+        else:
+            piece = bytes(
+                await self.dispatcher.call(
+                    node, op="jc-read", name=path.name, offset=offset, size=size
+                )
+            )
+        if len(piece) < min(size, total - offset):
+            if self.jobs.results.stored.get((job, index)) == place:
+                self.jobs.lose_result(job, index, f"is not whole any more on {node or 'the head'}")
+            raise OSError(f"the file of result {path.name} is not whole any more")
+        return piece
 
     async def value_of(self, ref: str) -> bytes:
         """The pickled value of a ref, for a task that has it as an argument."""
         job, index = self.jobs.dependencies.locate(ref)
         if job is None:
             raise JobError(f"the result {ref} was dropped")
-        found = (await self.jobs.results.find_beside(job.id, index, index + 1))[-1]
+        found = (await self.jobs.results.find(job.id, index, index + 1))[-1]
         if found.statuses[0] != Status.STORED:
             return bytes(found.block.item(index))
         _node, size = self.jobs.results.stored[job.id, index]
@@ -528,6 +536,7 @@ class Head:
 
 
 def _read_piece(path: Path, offset: int, size: int) -> bytes:
-    with path.open("rb") as file:
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
         file.seek(offset)
         return file.read(size)
+    return b""

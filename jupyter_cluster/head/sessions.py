@@ -296,7 +296,7 @@ class Session:
         for start, last in ranges:
             while start < last:
                 stop = min(start + count, last)
-                found = await self._jobs.results.find_beside(job, start, stop)
+                found = await self._jobs.results.find(job, start, stop)
                 for results in found:
                     self._push(results)
                 await self._sent()
@@ -331,9 +331,8 @@ class Session:
         """A large result, in parts; where its node was lost, it is being computed again."""
         location = self._jobs.results.stored.get((job.id, index))
         if location is None:
-            again = job.states[index] != DONE or bool(
-                self._jobs.results.find(job.id, index, index + 1)
-            )
+            found = await self._jobs.results.find(job.id, index, index + 1)
+            again = job.states[index] != DONE or bool(found)
             self.tell(op="gone", job=job.id, index=index, again=again)
             return
         size = location[1]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import no_hang
 from raw_client import RawClient, raw_client
 from real_head import real_head, said, until
 
@@ -305,5 +307,57 @@ def test_nodes_drop_the_code_of_jobs_that_are_over_unless_another_needs_it(
         await raw.say({"op": "cancel", "job": "second", "ranges": None}, {"op": "leave"})
         await until(lambda: drops[1] in sent)
         assert sent == drops
+
+    with_head(tmp_path, test)
+
+
+def test_why_an_argument_has_no_value_is_read_beside_the_loop_or_said_to_be_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreadable(*_words: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async def test(head: Head, raw: RawClient) -> None:
+        bad = raw.spec("bad", kind="map", fn=DIGEST)
+        await raw.say({"op": "code", "fn": DIGEST, "code": b""}, bad, tasks("bad"))
+        await raw.hear("taken", job="bad", stop=1)
+        head.jobs.fail(head.jobs.get("bad"), 0, 1, "it is odd")
+        await head.journal.flushed()
+        at_once: list[str] = []
+        head.journal._reader.set_trace_callback(at_once.append)
+
+        async def why(name: str) -> bytes:
+            needs = {**tasks(name), "refs": [[0, ["bad:0"]]]}
+            await raw.say(raw.spec(name, kind="map", fn=DIGEST), needs)
+            await raw.say({"op": "fetch", "job": name, "ranges": [[0, 1]]})
+            results = await raw.hear("results", job=name)
+            assert results["statuses"] == bytes([Status.ERROR])
+            return bytes(Block.unpack(results["block"]).item(0))
+
+        assert b"it is odd" in await why("next")
+        assert not at_once, "nothing is read on the loop"
+        find = head.jobs.results.find
+        monkeypatch.setattr(head.jobs.results, "find", unreadable)
+        reading = asyncio.ensure_future(why("third"))
+        await until(lambda: "third" in head.jobs.by_id and not head.jobs.by_id["third"].unfinished)
+        monkeypatch.setattr(head.jobs.results, "find", find)
+        assert b"cannot be read: OperationalError: disk I/O error" in await reading
+
+    with_head(tmp_path, test)
+
+
+def test_a_node_that_names_more_tasks_than_there_are_does_not_hold_the_head_up(
+    tmp_path: Path,
+) -> None:
+    async def test(head: Head, raw: RawClient) -> None:
+        node = NodeLink("n", "local", Resources.of(CPU=2), "tcp://node", 1, lambda _message: None)
+        head.dispatcher.nodes["n"] = head.dispatcher._by_address["tcp://node"] = node
+        first, second = (raw.spec(name, kind="map", fn=DIGEST) for name in ("first", "second"))
+        await raw.say({"op": "code", "fn": DIGEST, "code": b""}, first, tasks("first"))
+        await raw.say(second, {**tasks("second"), "refs": [[0, ["first:0"]]]})
+        await raw.hear("taken", job="second", stop=1)
+        with no_hang(30):
+            key = ["second", 0, 2**53, 0]
+            head.dispatcher.on_returned("tcp://node", [key], [(key, 5, 2**53)])
 
     with_head(tmp_path, test)

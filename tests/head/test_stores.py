@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
 
 from jupyter_cluster.errors import JobError
-from jupyter_cluster.head import outputs
+from jupyter_cluster.head import inputs, lines, outputs
 from jupyter_cluster.head.code import Code
-from jupyter_cluster.head.job import JobSpec
+from jupyter_cluster.head.inputs import InputStore
+from jupyter_cluster.head.job import Job, JobSpec
 from jupyter_cluster.head.journal import Journal
+from jupyter_cluster.head.lines import Lines
 from jupyter_cluster.head.outputs import Outputs
 from jupyter_cluster.head.results import Results, ResultStore
 from jupyter_cluster.wire import Block
@@ -102,12 +105,101 @@ def test_large_results_are_read_while_the_loop_goes_on(tmp_path: Path) -> None:
         journal.write(statements, lambda: store.written([number]))
         await journal.flushed()
         store.add(Results("a", "n", bytes(1), Block.of(1, [b"being written"])))
-        reading = asyncio.ensure_future(store.find_beside("a", 0, 2))
+        reading = asyncio.ensure_future(store.find("a", 0, 2))
         await asyncio.sleep(0)
         assert not reading.done()  # it is read in a thread
         first, second = await reading
         assert bytes(first.block.item(0)) == large
         assert bytes(second.block.item(1)) == b"being written"
-        assert [found.block for found in store.find("a", 0, 2)] == [first.block, second.block]
 
     with_journal(tmp_path, work)
+
+
+def test_inputs_that_have_left_memory_are_read_while_the_loop_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "READ_BYTES", 1000)
+    job = Job(spec("a", "f"), 0.0)
+
+    async def work(journal: Journal) -> None:
+        store, read, at_once = InputStore(journal, memory_bytes=1500), asyncio.Event(), list[str]()
+        store.on_read = read.set
+        for start in range(0, 10, 2):
+            block = Block.of(start, [bytes([start]) * 200, bytes([start + 1]) * 200])
+            job.add(start, 2)
+            store.add("a", block)
+            row = ("a", start, block.base, block.ends.tobytes(), block.data, None)
+            journal.execute("INSERT INTO inputs VALUES (?, ?, ?, ?, ?, ?)", *row)
+        assert len(store.find(job, 0, 10)) == 5  # none leaves before it is in the journal
+        await journal.flushed()
+        for start in range(0, 10, 2):
+            store.written("a", start)
+        store.add("b", Block.of(0, [bytes(1400)]))
+        journal._reader.set_trace_callback(at_once.append)
+        assert not store.find(job, 1, 10)
+        assert not store.find(job, 1, 10)
+        await read.wait()
+        found = store.find(job, 1, 10)  # as far as they are there
+        assert [bytes(item)[:1] for block in found for item in block.items()][:1] == [b"\1"]
+        read.clear()
+        while found[-1].stop < 10:
+            found = store.find(job, found[-1].stop, 10) or found
+            await asyncio.wait_for(read.wait(), 20)
+        assert [bytes(item)[:1] for block in found for item in block.items()][-1] == b"\x09"
+        assert not at_once, "nothing is read on the loop"
+        # What is not there, and what is no longer wanted.
+        journal.execute("DELETE FROM inputs")
+        await journal.flushed()
+        store.add("b", Block.of(1, [bytes(1400)]))
+        read.clear()
+        assert not store.find(job, 0, 10)
+        await read.wait()
+        with pytest.raises(LookupError, match="not in the journal"):
+            store.find(job, 0, 10)
+        assert not store.find(job, 0, 10)
+        store.forget("a")
+        await asyncio.sleep(0)
+        assert not store._problems
+
+    with_journal(tmp_path, work)
+
+
+def test_lines_are_written_beside_the_loop_and_left_out_while_the_disk_is_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "WAITING", 1000)
+    monkeypatch.setattr(lines, "FILE_BYTES", 3000)
+    path, gate, threads = tmp_path / "tasks.log", threading.Event(), set[int]()
+    write = Lines._write
+
+    def slow(self: Lines, text: str) -> None:
+        threads.add(threading.get_ident())
+        gate.wait(60)
+        write(self, text)
+
+    monkeypatch.setattr(Lines, "_write", slow)
+
+    async def main() -> None:
+        kept = Lines(path)
+        for number in range(20):  # the loop is here while the disk hangs
+            kept.add("n", [[0.0, "job", 1, "stdout", f"{number} " + "x" * 100]])
+        assert len(kept.since(0)) == 20
+        gate.set()
+        while kept._waiting:
+            await asyncio.sleep(0.01)
+        kept.add("n", [[0.0, "job", 1, "stdout", "the last"]])
+        kept.close()
+        written = path.read_text().splitlines()
+        assert written[-1].endswith("n/1 stdout: the last")
+        numbers = [int(line.split()[3]) for line in written[:-2]]
+        assert numbers == list(range(len(numbers)))
+        assert written[-2] == f"[{20 - len(numbers)} lines were left out: the disk was too slow]"
+        again = Lines(path)
+        again.add("n", [[0.0, "job", 1, "stdout", "x" * 4000]])
+        again.close()
+        assert not path.exists()
+        assert "the last" in (tmp_path / "tasks.1.log").read_text()
+
+    asyncio.run(main())
+    assert threads
+    assert threading.get_ident() not in threads

@@ -44,6 +44,21 @@ def test_a_lost_large_result_is_computed_again_with_the_refs_it_had(cluster: jc.
     assert jc.get(ref, timeout=30) == bytes(2_000_000)
 
 
+@pytest.mark.parametrize("left", [None, 1_000_000], ids=["gone", "cut short"])
+def test_a_result_whose_file_is_not_whole_any_more_is_computed_again(
+    cluster: jc.Cluster, left: int | None
+) -> None:
+    read, needed = (cluster.remote(lambda: bytes(2_100_000)).remote() for _ in range(2))
+    jc.wait([read, needed], num_returns=2)
+    folder = registry.entry(cluster.name).folder
+    files = [p for p in folder.rglob("results/*") if 2_100_000 < p.stat().st_size < 2_100_100]
+    assert len(files) == 2
+    for path in files:
+        path.unlink() if left is None else os.truncate(path, left)
+    assert jc.get(read, timeout=30) == bytes(2_100_000)
+    assert jc.get(cluster.remote(len).remote(needed), timeout=30) == 2_100_000
+
+
 @pytest.mark.parametrize("size", [2_000_000, 100])
 def test_what_is_computed_again_may_have_another_size(
     cluster: jc.Cluster, tmp_path: Path, size: int

@@ -264,9 +264,7 @@ def test_another_client_finds_a_job_by_its_name(cluster: jc.Cluster) -> None:
         found = other.job("by-name")
         assert found.results() == [x + 1 for x in range(300)]
         found.delete()
-        with pytest.raises(
-            errors.JobError, match=r"there is no job 'by-name'|job '\w+' was deleted"
-        ):
+        with pytest.raises(errors.JobError, match=r"there is no job '|job '\w+' was deleted"):
             other.job("by-name").info  # noqa: B018
     finally:
         other.disconnect()
