@@ -98,11 +98,23 @@ def _members() -> Iterator[tuple[str, Path]]:
             yield from _tree(child)
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
+        if file is None and "." not in name:
+            yield from _portions(module)
         if file and "." not in name and name != "__main__" and _is_local(file):
             path = Path(file)
             top = path.parent if path.name == "__init__.py" else path
             if top.parent != root and path.is_file():
                 yield from _tree(top)
+
+
+def _portions(module: Any) -> Iterator[tuple[str, Path]]:
+    """The modules of a folder without ``__init__.py`` that was imported as a package.
+
+    It may be any folder, with data beside them: of that nothing is sent.
+    """
+    for portion in map(Path, getattr(module, "__path__", ())):
+        if portion.is_dir() and not _is_installed(portion) and not _SKIPPED & set(portion.parts):
+            yield from ((n, path) for n, path in _tree(portion) if path.suffix == ".py")
 
 
 def _root() -> Path:

@@ -57,6 +57,23 @@ def test_a_module_beside_the_script_travels_and_an_edit_is_seen(
     assert printed == "[2] [(2, 'inside')]\n[(101, 'inside')]\n"
 
 
+def test_a_folder_without_init_travels_as_far_as_it_is_modules(tmp_path: Path) -> None:
+    for name in ("loose/deep/inner.py", "loose/data.bin", "other/unused.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("def value(x):\n    return x + 1\n")
+    printed = run_script(
+        tmp_path,
+        """
+        import io, zipfile
+        from jupyter_cluster.client.environment import Surroundings
+        from loose.deep.inner import value
+        made = Surroundings().now()
+        print(made.names, sorted(zipfile.ZipFile(io.BytesIO(made.archive)).namelist()))
+        """,
+    )
+    assert printed == "('loose', 'script') ['loose/deep/inner.py', 'script.py']\n"
+
+
 def test_tasks_run_in_the_folder_of_the_caller(cluster: jc.Cluster) -> None:
     assert jc.get(cluster.remote(os.getcwd).remote()) == os.getcwd()
 
