@@ -104,16 +104,25 @@ def test_another_machine_ends_a_cluster_by_its_tags(bench: Bench, monkeypatch: p
     assert bench.command("down", "posters", "-y").returncode == 0  # here nothing is left to end
 
 
-def test_a_cluster_stays_in_its_region_and_down_leaves_none_of_it(bench: Bench):
+def test_a_cluster_stays_in_its_region_and_down_leaves_none_not_even_what_is_shown_late(
+    bench: Bench,
+):
     bench.start(bench.file())
     moved = bench.file(provider={"region": "us-west-2"})
     done = bench.command("up", str(moved), "-y")
     assert done.returncode
     assert "made in region us-west-1, and this is region us-west-2" in done.stderr
     assert [row["Placement"]["AvailabilityZone"][:-1] for row in bench.instances()] == [REGION]
-    assert jc.connect("posters").status()["state"] == "running"
+    cluster = jc.connect("posters")
+    assert cluster.status()["state"] == "running"
+    bench.rig.behave(hidden_seconds=8)
+    launches = bench.rig.calls()["RunInstances"]
+    cluster.map(abs, range(4))
+    eventually(lambda: bench.rig.calls()["RunInstances"] > launches)
     jc.shutdown()
-    assert bench.command("down", str(moved), "-y").returncode == 0
+    done = bench.command("down", str(moved), "-y")
+    assert done.returncode == 0, done.stderr
+    bench.rig.behave(hidden_seconds=0)
     assert not bench.left_over()
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from jupyter_cluster.errors import ProviderError
 from jupyter_cluster.providers.aws.needs import disks_of
-from jupyter_cluster.providers.aws.service import Service, code_of, settled
+from jupyter_cluster.providers.aws.service import Service, code_of
 from jupyter_cluster.providers.aws.tags import Owner
 
 NodeConfig = Callable[[str], Mapping[str, Any]]
@@ -65,20 +65,22 @@ class Disks:
             for name in self._keeping
         ]
 
-    def delete(self, tell: Callable[[str], None]) -> None:
+    def kept(self) -> str:
+        """What the user should know in the end; empty where no disk stays."""
+        rows = self._rows() if self._keeping else []
+        kept = ", ".join(f"{row['VolumeId']} ({row['Size']} GB)" for row in rows)
+        return f"kept and paid for, as DeleteOnTermination: false says: {kept}" if kept else ""
+
+    def delete(self) -> None:
         """Delete those that did not go with their instances, except where the file keeps them.
 
         Raises
         ------
         ProviderError
-            One could not be deleted.
+            One could not be deleted; see `is_in_use`.
         """
-        rows = self._rows()
-        if self._keeping and rows:
-            kept = ", ".join(f"{row['VolumeId']} ({row['Size']} GB)" for row in rows)
-            tell(f"kept and paid for, as DeleteOnTermination: false says: {kept}")
-        for row in [] if self._keeping else rows:
-            settled(partial(self._delete, row["VolumeId"]), _is_in_use)
+        for row in [] if self._keeping else self._rows():
+            self._delete(row["VolumeId"])
 
     def _delete(self, name: str) -> None:
         try:
@@ -96,5 +98,6 @@ class Disks:
         return [row for row in found if row["State"] not in ("deleting", "deleted")]
 
 
-def _is_in_use(error: ProviderError) -> bool:
-    return code_of(error.__cause__ or error) == "VolumeInUse"  # its instance ended a moment ago
+def is_in_use(error: ProviderError) -> bool:
+    """Whether an instance still has it."""
+    return code_of(error.__cause__ or error) == "VolumeInUse"

@@ -289,6 +289,24 @@ class AwsProvider(HostProvider):
             Something is left; the message names it.
         """
         progress("ending its instances")
+        self._end_instances(progress)
+        progress("deleting its disks, role, key pair and security group")
+        settled(partial(self._delete, progress), _is_in_use, _END_SECONDS)
+        if kept := self._disks.kept():
+            self.on_notice(kept)
+        settled(self._verify, lambda error: bool(self._left))
+
+    def _delete(self, progress: Callable[[str], None]) -> None:
+        """What is in use still may be so by what its head has launched before it heard of the end,
+        and what EC2 has not shown until now."""
+        self._end_instances(progress)
+        self._disks.delete()
+        # The role first: `gc` finds what is left in EC2 by its tags, and a role by nothing.
+        if self._provider.head_instance_profile is None:
+            self.role.delete()
+        self.foundation.delete()
+
+    def _end_instances(self, progress: Callable[[str], None]) -> None:
         deadline = time.monotonic() + _END_SECONDS
         while rows := self._ec2.not_terminated():
             alive = [r["InstanceId"] for r in rows if r["State"]["Name"] in ALIVE]
@@ -300,13 +318,6 @@ class AwsProvider(HostProvider):
                 )
             progress(f"{len(rows)} instances are shutting down")
             time.sleep(_POLL_SECONDS)
-        progress("deleting its disks, role, key pair and security group")
-        self._disks.delete(self.on_notice)
-        # The role first: `gc` finds what is left in EC2 by its tags, and a role by nothing.
-        if self._provider.head_instance_profile is None:
-            self.role.delete()
-        self.foundation.delete()
-        settled(self._verify, lambda error: bool(self._left))
 
     def _verify(self) -> None:
         """That nothing is left; what was deleted a moment ago may be shown for a while still."""
@@ -391,6 +402,10 @@ class AwsProvider(HostProvider):
     def _worker_profiles(self) -> set[str]:
         configs = map(self._machines.node_config, self._config.available_node_types)
         return {name for one in configs if (name := profile_of(one))}
+
+
+def _is_in_use(error: ProviderError) -> bool:
+    return disks.is_in_use(error) or code_of(error.__cause__ or error) == "DependencyViolation"
 
 
 def _is_stopping(error: ProviderError) -> bool:
