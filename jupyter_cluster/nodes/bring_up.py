@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,8 @@ Bring = Callable[[Node, Mapping[str, str]], None]
 _STATE = "state.json"
 _STAGES = ("initialization", "container", "environment", "setup")
 _START_SECONDS = 60.0
+_FIRST_STEPS_SECONDS = 300
+_NAMES_APT = re.compile(r"\b(apt|apt-get|aptitude|dpkg|get\.docker\.com)\b")
 # For the watch on the host, which until now has counted from its boot.
 # Hosts that were there before us have no watch, and maybe no sudo.
 _SIGN_OF_LIFE = (
@@ -138,6 +141,7 @@ def _set_up(node: Node, recipe: Recipe, report: Report, done: dict[str, Any]) ->
     if recipe.initialization and done.get("initialization") != recipe.mark("initialization"):
         for command in recipe.initialization:
             with _stage("initialization", NodeState.SETTING_UP, command, report):
+                _await_first_steps(node, command)
                 node.user_command(command, on_host=True)
         _note(node, recipe, done, "initialization")
     if recipe.container is not None:
@@ -149,8 +153,16 @@ def _set_up(node: Node, recipe: Recipe, report: Report, done: dict[str, Any]) ->
     if done.get("setup") != recipe.mark("setup"):
         for command in recipe.setup:
             with _stage("setup", NodeState.SETTING_UP, command, report):
+                if recipe.container is None:
+                    _await_first_steps(node, command)
                 node.user_command(command)
         _note(node, recipe, done, "setup")
+
+
+def _await_first_steps(node: Node, command: str) -> None:
+    """A command that names apt must not meet the host's own upgrades after its first boot."""
+    if _NAMES_APT.search(command):
+        node.script("first_steps.py", str(_FIRST_STEPS_SECONDS))
 
 
 def _note(node: Node, recipe: Recipe, done: dict[str, Any], stage: str) -> None:

@@ -1,4 +1,5 @@
-"""What a host does at its first boot: start the watch that ends it when nobody looks after it.
+"""What a host does at its first boot: let apt wait for itself, and start the watch that ends the
+host when nobody looks after it.
 
 The watch is a shell script on the host itself, so that it holds whatever happens to us: set-up that
 never finishes, an agent that hangs, a head that is gone or was told to end by a `down` that went no
@@ -37,6 +38,10 @@ done
 """
 _BOOT = """#!/bin/sh
 # Made by jupyter_cluster: ends this host when nobody looks after it any more.
+# Its own upgrades hold dpkg's lock now and then: who installs something waits for it.
+if [ -d /etc/apt/apt.conf.d ]; then
+    echo 'DPkg::Lock::Timeout "300";' >/etc/apt/apt.conf.d/90jupyter-cluster
+fi
 mkdir -p {folder}
 chmod 1777 {folder}
 touch {alive} {progress}

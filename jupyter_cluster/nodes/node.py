@@ -21,7 +21,15 @@ from jupyter_cluster.nodes.container import Container
 from jupyter_cluster.nodes.guard import PROGRESS
 from jupyter_cluster.nodes.session import OVERDUE, CommandError, Ssh
 
-_SCRIPTS = ("files.py", "get_uv.py", "install.py", "owner.py", "share.py", "stop.py")
+_SCRIPTS = (
+    "files.py",
+    "first_steps.py",
+    "get_uv.py",
+    "install.py",
+    "owner.py",
+    "share.py",
+    "stop.py",
+)
 _ASK_SECONDS = 60.0
 # Python looks for a script by its absolute path, on which its user may not be let through.
 _RUN = (

@@ -31,6 +31,9 @@ from jupyter_cluster.errors import SetupError
 from jupyter_cluster.nodes.session import PACKET, WINDOW, Ssh
 
 CONNECT_SECONDS = 10.0
+# A host that is slow, as at its first boot, gets more time for each handshake than for the one
+# before, up to so many times the first one's.
+_MOST_PATIENCE = 3
 _LOGIN_SECONDS = 30.0
 _PROXY_SECONDS, _PROXY_BYTES = 2.0, 2**16
 # A peer that acknowledges nothing for so long is gone.
@@ -98,7 +101,12 @@ class HostKeys:
 
 
 def connect(
-    address: str, login: Login, machine: str, host_keys: HostKeys, through: Any = None
+    address: str,
+    login: Login,
+    machine: str,
+    host_keys: HostKeys,
+    through: Any = None,
+    seconds: float | None = None,
 ) -> Ssh:
     """Connect once.
 
@@ -108,6 +116,8 @@ def connect(
         What the host key is pinned under: addresses change, a machine's name does not.
     through
         A channel of another connection that leads to the host's SSH port.
+    seconds
+        How long the handshake may take.
 
     Raises
     ------
@@ -126,7 +136,7 @@ def connect(
         way.close()
         raise _silent(address, error, way) from error
     try:
-        _shake_hands(transport)
+        _shake_hands(transport, seconds or CONNECT_SECONDS)
         key = transport.get_remote_server_key()
         host_keys.check(machine, f"{key.get_name()} {key.get_base64()}")
         _log_in(transport, address, login)
@@ -167,14 +177,15 @@ def _silent(address: str, error: BaseException, way: Any = None) -> SetupError:
     return SetupError(f"SSH to {address} does not answer: {reason}", "connecting")
 
 
-def _shake_hands(transport: paramiko.Transport) -> None:
+def _shake_hands(transport: paramiko.Transport, seconds: float) -> None:
     transport.set_log_channel(_LOG)
     transport.get_security_options().ciphers = _CIPHERS
     transport.set_keepalive(_KEEPALIVE_SECONDS)
     transport.auth_timeout = _LOGIN_SECONDS
-    transport.start_client(timeout=CONNECT_SECONDS)
+    transport.banner_timeout = transport.handshake_timeout = 2 * seconds  # ours comes first
+    transport.start_client(timeout=seconds)
     if not transport.initial_kex_done:  # after its time-out the library returns as if all was well
-        raise TimeoutError(f"no handshake within {CONNECT_SECONDS:.0f} s")
+        raise TimeoutError(f"no handshake within {seconds:.0f} s")
 
 
 class _Proxy(socket.socket):
@@ -269,17 +280,21 @@ def wait_for(
         It did not come up in time, or does not let us in.
     """
     refused_since: float | None = None
+    overdue = 0
     while True:
+        longest = CONNECT_SECONDS * min(1 + overdue, _MOST_PATIENCE)
+        seconds = max(CONNECT_SECONDS, min(longest, deadline - time.monotonic()))
         try:
-            return connect(address, login, machine, host_keys)
+            return connect(address, login, machine, host_keys, seconds=seconds)
         except WrongHostError:
             raise
         except WrongLoginError:
             refused_since = refused_since or time.monotonic()
             if time.monotonic() > min(deadline, refused_since + patience):
                 raise
-        except SetupError:
+        except SetupError as error:
             refused_since = None
+            overdue += isinstance(error.__cause__, TimeoutError)
             if time.monotonic() > deadline:
                 raise
         time.sleep(_RETRY_SECONDS)

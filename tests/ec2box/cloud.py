@@ -59,6 +59,10 @@ class Cloud:
         How long an instance is pending.
     ssh_seconds : float
         How long a booted host takes until its sshd listens.
+    mute_seconds : float
+        How long its sshd then takes connections and says nothing.
+    apt_seconds : float
+        How long a host's own upgrades hold apt's locks after its first boot.
     hidden_seconds : float
         How long a new instance is in no answer: EC2 is eventually consistent.
     stale_seconds : float
@@ -91,6 +95,7 @@ class Cloud:
     def behave_as_usual(self) -> None:
         """No faults of its own."""
         self.boot_seconds = self.ssh_seconds = self.hidden_seconds = self.stale_seconds = 0.0
+        self.mute_seconds = self.apt_seconds = 0.0
         self.stillborn = ""
         self.vcpus = {False: 64.0, True: 64.0}
 
@@ -276,6 +281,8 @@ class Cloud:
             user_data=data.decode() if hasattr(data, "decode") and data else data or None,
             environment=self._environment,
             ssh_delay=self.ssh_seconds,
+            ssh_mute=self.mute_seconds,
+            apt_hold=self.apt_seconds,
         )
         host.create()
         self.hosts[instance.id] = host

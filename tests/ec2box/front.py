@@ -136,6 +136,7 @@ class Front:
         self._cloud.behave_as_usual()
         self.pricing_seconds = 0.0
         self._cloud.firewall.parted = frozenset()
+        self._cloud.firewall.bastion = ""
         self._cloud.apply_rules()
 
     def do_clear(self) -> None:
@@ -174,6 +175,10 @@ class Front:
 
     def do_part(self, pairs: list[list[str]]) -> None:
         self._cloud.firewall.parted = frozenset((one, other) for one, other in pairs)
+        self._cloud.apply_rules()
+
+    def do_only_through(self, address: str) -> None:
+        self._cloud.firewall.bastion = address
         self._cloud.apply_rules()
 
     def do_reclaim(self, instance: str, seconds: float) -> None:

@@ -20,12 +20,34 @@ CGROUPS = Path("/sys/fs/cgroup")
 USER, USER_ID = "ubuntu", 1000
 
 _START = """#!/bin/sh
+if [ -s /boot/apt-hold ] && [ ! -e /var/lib/booted ]; then
+    python3 -c "$(cat /boot/apt-hold)" &
+fi
 if [ -x /boot/user-data ] && [ ! -e /var/lib/booted ]; then
     : >/var/lib/booted
     ( /boot/user-data >/var/log/user-data.log 2>&1 ) &
 fi
 sleep "$(cat /boot/sshd-delay 2>/dev/null || echo 0)"
+mute=$(cat /boot/sshd-mute 2>/dev/null || echo 0)
+if [ "$mute" != 0.0 ] && [ ! -e /var/lib/answered ]; then
+    : >/var/lib/answered
+    /usr/sbin/sshd -D -E /var/log/sshd.log &
+    until grep -q listening /var/log/sshd.log 2>/dev/null; do sleep 0.02; done
+    kill -STOP $!
+    sleep "$mute"
+    kill -CONT $!
+    wait $!
+fi
 exec /usr/sbin/sshd -D -E /var/log/sshd.log
+"""
+# As a host's own upgrades do after its first boot: locks of apt's are held for a while.
+_APT_HOLD = """
+import fcntl, time
+names = ("dpkg/lock-frontend", "dpkg/lock", "apt/lists/lock")
+files = [open("/var/lib/" + name, "w") for name in names]
+for file in files:
+    fcntl.lockf(file, fcntl.LOCK_EX)
+time.sleep({seconds})
 """
 _SSHD = """HostKey /etc/ssh/ssh_host_ed25519_key
 UsePAM yes
@@ -53,6 +75,10 @@ class Host:
         A line for the user's authorized_keys.
     environment : dict
         What every login finds in its environment.
+    ssh_delay, ssh_mute : float
+        Seconds until sshd listens, and then until it answers.
+    apt_hold : float
+        For how long apt is locked after the first boot.
     """
 
     name: str
@@ -64,6 +90,8 @@ class Host:
     user_data: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
     ssh_delay: float = 0.0
+    ssh_mute: float = 0.0
+    apt_hold: float = 0.0
     disk_size: str = "8g"
 
     def __post_init__(self) -> None:
@@ -183,6 +211,7 @@ class Host:
             "etc/shadow": self._from_image("etc/shadow") + f"{USER}:*:19000:0:99999:7:::\n",
             "etc/hostname": f"{name}\n",
             "etc/hosts": f"127.0.0.1 localhost\n{self.address} {name}\n",
+            "etc/apt/sources.list": "",  # there is no way to a mirror: nobody waits for one
             "etc/environment": environment,
             "etc/sudoers.d/90-cloud": f"{USER} ALL=(ALL) NOPASSWD:ALL\n",
             "etc/ssh/sshd_config": _SSHD,
@@ -190,11 +219,14 @@ class Host:
             "etc/ssh/ssh_host_ed25519_key.pub": public,
             "boot/start.sh": _START,
             "boot/sshd-delay": f"{self.ssh_delay}\n",
+            "boot/sshd-mute": f"{self.ssh_mute}\n",
             f"{home}/.ssh/authorized_keys": f"{self.public_key}\n",
             f"{home}/.bashrc": _BASHRC,
         }
         if self.user_data:
             files["boot/user-data"] = self.user_data
+        if self.apt_hold:
+            files["boot/apt-hold"] = _APT_HOLD.format(seconds=self.apt_hold)
         for path, content in files.items():
             (disk / path).parent.mkdir(parents=True, exist_ok=True)
             (disk / path).write_text(content)

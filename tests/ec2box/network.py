@@ -129,6 +129,7 @@ class Firewall:
         self.openings: frozenset[Opening] = frozenset()
         self.guarded: frozenset[str] = frozenset()
         self.parted: frozenset[tuple[str, str]] = frozenset()
+        self.bastion = ""  # the one host that tests reach by SSH; empty for all
         self._written = ""
 
     def apply(self) -> None:
@@ -153,6 +154,8 @@ class Firewall:
             yield f"ip saddr {other} ip daddr {one} drop"
         # Connections are refused at their first packet; what belongs to one is let through.
         new = "tcp flags & (syn|ack) == syn"
+        if self.bastion:
+            yield f"ip saddr {GATEWAY} ip daddr != {self.bastion} tcp dport 22 {new} drop"
         for opening in sorted(self.openings, key=str):
             ports = f"tcp dport {opening.first}-{opening.last}"
             yield f"ip saddr {opening.source} ip daddr {opening.target} {ports} {new} accept"

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -24,13 +26,21 @@ PORT = 5001
 NAME, TAG = "rayproject/ray", "latest-cpu"
 # What an image for Python work has, and nothing of ours.
 _PACKAGES = ("ca-certificates", "procps", "python3")
+# As the real one: its programs run as ray, whose number is that of the first user of many hosts.
+_USER = "ray:x:1000:100::/home/ray:/bin/bash\n"
+_SETTINGS = {
+    "Cmd": ["sh"],
+    "User": "1000",
+    "WorkingDir": "/home/ray",
+    "Env": ["PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/home/ray"],
+}
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 def container_layer() -> Path:
-    """The image's one layer, made now where there is none."""
+    """The image's first layer, made now where there is none."""
     words = f"1 {SUITE} {' '.join(_PACKAGES)}"
     path = cache() / f"container-{hashlib.sha256(words.encode()).hexdigest()[:16]}.tar.gz"
     if not path.exists():
@@ -56,15 +66,20 @@ def serve_registry(address: str, layer: Path) -> None:
 
 def _image(layer: Path) -> tuple[dict[str, Any], bytes]:
     """Blobs by digest (bytes, or a path), and the manifest that names them."""
-    packed = hashlib.sha256(layer.read_bytes()).hexdigest()
+    top = _user_layer()
+    layers = [layer.read_bytes(), gzip.compress(top)]
+    packed = [hashlib.sha256(one).hexdigest() for one in layers]
     with gzip.open(layer) as file:
         plain = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     config = json.dumps(
         {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Cmd": ["sh"], "Env": ["PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"]},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{plain}"]},
+            "config": _SETTINGS,
+            "rootfs": {
+                "type": "layers",
+                "diff_ids": [f"sha256:{one}" for one in (plain, hashlib.sha256(top).hexdigest())],
+            },
         }
     ).encode()
     settings = hashlib.sha256(config).hexdigest()
@@ -73,10 +88,26 @@ def _image(layer: Path) -> tuple[dict[str, Any], bytes]:
         "mediaType": _MANIFEST,
         "config": {"mediaType": _CONFIG, "size": len(config), "digest": f"sha256:{settings}"},
         "layers": [
-            {"mediaType": _LAYER, "size": layer.stat().st_size, "digest": f"sha256:{packed}"}
+            {"mediaType": _LAYER, "size": len(content), "digest": f"sha256:{digest}"}
+            for content, digest in zip(layers, packed, strict=True)
         ],
     }
-    return {settings: config, packed: layer}, json.dumps(manifest).encode()
+    blobs = {settings: config, packed[0]: layer, packed[1]: layers[1]}
+    return blobs, json.dumps(manifest).encode()
+
+
+def _user_layer() -> bytes:
+    """A layer that adds the image's user, with a home folder."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        passwd = tarfile.TarInfo("etc/passwd")
+        content = f"root:x:0:0:root:/root:/bin/bash\n{_USER}".encode()
+        passwd.size, passwd.mode = len(content), 0o644
+        tar.addfile(passwd, io.BytesIO(content))
+        home = tarfile.TarInfo("home/ray")
+        home.type, home.mode, home.uid, home.gid = tarfile.DIRTYPE, 0o755, 1000, 100
+        tar.addfile(home)
+    return made.getvalue()
 
 
 class _Handler(BaseHTTPRequestHandler):

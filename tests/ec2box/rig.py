@@ -121,6 +121,10 @@ class Rig:
         """Let these pairs of addresses not hear one another; without any, all do again."""
         self._call("part", pairs=pairs)
 
+    def only_through(self, address: str) -> None:
+        """Let tests reach by SSH this host alone, until there are no faults any more."""
+        self._call("only_through", address=address)
+
     def limit(self, megabits: float) -> None:
         """How much each host that runs now sends at most, a second, and the tests to all hosts.
 

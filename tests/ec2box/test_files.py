@@ -107,20 +107,24 @@ def test_what_changes_on_the_head_reaches_a_busy_worker_and_nothing_else_does(be
     assert list(bench.workers("running").values()) == [worker]
 
 
-def test_a_container_of_another_user_sees_what_takes_the_place_of_a_file(bench: Bench):
+@pytest.mark.parametrize(
+    ("user", "options"), [("4321", ["--user 4321", "-e HOME=/tmp"]), ("0", ["--user root"])]
+)
+def test_a_container_of_another_user_sees_what_takes_the_place_of_a_file(
+    bench: Bench, user: str, options: list[str]
+):
     (bench.folder / "folder").mkdir()
     (bench.folder / "folder" / "inner").write_text("inner")
     one = bench.folder / "one"
     one.write_text("first")
-    options = ["--user 4321", "-e HOME=/tmp"]
     path = bench.file(
         docker={"image": "rayproject/ray:latest-cpu", "run_options": options},
         file_mounts={"/data/one": str(one), "~/folder": str(bench.folder / "folder")},
     )
     bench.start(path)
     look = ("exec", "posters", "id -u; cat /data/one ~/folder/inner")
-    assert bench.command(*look).stdout == "4321\nfirstinner"
+    assert bench.command(*look).stdout == f"{user}\nfirstinner"
     assert not bench.rig.run(bench.head(), "ls /tmp/run 2>/dev/null || true")  # read, not run
     one.write_text("second")
     bench.start(path)
-    assert bench.command(*look).stdout == "4321\nsecondinner"
+    assert bench.command(*look).stdout == f"{user}\nsecondinner"

@@ -3,30 +3,53 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Iterator
 
 import pytest
+from helpers import eventually
 
-from ec2box.bench import Bench
+import jupyter_cluster as jc
+from ec2box.bench import Bench, ssh_key
+from jupyter_cluster.client.registry import entry
 
 pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
 
-PROXY = """
-import os, socket, sys, threading
 
-there = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+@pytest.fixture
+def bastion(bench: Bench) -> Iterator[str]:
+    """A host in the VPC through which alone the others are reached; the command that leads there.
 
-def away():
-    while data := os.read(0, 65536):
-        there.sendall(data)
-    there.shutdown(socket.SHUT_WR)
-
-threading.Thread(target=away, daemon=True).start()
-with open(__file__ + ".used", "a") as file:
-    file.write(sys.argv[1] + chr(10))
-while data := there.recv(65536):
-    os.write(1, data)
-"""
+    The address of who starts the cluster is not the one that its head sees.
+    """
+    ec2 = bench.client()
+    private, public = ssh_key()
+    key = bench.folder / "bastion.pem"
+    key.write_bytes(private)
+    key.chmod(0o600)
+    ec2.import_key_pair(KeyName="bastion", PublicKeyMaterial=public)
+    group = ec2.create_security_group(GroupName="bastion", Description="the way in")["GroupId"]
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}
+    everybody = {**rule, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[everybody])
+    row = ec2.run_instances(
+        ImageId=ec2.describe_images()["Images"][0]["ImageId"],
+        MinCount=1,
+        MaxCount=1,
+        KeyName="bastion",
+        InstanceType="m5.large",
+        SecurityGroupIds=[group],
+    )["Instances"][0]
+    bench.rig.only_through(row["PrivateIpAddress"])
+    yield (
+        f"ssh -i {key} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+        f" -o BatchMode=yes -o ConnectTimeout=5 -W %h:%p ubuntu@{row['PrivateIpAddress']}"
+    )
+    if entry("posters").exists:
+        bench.end()
+    ec2.terminate_instances(InstanceIds=[row["InstanceId"]])
+    ec2.delete_key_pair(KeyName="bastion")
+    eventually(lambda: not bench.instances())
+    ec2.delete_security_group(GroupId=group)
 
 
 def role(_x: int) -> str:
@@ -42,20 +65,20 @@ def role(_x: int) -> str:
     return urllib.request.urlopen(ask, timeout=5).read().decode()
 
 
-def test_private_addresses_through_a_proxy_command(bench: Bench):
-    script = bench.folder / "proxy.py"
-    script.write_text(PROXY)
+def test_private_addresses_through_a_bastion(bench: Bench, bastion: str):
     cluster = bench.up(
         max_workers=1,
         provider={"use_internal_ips": True},
-        auth={"ssh_proxy_command": f"{sys.executable} {script} %h %p"},
+        auth={"ssh_proxy_command": bastion},
     )
     assert cluster.map(abs, [-1]).results() == [1]
-    rows = bench.instances()
+    rows = bench.instances(cluster="posters")
+    assert len(rows) == 2
     assert not any(row.get("PublicIpAddress") for row in rows)
-    head = next(row for row in rows if row["InstanceId"] == bench.head())
-    used = (bench.folder / "proxy.py.used").read_text().split()
-    assert set(used) == {head["PrivateIpAddress"]}
+    # Each way to the head goes there: of a terminal, of a program, of one who comes again.
+    assert bench.command("exec", "posters", "hostname").stdout.startswith("ip-172-31-")
+    jc.shutdown()
+    assert jc.connect("posters").map(abs, [-2]).results() == [2]
 
 
 def test_tasks_have_the_profile_that_the_user_gives_to_workers(bench: Bench):

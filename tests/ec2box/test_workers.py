@@ -10,6 +10,7 @@ from helpers import eventually
 
 import jupyter_cluster as jc
 from ec2box.bench import Bench, tags_of
+from jupyter_cluster.nodes import ssh
 
 pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
 
@@ -113,10 +114,17 @@ def test_a_used_up_quota_is_named_at_once(bench: Bench):
     assert not bench.workers()
 
 
-def test_slow_machines_that_are_shown_late_are_launched_once(bench: Bench):
-    bench.rig.behave(boot_seconds=2, ssh_seconds=3, hidden_seconds=4)
-    cluster = bench.up(max_workers=2)
+def test_slow_machines_that_are_shown_late_and_busy_at_first_are_launched_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(ssh, "CONNECT_SECONDS", 1.0)
+    bench.rig.behave(boot_seconds=2, ssh_seconds=3, mute_seconds=4, hidden_seconds=4)
+    bench.rig.behave(apt_seconds=12)
+    # Both take the locks that a host's own upgrades hold.
+    commands = ["sudo apt-get update -qq", "sudo apt-get install -qq -y procps"]
+    cluster = bench.up(max_workers=2, initialization_commands=commands)
     squares(cluster)
+    assert "has failed" not in diary(cluster)
     ever = bench.instances("running", "shutting-down", "terminated", id=cluster.status()["id"])
     kinds = Counter(tags_of(row)["kind"] for row in ever)
     assert kinds["head"] == 1

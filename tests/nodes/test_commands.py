@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import socket
@@ -152,12 +153,44 @@ def test_a_first_handshake_without_an_answer_is_tried_again(
         ssh.close()
 
 
+def test_a_host_whose_every_handshake_is_slow_gets_more_time(
+    server: Login, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jupyter_cluster.nodes import ssh as module
+
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 2.0)
+    front = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                made, _ = front.accept()
+            except OSError:
+                return
+            threading.Thread(target=late, args=(made,), daemon=True).start()
+
+    def late(made: socket.socket) -> None:
+        time.sleep(3)  # longer than the first try waits
+        with made, contextlib.suppress(OSError):
+            relay(made, server.port)
+
+    threading.Thread(target=serve, daemon=True).start()
+    login = Login(server.user, server.key, front.getsockname()[1])
+    keys = HostKeys(tmp_path / "known_hosts")
+    with front:
+        ssh = wait_for("127.0.0.1", login, "here", keys, time.monotonic() + 30)
+        assert ssh.ask("echo jupyter_cluster-answers:; echo out") == "out\n"
+        ssh.close()
+        front.shutdown(socket.SHUT_RDWR)
+
+
 def relay(one: socket.socket, port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as other:
 
         def back() -> None:
-            while data := other.recv(65536):
-                one.sendall(data)
+            with contextlib.suppress(OSError):  # who has waited too long has hung up
+                while data := other.recv(65536):
+                    one.sendall(data)
 
         threading.Thread(target=back, daemon=True).start()
         while data := one.recv(65536):
