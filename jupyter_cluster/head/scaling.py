@@ -345,6 +345,8 @@ class Scaling:
             self._gone(member, NodeState.FAILED, gone)
         elif instance.state.is_gone:
             why = instance.detail or "its machine has ended"
+            if instance.state is NodeState.STOPPED:  # by somebody: we stop no worker
+                why = f"its machine was stopped ({instance.detail or member.id})"
             self._start_ending(member, NodeState.FAILED, why)
         elif member.state is NodeState.DRAINING and member.id not in self._actions.values():
             self._start_ending(member, NodeState.TERMINATED, member.why)

@@ -149,6 +149,35 @@ def test_a_node_at_which_something_arrives_is_not_ended_and_one_where_nothing_do
     asyncio.run(main())
 
 
+def test_a_machine_that_somebody_has_stopped_is_said_to_be_and_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaling, "WATCH_SECONDS", 0.05)
+    provider = Flawed()
+    stopped: set[str] = set()
+
+    def instances() -> Sequence[Instance]:
+        return [
+            replace(one, state=NodeState.STOPPED, detail="i-1") if one.node_id in stopped else one
+            for one in MemoryProvider.instances(provider)
+        ]
+
+    monkeypatch.setattr(provider, "instances", instances)
+
+    async def main() -> None:
+        async with real_head(tmp_path, "max_workers: 1\n", provider) as head:
+            head.scale(ONE)
+            await until(lambda: head.fleet.in_state(NodeState.BOOTING, NodeState.CONNECTING))
+            (name,) = provider.machines
+            stopped.add(name)
+            await until(lambda: head.fleet.members[name].state is NodeState.FAILED)
+            await until(lambda: name not in provider.machines)
+            wanted = f"{name} has failed: its machine was stopped (i-1)"
+            await until(lambda: wanted in said(head, "node"))
+
+    asyncio.run(main())
+
+
 def _fail(*_words: object) -> None:
     raise KeyError("odd")
 
