@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from jupyter_cluster.config import parse
 from jupyter_cluster.nodes.guard import PROGRESS, user_data, watch
 from jupyter_cluster.nodes.provisioning import host_provider
-from jupyter_cluster.nodes.remote import files
+from jupyter_cluster.nodes.remote import files, get_uv
 
 pytestmark = pytest.mark.unit
 
@@ -81,7 +82,7 @@ def test_a_host_has_the_watch_in_its_user_data() -> None:
     script = user_data(GRACE, BOOT)
     assert subprocess.run(["sh", "-n"], input=script.encode(), check=False).returncode == 0
     assert watch(GRACE, BOOT) in script
-    assert files.PROGRESS == PROGRESS
+    assert files.PROGRESS == get_uv.PROGRESS == PROGRESS
 
 
 def test_a_head_that_shows_no_life_is_ended_by_its_machine() -> None:
@@ -93,6 +94,20 @@ def test_a_head_that_shows_no_life_is_ended_by_its_machine() -> None:
     scripts = host_provider(config, {"name": "posters", "id": "id"})._user_data  # type: ignore[attr-defined]
     assert 'limit=1200 reason="nobody was heard of' in scripts["head"]
     assert 'limit=300 reason="nobody was heard of' in scripts["worker"]
+
+
+def test_a_slow_index_shows_the_watch_that_set_up_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign = tmp_path / "progress"
+    sign.touch()
+    monkeypatch.setattr(get_uv, "PROGRESS", str(sign))
+    times = []
+    for _piece in get_uv.pieces_of(io.BytesIO(b"x" * (3 * get_uv.PIECE))):
+        times.append(sign.stat().st_mtime)
+        os.utime(sign, (1, 1))
+    assert len(times) == 3
+    assert min(times) > 1
 
 
 def test_files_that_arrive_show_the_watch_that_set_up_goes_on(

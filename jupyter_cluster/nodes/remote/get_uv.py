@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html.parser
+import http.client
 import io
 import json
 import netrc
@@ -21,6 +22,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
+from collections.abc import Iterator
 from typing import Any
 
 DEFAULT = "https://pypi.org/simple/"
@@ -28,6 +30,9 @@ NAMES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 JSON = "application/vnd.pypi.simple.v1+json"
 # Many indexes know only the older form.
 ACCEPT = JSON + ", text/html;q=0.5"
+# Touched while files arrive; see `nodes.guard`.
+PROGRESS = "/var/lib/jupyter-cluster/progress"
+PIECE = 2**18
 
 
 def index_address() -> str:
@@ -73,11 +78,21 @@ class Access:
             request.add_unredirected_header(name, value)
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
-                return answer.headers.get_content_type(), answer.read()
-        except (OSError, ValueError) as error:
+                return answer.headers.get_content_type(), b"".join(pieces_of(answer))
+        except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", "") or error
             code = getattr(error, "code", "")
             sys.exit(f"{address} cannot be fetched: {code} {reason}".replace("  ", " "))
+
+
+def pieces_of(answer: Any) -> Iterator[bytes]:
+    """What an index sends; as long as some of it comes, the host's watch waits."""
+    while piece := answer.read(PIECE):
+        try:
+            os.utime(PROGRESS)
+        except OSError:
+            pass  # a host that was there before us has no watch
+        yield piece
 
 
 def host_of(address: str) -> str:
