@@ -19,7 +19,7 @@ from jupyter_cluster.errors import SetupError
 from jupyter_cluster.nodes.command import OnLine, Who, answering, endable, ending
 from jupyter_cluster.nodes.container import Container
 from jupyter_cluster.nodes.guard import PROGRESS
-from jupyter_cluster.nodes.session import OVERDUE, CommandError, Ssh
+from jupyter_cluster.nodes.session import CommandError, OverdueCommandError, Ssh
 
 _SCRIPTS = (
     "files.py",
@@ -197,14 +197,11 @@ class Node:
         try:
             self.ssh.run(line, self.on_line, deadline=self.deadline)
         except CommandError as error:
-            is_overdue = error.code == OVERDUE and error.who is not None
-            if is_overdue and error.who is not None:
+            if isinstance(error, OverdueCommandError) and error.who is not None:
                 with contextlib.suppress(SetupError):
                     self.end(error.who, "KILL", on_host)
-            what = "did not end in time" if is_overdue else f"ended with code {error.code}"
-            raise CommandError(
-                f"{command!r} {what}:\n{error.tail}", error.code, error.tail
-            ) from None
+            what = f"{command!r} {_how(error)}:\n{error.tail}"
+            raise CommandError(what, error.code, error.tail) from None
 
     def end(self, who: Who, signal: str, on_host: bool = False) -> None:
         """Send a signal to a user's command and all that it has started."""
@@ -299,9 +296,15 @@ def _named(command: str) -> Iterator[None]:
         yield
     except CommandError as error:
         text = command.removeprefix(_PROFILE)
-        what = "did not end in time" if error.code == OVERDUE else f"ended with code {error.code}"
         short = text if len(text) <= 200 else text[:197] + "..."
-        raise CommandError(f"{short!r} {what}:\n{error.tail}", error.code, error.tail) from None
+        what = f"{short!r} {_how(error)}:\n{error.tail}"
+        raise CommandError(what, error.code, error.tail) from None
+
+
+def _how(error: CommandError) -> str:
+    if isinstance(error, OverdueCommandError):
+        return "did not end in time"
+    return f"ended with code {error.code}"
 
 
 def open_node(ssh: Ssh, cluster_id: str, on_line: OnLine, deadline: float | None = None) -> Node:

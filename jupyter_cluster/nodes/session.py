@@ -23,18 +23,25 @@ from jupyter_cluster.nodes.command import (
 
 WINDOW = 16 * 2**20
 PACKET = 2**18
-# The code of a command that has not ended in time, as of the program `timeout`.
+# The code of a command that has not ended in time, as of the program `timeout`; a command may end
+# with it by itself.
 OVERDUE = 124
 
 
 class CommandError(SetupError):
     """A command on a node ended with another code than 0; `tail` has its last lines."""
 
-    def __init__(
-        self, message: str, code: int, tail: str = "", stage: str = "", who: Who | None = None
-    ) -> None:
+    def __init__(self, message: str, code: int, tail: str = "", stage: str = "") -> None:
         super().__init__(message, stage)
-        self.code, self.tail, self.who = code, tail, who
+        self.code, self.tail = code, tail
+
+
+class OverdueCommandError(CommandError):
+    """A command did not end in time; `who` it is, where it had begun."""
+
+    def __init__(self, message: str, tail: str, who: Who | None = None) -> None:
+        super().__init__(message, OVERDUE, tail)
+        self.who = who
 
 
 class Ssh:
@@ -136,12 +143,11 @@ class Ssh:
                 code = execute(channel, command, exchange)
         except OverdueError:
             last = tail.last_lines(1) or "nothing"
-            raise CommandError(
+            raise OverdueCommandError(
                 f"{_short(command)!r} on {self.address} did not end in time; the last it"
                 f" wrote was: {last}",
-                OVERDUE,
                 last,
-                who=answer.who,
+                answer.who,
             ) from None
         except (OSError, EOFError, SSHException) as error:
             raise self._lost(error) from error

@@ -86,6 +86,16 @@ def test_what_a_command_leaves_in_the_background_holds_nobody(node: Node, output
         process.kill()
 
 
+def test_a_command_that_is_overdue_is_told_from_one_with_its_code(node: Node) -> None:
+    for run in (node.host, node.user_command):
+        with pytest.raises(CommandError, match=r"^'exit 124' ended with code 124"):
+            run("exit 124")
+        node.deadline = time.monotonic() - 1  # before it has begun
+        with pytest.raises(CommandError, match=r"^'sleep 1' did not end in time"):
+            run("sleep 1")
+        node.deadline = None
+
+
 def test_a_command_that_closes_its_outputs_has_an_end(node: Node) -> None:
     node.deadline = time.monotonic() + 1
     with pytest.raises(CommandError, match="did not end in time"):
