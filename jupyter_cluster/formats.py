@@ -72,3 +72,23 @@ def format_seconds(seconds: float) -> str:
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.3g} h"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 node``, ``2 nodes``."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def money(usd: float) -> str:
+    """``0.42 USD``; small amounts are not rounded to nothing."""
+    return f"{amount(usd)} USD"
+
+
+def amount(usd: float) -> str:
+    """``0.42``; small amounts are not rounded to nothing."""
+    return f"{usd:.2f}" if usd >= 0.01 or not usd else f"{usd:.2g}"
+
+
+def place_text(provider: str) -> str:
+    """Where the nodes of a provider are."""
+    return "this machine" if provider == "local" else provider

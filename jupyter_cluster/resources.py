@@ -156,3 +156,8 @@ def on_type(node_type: str) -> Resources:
 def unmarked(resources: Resources) -> Resources:
     """Resources without what `marked` or `on_type` has added."""
     return resources.only(*(name for name, _ in resources if not name.startswith(ON_TYPE)))
+
+
+def resources_text(amounts: Mapping[str, float]) -> str:
+    """``CPU: 1, memory: 2 GB``."""
+    return str(Resources.of(amounts)).strip("{}")

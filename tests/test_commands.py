@@ -13,9 +13,10 @@ from jupyter_cluster.commands.naming import named
 from jupyter_cluster.commands.plan import most_expensive, plan_parts, price_text
 from jupyter_cluster.commands.tables import Table, as_text
 from jupyter_cluster.commands.verbs import VERBS
-from jupyter_cluster.commands.views import cost_line, job_line, money, status_parts
+from jupyter_cluster.commands.views import cost_line, job_line, status_parts
 from jupyter_cluster.config import parse as parse_yaml
 from jupyter_cluster.errors import UsageError
+from jupyter_cluster.formats import money
 from jupyter_cluster.model import NodeType
 from jupyter_cluster.resources import Resources
 

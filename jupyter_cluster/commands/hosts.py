@@ -9,8 +9,8 @@ from pathlib import Path
 from jupyter_cluster.client import copying, hosts
 from jupyter_cluster.commands.console import Console
 from jupyter_cluster.commands.naming import running
-from jupyter_cluster.commands.views import counted
 from jupyter_cluster.errors import UsageError
+from jupyter_cluster.formats import counted
 
 
 def attach(options: argparse.Namespace, console: Console) -> int:

@@ -13,9 +13,10 @@ from jupyter_cluster.commands.naming import known, named, running
 from jupyter_cluster.commands.orphans import end_by_tags
 from jupyter_cluster.commands.plan import plan_parts
 from jupyter_cluster.commands.simulate import forecast_line
-from jupyter_cluster.commands.views import counted, headline, status_parts
+from jupyter_cluster.commands.views import headline, status_parts
 from jupyter_cluster.config import ClusterConfig, load, local_config
 from jupyter_cluster.errors import ConnectionLostError, NoClusterError, RegistryError, UsageError
+from jupyter_cluster.formats import counted
 from jupyter_cluster.model import JobState, NodeState, NodeType
 
 # How long the head lets one request wait for news before we look again.

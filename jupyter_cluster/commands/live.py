@@ -7,11 +7,15 @@ import time
 
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.watch import Contact, View, Watch
-from jupyter_cluster.commands.tables import as_text
-from jupyter_cluster.commands.views import clock, status_parts
-from jupyter_cluster.formats import as_sentence, format_seconds, printable
+from jupyter_cluster.commands.tables import Table, as_text
+from jupyter_cluster.formats import printable
+from jupyter_cluster.viewmodel import ClusterView, cluster_view
+from jupyter_cluster.viewmodel.model import Cell
+from jupyter_cluster.viewmodel.model import Table as Model
 
 SHOWN_EVENTS = 8
+# Of a bar.
+BLOCKS = 10
 
 
 def follow(place: Entry) -> None:
@@ -24,7 +28,8 @@ def follow(place: Entry) -> None:
     with Live(console=Console(), auto_refresh=False) as live:
 
         def on_change(view: View) -> None:
-            live.update(Text(panel_text(view, place.name)), refresh=True)
+            shown = cluster_view(view, place.name, time.time())
+            live.update(Text(panel_text(shown)), refresh=True)
             if view.contact is Contact.ENDED:
                 ended.set()
 
@@ -39,16 +44,33 @@ def follow(place: Entry) -> None:
             watch.close()
 
 
-def panel_text(view: View, name: str) -> str:
-    """The cluster at a glance, with the newest lines of its diary."""
-    if not view.status:
-        return printable(f"Cluster {name!r}: {view.problem or 'connecting'}")
-    parts = [part if isinstance(part, str) else as_text(part) for part in status_parts(view.status)]
-    if view.contact is Contact.LOST:
-        ago = format_seconds(time.time() - view.since)
-        parts.insert(0, f"Lost contact {ago} ago ({view.problem}); trying again, work goes on")
-    elif view.contact is Contact.ENDED:
-        parts.insert(0, f"{as_sentence(view.problem)} This is its last state.")
-    events = list(view.events)[-SHOWN_EVENTS:]
-    lines = [f"{clock(e['time'])}  {e['kind']:<10}  {e['text']}" for e in events]
-    return printable("\n".join([*parts, *lines]))
+def panel_text(view: ClusterView) -> str:
+    """The cluster at a glance, with the newest lines of its event log."""
+    place = f" {view.place}" if view.place else ""
+    hint = f" ({view.state.hint})" if view.state.hint else ""
+    figures = " · ".join(f"{tile.label} {tile.value}, {tile.below}" for tile in view.tiles)
+    lines = [f"Cluster {view.name!r}{place}: {view.state.text}{hint}"]
+    lines += [line for line in (view.blank, figures, *view.problems) if line]
+    lines += [_table(table) for table in (view.nodes, view.jobs)]
+    lines += [f"{e.clock} {e.symbol} {e.text}" for e in view.events[:SHOWN_EVENTS][::-1]]
+    return printable("\n".join(lines))
+
+
+def _table(table: Model) -> str:
+    """A table as text, without the columns that hold buttons only."""
+    if table.blank:
+        return table.blank
+    kept = [n for n, column in enumerate(table.columns) if column.title]
+    columns = [table.columns[n] for n in kept]
+    rows = [tuple(_words(row.cells[n]) for n in kept) for row in table.rows]
+    numbers = tuple(column.title for column in columns if column.is_number)
+    made = Table(table.title, tuple(column.title for column in columns), rows, numbers)
+    return "\n".join([as_text(made), *([table.more] if table.more else [])])
+
+
+def _words(cell: Cell) -> str:
+    """What stands in a cell; a bar as its share of ten blocks."""
+    if cell.bar is None:
+        return cell.words.text
+    ended = round(BLOCKS * sum(part.share for part in cell.bar.shares))
+    return "█" * ended + "░" * (BLOCKS - ended)

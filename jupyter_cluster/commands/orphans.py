@@ -10,10 +10,9 @@ from jupyter_cluster.client import launch
 from jupyter_cluster.client.registry import NAME, entries, find
 from jupyter_cluster.commands.console import Console
 from jupyter_cluster.commands.tables import Table
-from jupyter_cluster.commands.views import counted
 from jupyter_cluster.config import ClusterConfig, load
 from jupyter_cluster.errors import ProviderError, RegistryError
-from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.formats import counted, format_seconds
 
 if TYPE_CHECKING:
     from jupyter_cluster.client.launch import Leavings

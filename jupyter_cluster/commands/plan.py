@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from jupyter_cluster.commands.tables import Table
-from jupyter_cluster.commands.views import counted, money, place_text, resources_text
 from jupyter_cluster.config import ClusterConfig
-from jupyter_cluster.formats import format_seconds
+from jupyter_cluster.formats import counted, format_seconds, money, place_text
 from jupyter_cluster.model import NodeType
+from jupyter_cluster.resources import resources_text
 
 
 def plan_parts(

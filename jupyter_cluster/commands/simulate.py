@@ -11,9 +11,9 @@ from pathlib import Path
 from jupyter_cluster.commands.console import Console
 from jupyter_cluster.commands.tables import Table
 from jupyter_cluster.commands.tasks import Tasks
-from jupyter_cluster.commands.views import counted
 from jupyter_cluster.config import ClusterConfig, load, local_config
 from jupyter_cluster.errors import UsageError, not_installed
+from jupyter_cluster.formats import counted
 from jupyter_cluster.model import Event, NodeType
 from jupyter_cluster.simulator import (
     Batch,

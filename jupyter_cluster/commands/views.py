@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jupyter_cluster.commands.tables import Table
-from jupyter_cluster.formats import format_seconds
-from jupyter_cluster.resources import Resources
+from jupyter_cluster.formats import counted, format_seconds, money, place_text
+from jupyter_cluster.resources import resources_text
 
 Row = Mapping[str, Any]
 
@@ -143,26 +143,6 @@ def clusters_table(rows: Sequence[Row]) -> Table:
 # -- values ---------------------------------------------------------------------------------------
 
 
-def resources_text(amounts: Mapping[str, float]) -> str:
-    """``CPU: 1, memory: 2 GB``."""
-    return str(Resources.of(amounts)).strip("{}")
-
-
-def place_text(provider: str) -> str:
-    """Where the nodes of a provider are."""
-    return "this machine" if provider == "local" else provider
-
-
-def money(usd: float) -> str:
-    """``0.42 USD``; small amounts are not rounded to nothing."""
-    return f"{amount(usd)} USD"
-
-
-def amount(usd: float) -> str:
-    """``0.42``; small amounts are not rounded to nothing."""
-    return f"{usd:.2f}" if usd >= 0.01 or not usd else f"{usd:.2g}"
-
-
 def clock(moment: float) -> str:
     """The time of day."""
     return time.strftime("%H:%M:%S", time.localtime(moment))
@@ -174,8 +154,3 @@ def _moment(moment: float) -> str:
 
 def _seconds(seconds: float | None) -> str:
     return "" if seconds is None else format_seconds(seconds)
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 node``, ``2 nodes``."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")

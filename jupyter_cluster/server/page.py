@@ -8,8 +8,8 @@ from importlib.resources import files
 
 from jupyter_cluster import panel
 from jupyter_cluster.client.watch import View
-from jupyter_cluster.panel import sections
-from jupyter_cluster.panel.chart import chart
+from jupyter_cluster.panel.sections import sections
+from jupyter_cluster.viewmodel import cluster_view
 
 SECTIONS = ("header", "chart", "jobs", "nodes", "events")
 _HERE = files("jupyter_cluster.server")
@@ -24,13 +24,8 @@ def assets() -> dict[str, tuple[str, str]]:
 
 def parts(view: View, name: str, now: float) -> dict[str, str]:
     """The sections of a cluster's page as HTML."""
-    return {
-        "header": sections.header(view, name, now),
-        "chart": chart(view),
-        "jobs": sections.jobs_table(view, now),
-        "nodes": sections.nodes_table(view),
-        "events": sections.events_list(view),
-    }
+    drawn = sections(cluster_view(view, name, now))
+    return {section: drawn[section] for section in SECTIONS}
 
 
 def cluster_page(name: str) -> str:

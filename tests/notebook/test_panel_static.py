@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -26,13 +27,14 @@ def test_a_panel_has_three_forms_and_its_last_one_says_that_the_cluster_has_ende
     shown = book.run("%cluster panel")
     [live] = shown.bundles
     assert set(live) == {"text/plain", "text/html", WIDGET}
-    assert live["text/plain"].startswith("Cluster 'shown' on this machine: running")
+    assert re.match(r"Cluster 'shown' on this machine, up [^:]+: running\n", live["text/plain"])
     assert "jc-static" in live["text/html"]
     book.run("cluster.map(abs, range(5), name='five').wait()")
     book.run("%cluster down")
     [last] = shown.bundles
     assert set(last) == {"text/plain", "text/html"}
     assert ">ended<" in last["text/html"]
+    assert "data-do=" not in last["text/html"]
     assert "five" in last["text/html"]
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from jupyter_cluster.client.watch import View
-from jupyter_cluster.panel.chart import MOST_POINTS, NO_SAMPLES, chart, chart_data
+from jupyter_cluster.panel.chart import chart as drawn
+from jupyter_cluster.viewmodel.chart import MOST_POINTS, NO_SAMPLES
+from jupyter_cluster.viewmodel.chart import chart as chart_of
 
 pytestmark = pytest.mark.unit
 
@@ -29,9 +31,15 @@ def view(
             dict(zip(keys, (BEGAN + sample[0], *sample[1:]), strict=True)) for sample in samples
         ),
         events=deque(
-            {"time": BEGAN + at, "kind": kind, "text": text} for at, kind, text in events or []
+            {"number": number, "time": BEGAN + at, "kind": kind, "text": text}
+            for number, (at, kind, text) in enumerate(events or [])
         ),
     )
+
+
+def chart(view: View) -> str:
+    """What is drawn of a view."""
+    return drawn(chart_of(view))
 
 
 def points(html: str, of: str) -> list[tuple[float, float]]:
@@ -132,11 +140,12 @@ def test_decisions_stand_at_their_time_with_their_sentence() -> None:
 
 
 def test_a_long_course_is_thinned_and_an_old_one_forgotten() -> None:
-    data = chart_data(view([(float(t), float(t % 2), 1, 0) for t in range(4000)]))
-    assert len(data.times) <= MOST_POINTS
-    assert data.times[-1] == BEGAN + 3999
-    assert data.times[0] >= BEGAN + 3999 - 1800
-    assert {round(rate, 1) for rate in data.rates[:-1]} <= {0.3, 0.5, 0.7}
+    shown = chart_of(view([(float(t), float(t % 2), 1, 0) for t in range(4000)]))
+    rate = shown.series[0].points
+    assert len(rate) <= MOST_POINTS
+    assert rate[-1][0] == shown.end == BEGAN + 3999
+    assert rate[0][0] >= BEGAN + 3999 - 1800
+    assert {round(value, 1) for _at, value in rate[:-1]} <= {0.3, 0.5, 0.7}
 
 
 def test_without_samples_it_says_when_it_begins() -> None:

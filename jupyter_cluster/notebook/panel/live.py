@@ -16,13 +16,13 @@ from jupyter_cluster.client import launch
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.watch import Contact, View, Watch
-from jupyter_cluster.commands.tables import as_text
-from jupyter_cluster.commands.views import status_parts
+from jupyter_cluster.commands.live import panel_text
 from jupyter_cluster.errors import ClusterError
 from jupyter_cluster.notebook.panel.widget import Sections, on_click
 from jupyter_cluster.notebook.reprs import HTML, TEXT
-from jupyter_cluster.panel import sections, style
-from jupyter_cluster.panel.chart import chart
+from jupyter_cluster.panel import style
+from jupyter_cluster.panel.sections import sections
+from jupyter_cluster.viewmodel import cluster_view
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +75,8 @@ class Panel:
             self._settled.set()
 
     def _draw(self, view: View) -> None:
-        now = time.time()
-        self._widget.header = sections.header(view, self.name, now)
-        self._widget.controls = sections.controls(view.status)
-        self._widget.chart = chart(view)
-        self._widget.jobs = sections.jobs_table(view, now)
-        self._widget.nodes = sections.nodes_table(view)
-        self._widget.events = sections.events_list(view)
+        for section, html in sections(cluster_view(view, self.name, time.time())).items():
+            setattr(self._widget, section, html)
 
     # -- what is clicked ----------------------------------------------------------------------
 
@@ -140,24 +135,10 @@ class Panel:
 
 def static_bundle(view: View, name: str) -> dict[str, Any]:
     """The panel at this moment, as HTML that stands alone and as text."""
-    now = time.time()
-    parts = (
-        f'<div class="jc-header">{sections.header(view, name, now)}</div>',
-        f'<div class="jc-chart">{chart(view)}</div>',
-        sections.jobs_table(view, now),
-        sections.nodes_table(view),
-        sections.events_list(view),
-    )
-    html = f'<style>{style()}</style><div class="jc-panel jc-static">{"".join(parts)}</div>'
-    return {TEXT: static_text(view, name), HTML: html}
-
-
-def static_text(view: View, name: str) -> str:
-    """The panel at this moment, as text."""
-    if not view.status:
-        return f"Cluster {name!r}: {view.problem or 'no figures yet'}"
-    parts = status_parts(view.status)
-    return "\n".join(part if isinstance(part, str) else as_text(part) for part in parts)
+    shown = cluster_view(view, name, time.time())
+    parts = "".join(f'<div class="jc-{of}">{html}</div>' for of, html in sections(shown).items())
+    html = f'<style>{style()}</style><div class="jc-panel jc-static">{parts}</div>'
+    return {TEXT: panel_text(shown), HTML: html}
 
 
 _panels: dict[str, Panel] = {}

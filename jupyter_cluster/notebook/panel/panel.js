@@ -24,8 +24,8 @@ function limits(section) {
   const found = { max_workers: null, min_workers: {} };
   for (const input of section.querySelectorAll("input")) {
     const count = Number(input.value);
-    if (input.dataset.maxWorkers) found.max_workers = count;
-    else found.min_workers[input.dataset.minWorkers] = count;
+    if (input.dataset.limit) found.min_workers[input.dataset.limit] = count;
+    else found.max_workers = count;
   }
   return found;
 }
