@@ -119,7 +119,7 @@ def _button(action: Action) -> str:
     danger = _class("jc-danger" if action.question else "")
     return (
         f'<button{danger} data-do="{action.do}"{target}{ask}'
-        f' aria-label="{escape(action.hint)}">{escape(action.label)}</button>'
+        f' aria-label="{escape(f"{action.label} {action.about}")}">{escape(action.label)}</button>'
     )
 
 

@@ -120,6 +120,6 @@ def _controls(status: Told) -> Controls:
     name = status["cluster"]
     return Controls(
         limits=[most, *least],
-        scale=Action("scale", "apply", f"Apply these limits to cluster {name}"),
-        down=Action("down", "down", f"End cluster {name}", question=ask),
+        scale=Action("scale", "apply", f"limits of cluster {name}"),
+        down=Action("down", "down", f"cluster {name}", question=ask),
     )

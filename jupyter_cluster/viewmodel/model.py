@@ -44,17 +44,18 @@ class Action:
 
     Attributes
     ----------
+    label, about
+        On the button; what it is done to, for who cannot see where the button stands: together they
+        are its name.
     target
         The id of the job that it is about; empty where it is about the cluster.
-    label, hint
-        On the button; what it does to what, for who cannot see where it stands.
     question
         What is asked before it is done, which says what would be lost; empty where nothing is.
     """
 
     do: Verb
     label: str
-    hint: str
+    about: str
     target: str = ""
     question: str = ""
 

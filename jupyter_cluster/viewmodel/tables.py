@@ -57,7 +57,7 @@ def _job_row(job: Told, now: float) -> Row:
     rate, cancel = "", None
     if is_working(job):
         rate = f"{job['rate']:,.3g} {job['unit']}s/s" if job["rate"] else ""
-        cancel = Action("cancel", "cancel", f"Cancel job {job['name']}", job["id"])
+        cancel = Action("cancel", "cancel", f"job {job['name']}", job["id"])
     done = f"{job['done']:,} of {job['total']:,}" + ("" if job["sealed"] else "+")
     note = f": {job['note']}" if job["note"] else ""
     cells = [

@@ -65,7 +65,7 @@ def test_its_buttons_work_while_a_cell_is_busy(busy: Notebook, cluster: jc.Clust
     assert job.info.state == "cancelled"
     busy.screenshot("busy")
 
-    at_most = busy.page.locator(".jc-controls [data-max-workers]")
+    at_most = busy.page.locator(".jc-controls [data-limit='']")
     at_most.fill("7")
     busy.page.get_by_role("button", name="apply").click()
     busy.page.get_by_text("From now on at most 7 nodes.").wait_for()
@@ -73,12 +73,12 @@ def test_its_buttons_work_while_a_cell_is_busy(busy: Notebook, cluster: jc.Clust
     assert cluster.status()["max_workers"] == 7
     for told in (7, 2):
         cluster.scale(max_workers=told)
-        busy.page.locator(f".jc-controls [data-max-workers][value='{told}']").wait_for()
+        busy.page.locator(f".jc-controls [data-limit=''][value='{told}']").wait_for()
         assert at_most.input_value() == str(told)
 
 
 def test_what_somebody_types_is_not_written_over(busy: Notebook, cluster: jc.Cluster) -> None:
-    at_most = busy.page.locator(".jc-controls [data-max-workers]")
+    at_most = busy.page.locator(".jc-controls [data-limit='']")
     at_most.fill("5")
     seen = busy.page.locator(".jc-title .jc-faint").inner_text()
     busy.page.wait_for_function(
@@ -88,11 +88,11 @@ def test_what_somebody_types_is_not_written_over(busy: Notebook, cluster: jc.Clu
 
 
 def test_down_asks_once_and_no_is_no(busy: Notebook, cluster: jc.Cluster) -> None:
-    busy.page.get_by_role("button", name="down", exact=True).click()
+    busy.page.get_by_role("button", name="down cluster ").click()
     busy.page.get_by_text("End the cluster?").wait_for()
     busy.screenshot("asking")
     busy.page.get_by_role("button", name="no", exact=True).click()
-    busy.page.get_by_role("button", name="down", exact=True).wait_for()
+    busy.page.get_by_role("button", name="down cluster ").wait_for()
     assert cluster.is_alive
 
 
@@ -128,7 +128,7 @@ def test_down_ends_the_cluster_and_leaves_a_panel_that_says_so(
     )
     for at in range(3):
         notebook.run_to_end(at)
-    page.get_by_role("button", name="down", exact=True).click()
+    page.get_by_role("button", name="down cluster ").click()
     page.get_by_role("button", name="yes", exact=True).click()
     page.locator(".jc-static .jc-pill", has_text="ended").wait_for()
     page.get_by_text("has ended: nothing of it runs any more.").wait_for()

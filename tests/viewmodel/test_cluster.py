@@ -98,7 +98,7 @@ def test_jobs_that_work_come_first_with_a_button_that_names_them() -> None:
     ]
     first, last = rows[0].cells[-1].action, rows[1].cells[-1].action
     assert first is not None
-    assert (first.do, first.target, first.hint) == ("cancel", "j1", "Cancel job posters")
+    assert (first.do, first.target, first.about) == ("cancel", "j1", "job posters")
     assert last is None
 
 
