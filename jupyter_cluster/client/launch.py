@@ -142,6 +142,13 @@ def known_regions() -> list[str]:
     return list(dict.fromkeys([*([of_settings] if of_settings else []), *whereabouts.regions()]))
 
 
+def is_in(place: Entry, regions: Sequence[str]) -> bool:
+    """Whether a cluster of the registry is the one that is meant by its name and these regions."""
+    home = place.read("cluster.json").get("home")
+    region = home.get("region") if isinstance(home, dict) else None
+    return place.exists and (not regions or region in (None, *regions))
+
+
 def leavings(
     regions: Sequence[str] = (),
     everywhere: bool = False,

@@ -189,7 +189,7 @@ def down(options: argparse.Namespace, console: Console) -> None:
     """End a cluster, running or stopped, with all it has kept."""
     name = named(options.cluster)
     is_whole = not (options.workers_only or options.keep_min_workers)
-    if is_whole and name is not None and not entry(name).exists:
+    if is_whole and name is not None and not launch.is_in(entry(name), options.region):
         end_by_tags(name, options, console)
         return
     place = known(options)

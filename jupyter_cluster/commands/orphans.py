@@ -95,7 +95,7 @@ def _looked_for(
     RegistryError
         There is none.
     """
-    unknown = f"there is no cluster {name!r} on this machine"
+    unknown = f"this machine knows no cluster {name!r} there"
     try:
         found = launch.leavings(regions, tell=console.notice, config=config)
     except ProviderError as error:

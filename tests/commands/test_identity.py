@@ -217,6 +217,18 @@ def test_what_another_machine_has_started_is_ended_by_its_tags(tmp_path: Path, b
     assert not Recorder(HERE).ask("list_roles", "iam")["Roles"]
 
 
+def test_a_cluster_of_the_same_name_in_another_region_is_not_the_one_that_is_meant(
+    tmp_path: Path,
+) -> None:
+    place = known_here(a_file(tmp_path))
+    of_another_machine(a_file(tmp_path, THERE))
+    down(parse(["down", "posters", "--region", THERE, "-y"]), Asked())
+    assert (machines(), machines(THERE)) == (["running"], [])
+    down(parse(["down", "posters", "--region", HERE, "-y"]), Asked())
+    assert not place.exists
+    assert machines() == []
+
+
 def test_what_is_anothers_is_not_ended_by_its_name(tmp_path: Path) -> None:
     of_another_machine(a_file(tmp_path), "arn:aws:iam::1:user/bo")
     with pytest.raises(RegistryError, match="that of arn:aws:iam::1:user/bo is not yours to end"):
