@@ -34,8 +34,11 @@ were, with the exception itself as its cause where there is one here:
 - what would act as the caller's own control flow (StopIteration, StopAsyncIteration, and all that
   is no `Exception`: SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError and groups
   with one of them) comes as a `ControlFlowError`;
-- what cannot be rebuilt here: its class is on the node alone, it cannot be pickled or is too large;
+- what cannot be rebuilt here: its class is on the node alone, or cannot be pickled;
 - what cannot be looked at: its ``__str__``, ``__repr__`` or ``__bool__`` raises.
+
+Of one that is too large, or holds what cannot be pickled, the class and the message come, and a
+note that says so.
 """
 
 from __future__ import annotations

@@ -16,9 +16,10 @@ from .described import full_name, text_of
 from .errors import ControlFlowError, RemoteTraceback, SerializationError, TaskError
 from .tracebacks import add_note, attributes_of, set_cause, shown_plainly
 
-# An exception of more bytes than this comes as its name, its message and its traceback alone: it
+# Of an exception of more bytes than this come its class, its message and its traceback alone: it
 # travels through the head's journal, one for each task that fails.
 MAX_BYTES = 10_000_000
+_PICTURE = "Only its class and its message have come: it is large, or holds what cannot be sent."
 # `Exception`s that steer those who wait for them, like the ones that are none.
 _STEERING = (StopIteration, StopAsyncIteration, CancelledError)
 
@@ -47,7 +48,7 @@ def traceback_of(error: BaseException, hide: str = "") -> str:
 
 def _pickled(error: BaseException) -> bytes:
     """The exception itself; empty where it could not be rebuilt."""
-    for form in (error, _Bare(error)):
+    for form in (error, _Bare(error), _Picture(error)):
         buffer = Bounded(MAX_BYTES)
         try:
             Pickler(buffer).dump_one(form)
@@ -72,6 +73,14 @@ class _Bare:
         error = self._error
         args = vars(BaseException)["args"].__get__(error)
         return _make_bare, (type(error), args, attributes_of(error))
+
+
+class _Picture(_Bare):
+    """Stands for an exception that cannot be sent whole; unpickled it is one of the same class,
+    for whoever expects that, which has its message and nothing else of it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _make_bare, (type(self._error), (text_of(self._error),), {"__notes__": [_PICTURE]})
 
 
 def _make_bare(kind: type[BaseException], args: Any, attributes: dict[str, Any]) -> BaseException:

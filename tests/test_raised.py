@@ -135,9 +135,31 @@ def test_an_exception_that_cannot_be_pickled_says_what_it_was() -> None:
     raised = sent(Unreducible("said"))
     assert type(raised) in (TaskError, Unreducible)
     assert "said" in str(raised)
-    locked = ValueError("holds a lock")
+
+
+class OfItsArgs(ValueError):
+    """Shows what a picture of it does not have."""
+
+    def __init__(self, number: int, lock: object) -> None:
+        super().__init__(number, lock)
+        self.number = number
+
+    def __str__(self) -> str:
+        return f"number {self.number}"
+
+
+def test_what_holds_something_that_cannot_be_sent_keeps_its_class_and_its_message() -> None:
+    locked = KeyError("holds a lock")
     locked.lock = threading.Lock()  # type: ignore[attr-defined]
-    assert "ValueError: holds a lock" in str(sent(locked))
+    raised = sent(locked)
+    assert type(raised) is KeyError
+    assert "holds a lock" in str(raised)
+    assert not hasattr(raised, "lock")
+    assert any("Only its class and its message" in note for note in raised.__notes__)
+    assert isinstance(raised.__cause__, RemoteTraceback)
+    lost = sent(OfItsArgs(5, threading.Lock()))
+    assert type(lost) is TaskError, "it cannot be shown any more"
+    assert "OfItsArgs: number 5" in str(lost)
 
 
 def test_causes_in_a_circle_end() -> None:
@@ -156,12 +178,14 @@ def test_a_chain_of_many_causes_is_shortened() -> None:
     assert len(str(raised.__cause__)) < 200_000
 
 
-def test_an_enormous_exception_comes_as_its_name_and_a_part_of_its_message() -> None:
+def test_an_enormous_exception_comes_as_its_class_and_a_part_of_its_message() -> None:
     data = dump_error(ValueError("m" * 2 * MAX_BYTES))
     assert len(data) < 1_000_000
     raised = load_error(data, "job", 3, "")
-    assert "raised ValueError: mmm" in str(raised)
+    assert type(raised) is ValueError
+    assert str(raised).startswith("mmm")
     assert "characters left out" in str(raised)
+    assert any("Only its class and its message" in note for note in raised.__notes__)
 
 
 def test_the_name_of_a_class_is_read_from_the_class() -> None:
