@@ -87,15 +87,19 @@ def test_wrong_options_are_refused_at_once(options: dict[str, object], said: str
         jc.remote(**options)(lambda: None)
 
 
-def test_a_class_makes_an_instance_and_is_no_actor(cluster: jc.Cluster) -> None:
-    @cluster.remote
+def test_a_class_is_mapped_to_instances_and_is_no_actor(cluster: jc.Cluster) -> None:
     class Counter:
-        def add(self) -> None: ...
+        def __init__(self, start: int) -> None:
+            self.start = start
 
-    ref = Counter.remote()
+    with pytest.raises(errors.UsageError, match="Counter is a class, and actors are not supported"):
+        cluster.remote(Counter)
+    (made,) = cluster.map(Counter, [5]).results(timeout=60)
+    assert (type(made).__name__, made.start) == ("Counter", 5)
+    ref = cluster.remote(lambda: Counter(6).start).remote()
     with pytest.raises(AttributeError, match=r"has no 'add'.* Actors, .* are not supported"):
-        ref.add.remote()
-    assert type(jc.get(ref)).__name__ == "Counter"
+        _ = ref.add
+    assert jc.get(ref, timeout=60) == 6
 
 
 @pytest.mark.parametrize("verb", ["map", "remote"])
