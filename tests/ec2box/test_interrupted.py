@@ -50,6 +50,8 @@ def cut_off(path: Path, stage: str, how: signal.Signals) -> None:
         capture_output=True,
         timeout=100,
         check=False,
+        # Whoever starts the tests in the background has had them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert done.returncode, f"`up` never said {stage!r}"
 
