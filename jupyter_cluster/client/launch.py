@@ -234,6 +234,23 @@ def of_same_file(config: ClusterConfig) -> list[str]:
     return [f"{name!r}, which {words}" for name, words in states if words]
 
 
+def check_first(config: ClusterConfig) -> None:
+    """Make sure that a file starts no second cluster, where nobody can be asked.
+
+    Raises
+    ------
+    RegistryError
+        It has started one by another name, which runs.
+    """
+    others = [] if entry(config.cluster_name).exists else of_same_file(config)
+    if others:
+        raise RegistryError(
+            f"{config.source} has started cluster {' and '.join(others)}: a changed cluster_name"
+            " makes a second cluster. Take the first down (`jupyter-cluster down NAME`), or start"
+            " the second with `jupyter-cluster up`, which asks"
+        )
+
+
 def _head_runs(place: Entry) -> str:
     """What its provider says of a head, however far its start has come; empty where none runs."""
     from jupyter_cluster.client import launch_hosted

@@ -55,12 +55,14 @@ def up(
     ConfigError
         The YAML has problems; all of them are named.
     RegistryError
-        A cluster of this name runs with another configuration.
+        A cluster of this name runs with another configuration, or elsewhere, or the file has
+        started one by another name that runs.
     ClusterError
         It did not start.
     """
     arguments.callback("progress", progress)
     chosen = _configuration(config, name, options)
+    launch.check_first(chosen)
     return use(Cluster(launch.start(chosen, progress or _teller(chosen))))
 
 

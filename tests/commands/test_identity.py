@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aws_account import KEY, Recorder, an_account, an_image
 
+import jupyter_cluster as jc
 from jupyter_cluster.cli import main
 from jupyter_cluster.client.registry import Entry, entry
 from jupyter_cluster.client.whereabouts import open_place, write_config
@@ -187,6 +188,8 @@ def test_a_changed_name_in_the_same_file_is_no_second_cluster_unasked(tmp_path: 
     for words in (["-y"], []):
         with pytest.raises(RegistryError, match="has started cluster 'posters', which still runs"):
             ups(renamed, Asked(), *words)
+    with pytest.raises(RegistryError, match="has started cluster 'posters', which still runs"):
+        jc.up(renamed)
     console = Asked(False)
     assert ups(renamed, console) is None
     assert "Go on with a second one, 'palettes'?" in console.text
