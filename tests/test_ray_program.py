@@ -161,7 +161,7 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_a_program_that_has_ended_leaves_no_calls_in_the_list(
-    cluster: jc.Cluster, home: Path, tmp_path: Path, end: str
+    home: Path, tmp_path: Path, end: str
 ) -> None:
     program = f"""
 import os, time
@@ -182,12 +182,13 @@ assert len(ray.init().jobs()) >= 2
     environment = {**os.environ, "JUPYTER_CLUSTER_HOME": str(home)}
     (tmp_path / "program.py").write_text(program)
     command = [sys.executable, "program.py"]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=90
-    )
-    assert "AssertionError" not in done.stderr
-    eventually(lambda: not cluster.jobs())
-    eventually(lambda: not any(node["slots_busy"] for node in cluster.nodes()))
+    with jc.up(name="programs", cpus=2) as cluster:
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=90
+        )
+        assert "AssertionError" not in done.stderr
+        eventually(lambda: not cluster.jobs())
+        eventually(lambda: not any(node["slots_busy"] for node in cluster.nodes()))
 
 
 def test_it_takes_the_only_cluster_that_runs(home: Path, data: Path) -> None:

@@ -48,10 +48,13 @@ class Cluster:
     ----------
     endpoint : Endpoint
         Status and control over HTTPS.
+    started : float
+        When it was created (Unix time): two of one name differ in it.
     """
 
     def __init__(self, entry: Entry) -> None:
         self.name = entry.name
+        self.started = entry.created  # now: another one may have its place later
         self.endpoint = Endpoint(entry)
         self._entry = entry
         self._connection: Connection | None = None
@@ -87,11 +90,6 @@ class Cluster:
         if (connection := self._own) is not None:
             return connection.is_lost
         return not self.is_alive
-
-    @property
-    def started(self) -> float:
-        """When it was created (Unix time): two of one name differ in it."""
-        return self._entry.created
 
     def __repr__(self) -> str:
         return f"<Cluster {self.name!r}>"

@@ -52,6 +52,12 @@ class Endpoint:
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         try:
             status, content = self._exchange(method, path, json.dumps(body) if body else None)
+        except ssl.SSLCertVerificationError as error:
+            name = self._entry.name
+            raise ConnectionLostError(
+                f"cluster {name!r} has ended, and another one of that name has taken its place:"
+                f" `connect({name!r})` takes that"
+            ) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             why = why_closed(self._entry) or error
             raise ConnectionLostError(

@@ -113,15 +113,14 @@ def connect(name: str | None = None) -> Cluster:
 def use(cluster: Cluster) -> Cluster:
     """Make this the cluster at hand; one that stands for the same cluster stays."""
     global _current
-    if _current is not None and _current.name == cluster.name and _is_same(_current, cluster):
-        return _current
-    _current = cluster
-    return cluster
+    if _current is None or not _is_same(_current, cluster) or _current.has_ended:
+        _current = cluster
+    return _current
 
 
 def _is_same(one: Cluster, other: Cluster) -> bool:
-    """Whether both stand for the same start of a cluster, not only the same name."""
-    return one.started == other.started
+    """Whether both stand for the same cluster, and not for two of one name."""
+    return (one.name, one.started) == (other.name, other.started)
 
 
 def at_hand() -> Cluster | None:

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.local
 
 @pytest.fixture
 def on_small_disk(home: Path) -> Iterator[Path]:
-    """The registry on a file system of 4 MB."""
-    with small_disk(home, "4m"):
+    """The registry on a file system of 8 MB: a journal of the results of these tests fills it."""
+    with small_disk(home, "8m"):
         yield home
 
 

@@ -17,7 +17,7 @@ from helpers import eventually, processes_of, small_disk
 import jupyter_cluster as jc
 from jupyter_cluster.client import launch, launch_local, registry
 from jupyter_cluster.config import local_config
-from jupyter_cluster.errors import ClusterError
+from jupyter_cluster.errors import ClusterError, ConnectionLostError
 
 pytestmark = pytest.mark.local
 
@@ -42,6 +42,18 @@ def test_two_starts_at_once_are_one_cluster(home: Path) -> None:
     cluster = jc.Cluster(first)
     assert cluster.map(abs, [-1]).results(timeout=30) == [1]
     cluster.down()
+
+
+def test_a_cluster_that_takes_the_place_of_one_of_its_name_is_another(home: Path) -> None:
+    first = jc.up(name="again", cpus=1)
+    assert jc.connect("again") is first
+    launch.end(registry.entry("again"))  # as from a terminal
+    with jc.up(name="again", cpus=1) as second:
+        assert second is not first
+        assert second.map(abs, [-1]).results(timeout=60) == [1]
+        assert second.jobs()
+        with pytest.raises(ConnectionLostError, match=r"`connect\('again'\)` takes that"):
+            first.jobs()
 
 
 def test_nobody_is_ended_for_a_process_id_that_was_written_down(home: Path) -> None:
