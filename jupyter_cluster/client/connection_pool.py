@@ -14,7 +14,7 @@ import time
 from jupyter_cluster.client.forks import track
 
 Connection = http.client.HTTPSConnection
-Key = tuple[str, str]
+Key = tuple[str, float, str]
 # To one head.
 MAX_IDLE = 4
 # Not for longer: a laptop may have slept, and nobody would have told it that they are dead.
@@ -22,7 +22,7 @@ KEEP_SECONDS = 30.0
 
 
 class ConnectionPool:
-    """Idle connections by what they were made for: who asks, and the head's address."""
+    """Idle connections by what they were made for: whose certificates, and the head's address."""
 
     def __init__(self) -> None:
         self.changed = threading.Lock()

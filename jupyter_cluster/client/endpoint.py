@@ -8,7 +8,7 @@ import ssl
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from jupyter_cluster.client.connection_pool import pool
+from jupyter_cluster.client.connection_pool import Key, pool
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.tunnel import address_of, why_closed
 from jupyter_cluster.errors import ClusterError, ConnectionLostError, JobError
@@ -27,6 +27,7 @@ class Endpoint:
     def __init__(self, entry: Entry, timeout: float = TIMEOUT_SECONDS) -> None:
         self._entry = entry
         self._timeout = timeout
+        self._created = entry.created  # another one of its name has other certificates
         try:
             self._context = client_context(entry.credentials, Role.CLIENT)
         except OSError as error:  # an SSLError is one
@@ -128,5 +129,5 @@ class Endpoint:
             raise
         return connection
 
-    def _key(self, address: str) -> tuple[str, str]:
-        return str(self._entry.credentials), address
+    def _key(self, address: str) -> Key:
+        return str(self._entry.credentials), self._created, address
