@@ -218,9 +218,11 @@ def _head(place: Entry, hosts: HostProvider, progress: Progress, deadline: float
     if found is None:
         progress("launching its head")
         hosts.create_head(_noted(place))
+        progress("its head is booting")
     elif found.state is NodeState.STOPPED:
         progress("starting its head, which had stopped")
         hosts.start_head()
+        progress("its head is booting")
     while True:
         found = find_head(hosts)
         if found is not None and found.state is NodeState.CONNECTING and found.external_address:

@@ -33,18 +33,18 @@ def test_workers_come_although_one_dies_and_places_are_used_up(bench: Bench):
         provider={"availability_zone": ",".join(zone for zone, _ in zones)},
         available_node_types={"worker": {"spot": True}},
     )
-    bench.rig.behave(stillborn="Client.VolumeLimitExceeded: Volume limit exceeded")
-    job = cluster.map(slow, range(40))
-    eventually(lambda: "has failed" in diary(cluster), 60)
-    assert "its machine is gone: the account's quota of EBS volume storage" in diary(cluster)
-    assert "(Client.VolumeLimitExceeded)" in diary(cluster)
-    # No instance in one subnet; no spot instance is allowed, beside the head one on-demand one is.
-    bench.rig.fault(
+    bench.rig.fault(  # from the first launch on, so that no worker is in that subnet
         "RunInstances",
         "InsufficientFreeAddressesInSubnet",
         times=-1,
         match={"NetworkInterface.1.SubnetId": zones[0][1]},
     )
+    bench.rig.behave(stillborn="Client.VolumeLimitExceeded: Volume limit exceeded")
+    job = cluster.map(slow, range(40))
+    eventually(lambda: "has failed" in diary(cluster), 60)
+    assert "its machine is gone: the account's quota of EBS volume storage" in diary(cluster)
+    assert "(Client.VolumeLimitExceeded)" in diary(cluster)
+    # No spot instance is allowed; beside the head one on-demand one is.
     bench.rig.quota(4, spot=0)
     bench.rig.behave(stillborn="", stale_seconds=8)
     assert job.results() == list(range(40))
