@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 # What colours and moves: the sequences that begin with an escape, whole.
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
@@ -92,3 +93,8 @@ def amount(usd: float) -> str:
 def place_text(provider: str) -> str:
     """Where the nodes of a provider are."""
     return "this machine" if provider == "local" else provider
+
+
+def clock(moment: float) -> str:
+    """The time of day."""
+    return time.strftime("%H:%M:%S", time.localtime(moment))

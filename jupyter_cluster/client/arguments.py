@@ -6,6 +6,7 @@ reach nobody.
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping
@@ -200,6 +201,27 @@ def refs(verb: str, given: Any, hint: str = "") -> list[Ref]:
         if not isinstance(one, Ref):
             raise WrongTypeError(f"{verb} takes refs, not a {type(one).__name__}{hint}")
     return listed
+
+
+def known(given: Iterable[str], allowed: Iterable[str]) -> None:
+    """Make sure that there are options of these names.
+
+    Raises
+    ------
+    UsageError
+        There is none of a name; the nearest is named.
+    """
+    names = list(allowed)
+    for name in given:
+        if name not in names:
+            # Of Ray's names some differ by this only.
+            near = difflib.get_close_matches(name, names, 1) or difflib.get_close_matches(
+                name.removeprefix("num_"), names, 1
+            )
+            meant = f" did you mean {near[0]}?" if near else ""
+            raise UsageError(
+                f"there is no option {shown(name)};{meant} there are: {', '.join(names)}"
+            )
 
 
 def shown(value: Any) -> str:

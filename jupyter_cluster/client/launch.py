@@ -223,15 +223,22 @@ def can_be_ended(place: Entry) -> bool:
     return not place.is_hosted or not difference(place, place.configuration())
 
 
-def of_same_file(config: ClusterConfig) -> list[str]:
-    """What clusters of other names the same file has started that run, as words for people.
+def former_of_file(config: ClusterConfig) -> str:
+    """That a file would start a second cluster, since its cluster_name has changed, as a sentence.
 
-    On this machine they cost nothing and do not count.
+    Empty where none of other names that it has started runs; on this machine they cost nothing and
+    do not count.
     """
-    others = [one for one in entries() if one.is_hosted and one.name != config.cluster_name]
-    same = [one for one in others if one.read(SOURCE_FILE).get("file") == config.source != ""]
+    if not config.source or entry(config.cluster_name).exists:
+        return ""
+    others = [one for one in entries() if one.is_hosted]
+    same = [one for one in others if one.read(SOURCE_FILE).get("file") == config.source]
     states = [(one.name, _head_runs(one)) for one in same]
-    return [f"{name!r}, which {words}" for name, words in states if words]
+    running = " and ".join(f"{name!r}, which {words}" for name, words in states if words)
+    return running and (
+        f"{config.source} has started cluster {running}: a changed cluster_name makes a second"
+        " cluster"
+    )
 
 
 def check_first(config: ClusterConfig) -> None:
@@ -242,13 +249,13 @@ def check_first(config: ClusterConfig) -> None:
     RegistryError
         It has started one by another name, which runs.
     """
-    others = [] if entry(config.cluster_name).exists else of_same_file(config)
-    if others:
-        raise RegistryError(
-            f"{config.source} has started cluster {' and '.join(others)}: a changed cluster_name"
-            " makes a second cluster. Take the first down (`jupyter-cluster down NAME`), or start"
-            " the second with `jupyter-cluster up`, which asks"
-        )
+    if former := former_of_file(config):
+        raise no_second(former)
+
+
+def no_second(former: str) -> RegistryError:
+    """The refusal of what `former_of_file` has said."""
+    return RegistryError(f"{former}. Take the first down, or copy the file for a second one")
 
 
 def _head_runs(place: Entry) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import inspect
 import os
@@ -232,12 +231,7 @@ def checked_options(options: dict[str, Any]) -> dict[str, Any]:
         given = known.pop(name, None)
         if given is not None and (type(given) is not type(harmless) or given != harmless):
             raise UsageError(f"remote: {name} is not supported")
-    for name in known:
-        if name not in TaskOptions.__dataclass_fields__:
-            near = difflib.get_close_matches(name, TaskOptions.__dataclass_fields__, 1)
-            meant = f"; did you mean {near[0]}?" if near else ";"
-            allowed = ", ".join(TaskOptions.__dataclass_fields__)
-            raise UsageError(f"there is no option {name!r}{meant} There are: {allowed}")
+    arguments.known(known, TaskOptions.__dataclass_fields__)
     return known
 
 

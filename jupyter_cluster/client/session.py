@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, overload
 
@@ -92,12 +91,8 @@ def _configuration(
 
 
 def _local_options(options: dict[str, Any]) -> dict[str, Any]:
-    known = [name for name in inspect.signature(local_config).parameters if name != "cluster_name"]
-    for name in options:
-        if name not in known:
-            near = difflib.get_close_matches(name.removeprefix("num_"), known, 1)
-            meant = f"; did you mean {near[0]}?" if near else ";"
-            raise UsageError(f"up has no option {name!r}{meant} There are: {', '.join(known)}")
+    allowed = [name for name in signature(local_config).parameters if name != "cluster_name"]
+    arguments.known(options, allowed)
     return options
 
 

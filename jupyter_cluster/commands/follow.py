@@ -14,9 +14,8 @@ from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.commands.console import Console
 from jupyter_cluster.commands.naming import running
-from jupyter_cluster.commands.views import clock
 from jupyter_cluster.errors import ConnectionLostError
-from jupyter_cluster.formats import as_sentence
+from jupyter_cluster.formats import as_sentence, clock
 
 Row = dict[str, Any]
 

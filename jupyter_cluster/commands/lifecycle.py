@@ -30,8 +30,7 @@ def up(options: argparse.Namespace, console: Console) -> Entry | None:
         console.notice(notice)
     place = entry(config.cluster_name)
     if not (
-        _may_move(place, config, options, console)
-        and _may_be_second(place, config, options, console)
+        _may_move(place, config, options, console) and _may_be_second(config, options, console)
     ):
         console.show("Nothing was started.")
         return None
@@ -63,7 +62,8 @@ def _may_move(
         return True
     if not launch.can_be_ended(place):
         raise RegistryError(moved)
-    question = f"{moved}. End it where it is, with all it has kept, and go on here?"
+    lost = "" if options.yes else f" {_would_be_lost(place)}".rstrip()
+    question = f"{moved}.{lost} End it where it is, with all it has kept, and go on here?"
     if not _asked(question, RegistryError(moved), options, console):
         return False
     with console.step(f"cluster {place.name!r} as it was") as step:
@@ -72,20 +72,13 @@ def _may_move(
     return True
 
 
-def _may_be_second(
-    place: Entry, config: ClusterConfig, options: argparse.Namespace, console: Console
-) -> bool:
+def _may_be_second(config: ClusterConfig, options: argparse.Namespace, console: Console) -> bool:
     """Whether a file may start a cluster while one runs that it has started by another name."""
-    others = [] if place.exists else launch.of_same_file(config)
-    if not others:
+    former = launch.former_of_file(config)
+    if not former:
         return True
-    said = f"{options.file} has started cluster {' and '.join(others)}"
-    refusal = RegistryError(
-        f"{said}: a changed cluster_name makes a second cluster. Take the first down"
-        f" (`{console.program} down NAME`), or copy the file for a second one"
-    )
-    question = f"{said}. Go on with a second one, {config.cluster_name!r}?"
-    return _asked(question, refusal, options, console)
+    question = f"{former}. Go on with a second one, {config.cluster_name!r}?"
+    return _asked(question, launch.no_second(former), options, console)
 
 
 def _asked(

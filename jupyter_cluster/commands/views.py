@@ -143,11 +143,6 @@ def clusters_table(rows: Sequence[Row]) -> Table:
 # -- values ---------------------------------------------------------------------------------------
 
 
-def clock(moment: float) -> str:
-    """The time of day."""
-    return time.strftime("%H:%M:%S", time.localtime(moment))
-
-
 def _moment(moment: float) -> str:
     return "" if not moment else time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))
 

@@ -1,8 +1,8 @@
 """What is shown of a cluster, decided once: words, figures, their meaning, what may be done. Pure.
 
-The notebook's panel, the page, the terminal's panel and JupyterLab's side bar draw it, each in its
-own way, and decide nothing. `model` says what there is, as plain values that go over the network as
-JSON; the other modules make it from what a head tells.
+The notebook's panel, the page and the terminal's panel draw it, each in its own way, and decide
+nothing. `model` says what there is, as plain values that go over the network as JSON; the other
+modules make it from what a head tells.
 """
 
 from jupyter_cluster.viewmodel.cluster import cluster_view

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 from jupyter_cluster.client.watch import View
+from jupyter_cluster.formats import clock
 from jupyter_cluster.viewmodel.figures import Told
 from jupyter_cluster.viewmodel.model import Decision, Meaning
 
@@ -28,6 +27,5 @@ def events(view: View) -> list[Decision]:
 def decision(event: Told) -> Decision:
     """An event of a head's as it is shown; one of a kind that is not known is a dot."""
     symbol, meaning = KINDS.get(event["kind"], ("·", ""))
-    clock = time.strftime("%H:%M:%S", time.localtime(event["time"]))
-    number, kind, text = event["number"], event["kind"], event["text"]
-    return Decision(number, event["time"], clock, kind, symbol, text, meaning)
+    number, moment, kind, text = (event[name] for name in ("number", "time", "kind", "text"))
+    return Decision(number, moment, clock(moment), kind, symbol, text, meaning)

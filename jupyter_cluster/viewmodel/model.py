@@ -1,4 +1,4 @@
-"""What there is to draw of a cluster. `schema` makes the types of other languages from this."""
+"""What there is to draw of a cluster, as plain values."""
 
 from __future__ import annotations
 
