@@ -114,7 +114,10 @@ class Cloud:
             host.destroy()
 
     def clear(self) -> None:
-        """Forget what a test has left, with its hosts."""
+        """Forget what a test has left, with its hosts: the next one finds an account of its own.
+
+        Ended instances go as well. EC2 shows them for about an hour, moto for ever.
+        """
         for reservation in [r for one in _backends() for r in list(one.reservations.values())]:
             for instance in reservation.instances:
                 if instance._state.name != "terminated":
@@ -123,6 +126,7 @@ class Cloud:
         while self.hosts and time.monotonic() < deadline:
             time.sleep(0.05)
         for backend in _backends():
+            backend.reservations.clear()
             backend.key_pairs.clear()
             backend.volumes.clear()
             for groups in backend.groups.values():
