@@ -7,8 +7,8 @@ from typing import Literal
 
 # How something stands; "" has nothing to say about it.
 Meaning = Literal["", "good", "warn", "bad", "off"]
-# What a click may have done.
-Verb = Literal["cancel", "scale", "down"]
+# What a click may have done; "up" starts again what has stopped, "interrupt" ends an operation.
+Verb = Literal["cancel", "scale", "down", "up", "interrupt"]
 # Lines of the chart: tasks a second, nodes that are ready, nodes on their way up.
 Line = Literal["rate", "nodes", "pending"]
 
@@ -48,7 +48,7 @@ class Action:
         On the button; what it is done to, for who cannot see where the button stands: together they
         are its name.
     target
-        The id of the job that it is about; empty where it is about the cluster.
+        The id of the job or operation that it is about; empty where it is about the cluster.
     question
         What is asked before it is done, which says what would be lost; empty where nothing is.
     """
@@ -265,3 +265,122 @@ class ClusterView:
     nodes: Table
     events: list[Decision]
     events_blank: str
+
+
+@dataclass(frozen=True)
+class JobLine:
+    """A job in a line.
+
+    Attributes
+    ----------
+    key
+        Its id.
+    text
+        How far it is.
+    """
+
+    key: str
+    name: str
+    text: str
+    bar: Bar | None
+    cancel: Action | None
+
+
+@dataclass(frozen=True)
+class Spark:
+    """The course of the rate in a line without axes.
+
+    Attributes
+    ----------
+    values
+        Tasks a second, oldest first, at even distances.
+    said
+        The same in a sentence.
+    """
+
+    values: list[float]
+    said: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """A cluster in short, among others.
+
+    Attributes
+    ----------
+    place
+        Where it is and since when.
+    blank
+        Why there are no figures.
+    jobs
+        Some that work.
+    more
+        How many work beside these, in words.
+    runs
+        Whether it can be used: it has not stopped or ended.
+    actions
+        What may be done with it as a whole.
+    """
+
+    name: str
+    state: Words
+    place: str
+    blank: str
+    tiles: list[Tile]
+    spark: Spark
+    jobs: list[JobLine]
+    more: str
+    problems: list[str]
+    runs: bool
+    actions: list[Action]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """The start or the end of a cluster, which takes a while.
+
+    Attributes
+    ----------
+    state
+        Whether it goes on, or how it has ended.
+    lines
+        What it has said, oldest first.
+    bar
+        How far it is, where that can be counted.
+    interrupt
+        None where it is over.
+    """
+
+    id: str
+    verb: Literal["up", "down"]
+    cluster: str
+    state: Words
+    lines: list[str]
+    bar: Bar | None
+    is_over: bool
+    interrupt: Action | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All clusters at one moment, or what has changed of them.
+
+    Attributes
+    ----------
+    names
+        Of all clusters, in the order in which they stand.
+    cards
+        Of all, or those that have changed.
+    summary
+        How many run and what they cost, for a status bar.
+    operations
+        All that go on or have just ended, newest first.
+    views
+        Of the clusters that were asked for by name, or those that have changed.
+    """
+
+    names: list[str]
+    cards: list[Card]
+    summary: Words
+    operations: list[Operation]
+    views: list[ClusterView]
