@@ -73,7 +73,8 @@ class Feeder:
         try:
             self._feed_all()
         except SerializationError as error:
-            self._unsendable = error
+            if not self._has_begun.is_set():  # `map` waits, and is to say it itself
+                self._unsendable = error
             self._on_error(error)
         except Exception as error:
             self._on_error(error)

@@ -15,6 +15,8 @@ from helpers import eventually
 
 import jupyter_cluster as jc
 from jupyter_cluster import errors
+from jupyter_cluster.background import start_thread
+from jupyter_cluster.client import feeder
 from jupyter_cluster.model import JobState
 
 pytestmark = pytest.mark.local
@@ -282,6 +284,22 @@ def test_an_item_that_cannot_be_sent_is_said_by_map_or_by_the_job(cluster: jc.Cl
     with pytest.raises(errors.SerializationError, match="item 2 cannot be sent"):
         cluster.map(abs, items(2)).results(timeout=LONG)
     job = cluster.map(abs, items(2000))
+    with pytest.raises(errors.SerializationError, match="item 2000 cannot be sent"):
+        job.results(timeout=LONG)
+
+
+def test_of_a_late_item_the_job_says_it_however_slowly_map_goes_on(
+    cluster: jc.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def to_its_end(*of_thread: Any) -> None:
+        start_thread(*of_thread).join(LONG)
+
+    def items() -> Iterator[Any]:
+        yield from range(2000)
+        yield threading.Lock()
+
+    monkeypatch.setattr(feeder, "start_thread", to_its_end)
+    job = cluster.map(abs, items())
     with pytest.raises(errors.SerializationError, match="item 2000 cannot be sent"):
         job.results(timeout=LONG)
 
