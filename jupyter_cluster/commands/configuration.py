@@ -10,6 +10,9 @@ from jupyter_cluster.commands.tables import Table
 from jupyter_cluster.config import ClusterConfig, explain, load, schema
 from jupyter_cluster.errors import ConfigError, UsageError
 
+# What is told of a problem as JSON.
+_PROBLEM = ("source", "line", "key", "message")
+
 
 def config(options: argparse.Namespace, console: Console) -> None:
     """Do what the line's second word says."""
@@ -31,7 +34,7 @@ def _check(options: argparse.Namespace, console: Console) -> None:
         checked = load(options.file)
     except ConfigError as error:
         if options.json:
-            problems = [asdict(problem) for problem in error.problems]
+            problems = [{key: getattr(one, key) for key in _PROBLEM} for one in error.problems]
             console.json({"valid": False, "problems": problems, "notices": []})
         raise
     if options.json:

@@ -8,10 +8,10 @@ has every key.
 from __future__ import annotations
 
 from jupyter_cluster.config._explain import Explained, explain
-from jupyter_cluster.config._load import load, parse
+from jupyter_cluster.config._load import Examined, examine, load, parse
 from jupyter_cluster.config._local import local_config
 from jupyter_cluster.config._models import ClusterConfig
-from jupyter_cluster.config._problems import Problem
+from jupyter_cluster.config._problems import Fix, Problem, Span
 from jupyter_cluster.config._schema import schema
 from jupyter_cluster.config._sections import (
     Auth,
@@ -32,7 +32,9 @@ __all__ = [
     "AwsProvider",
     "ClusterConfig",
     "Docker",
+    "Examined",
     "Explained",
+    "Fix",
     "KeyPair",
     "LocalProvider",
     "NodeDocker",
@@ -41,7 +43,9 @@ __all__ = [
     "Problem",
     "Python",
     "SecurityGroup",
+    "Span",
     "SshProvider",
+    "examine",
     "explain",
     "load",
     "local_config",

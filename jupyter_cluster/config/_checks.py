@@ -14,7 +14,8 @@ from typing import Any
 from jupyter_cluster.config._document import Document
 from jupyter_cluster.config._ec2 import ec2_problems
 from jupyter_cluster.config._fill import as_map, is_count
-from jupyter_cluster.config._problems import KeyPath, Problem, did_you_mean
+from jupyter_cluster.config._problems import KeyPath, Problem, did_you_mean, nearest
+from jupyter_cluster.config._scalars import spelt
 from jupyter_cluster.config._sections import PROVIDER_GROUP, PROVIDERS, known_providers
 from jupyter_cluster.formats import shortened
 from jupyter_cluster.resources import CPU, GPU, MEMORY, Resources
@@ -49,10 +50,12 @@ def _provider(document: Document) -> Iterator[Problem]:
     # The installed packages are looked through only where ours do not suffice.
     if not isinstance(kind, str) or kind in PROVIDERS or kind in (known := known_providers()):
         return
+    near = nearest(kind, known)
     yield document.problem(
         ("provider", "type"),
-        f"unknown provider {kind!r}{did_you_mean(kind, known)} Known: {', '.join(known)}; more "
+        f"unknown provider {kind!r}{did_you_mean(near)} Known: {', '.join(known)}; more "
         f"come with packages that register under {PROVIDER_GROUP}",
+        instead=spelt(near),
     )
 
 
@@ -65,9 +68,9 @@ def _head_type(document: Document) -> Iterator[Problem]:
         message = f"is required with available_node_types: write one of {', '.join(known)}"
         yield document.problem(("head_node_type",), message)
     elif isinstance(head, str) and known and head not in known:
-        message = f"no node type is named {head!r}{did_you_mean(head, known)}"
-        message += f" Known: {', '.join(known)}"
-        yield document.problem(("head_node_type",), message)
+        near = nearest(head, known)
+        message = f"no node type is named {head!r}{did_you_mean(near)} Known: {', '.join(known)}"
+        yield document.problem(("head_node_type",), message, instead=spelt(near))
 
 
 def _counts(document: Document) -> Iterator[Problem]:
@@ -75,7 +78,7 @@ def _counts(document: Document) -> Iterator[Problem]:
         path: KeyPath = ("available_node_types", name)
         least, most = as_map(one).get("min_workers"), as_map(one).get("max_workers")
         # A maximum that was not written is the global one, which `_sum` looks at.
-        if (*path, "max_workers") in document.lines and is_count(least) and is_count(most):
+        if (*path, "max_workers") in document.places and is_count(least) and is_count(most):
             message = (
                 f"{least} is more than this type's max_workers ({most}); lower it or raise that"
             )
@@ -88,7 +91,7 @@ def _sum(document: Document) -> Iterator[Problem]:
     least = {name: as_map(one).get("min_workers", 0) for name, one in _types(document).items()}
     counts = {name: n for name, n in least.items() if is_count(n) and n}
     if is_count(most) and sum(counts.values()) > most:
-        default = "" if ("max_workers",) in document.lines else " (the default)"
+        default = "" if ("max_workers",) in document.places else " (the default)"
         parts = " + ".join(f"{n} ({name})" for name, n in counts.items())
         message = f"{most}{default} is less than the min_workers of all types together, {parts}"
         yield document.problem(("max_workers",), f"{message}; raise it or lower those")
@@ -104,7 +107,7 @@ def _resources(document: Document) -> Iterator[Problem]:
 def _resource(document: Document, path: KeyPath, name: str, amount: Any) -> Iterator[Problem]:
     usual = {word.lower(): word for word in (CPU, GPU, MEMORY)}.get(name.lower(), name)
     if usual != name:
-        yield document.problem(path, f"upper and lower case matter: write {usual}")
+        yield document.problem(path, f"upper and lower case matter: write {usual}", "key", usual)
     if isinstance(amount, float) and 0 < amount < 1:
         try:
             Resources.of({name: amount})

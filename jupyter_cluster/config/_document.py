@@ -1,10 +1,7 @@
-"""YAML text as plain data, with the line of every key.
+"""YAML text as plain data, with the place of every key.
 
-PyYAML's nodes are built into data here, so that each value keeps its line and the words it was
-written with. Scalars are read more carefully than by PyYAML's own loader, whose YAML 1.1 has
-traps: ``22:22`` stays text (not the number 1342), so do ``010`` (not 8) and dates, and ``1e3``
-is a number. ``yes``, ``no``, ``on`` and ``off`` are still booleans, as Ray reads them; keys are
-always text.
+PyYAML's nodes are built into data here, so that each value keeps its place and the words it was
+written with.
 """
 
 from __future__ import annotations
@@ -12,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import yaml
 
-from jupyter_cluster.config._problems import KeyPath, Problem, fail, show_path
+from jupyter_cluster.config._places import Place, node_span, place
+from jupyter_cluster.config._problems import Fix, KeyPath, Problem, fail, show_path
+from jupyter_cluster.config._scalars import DEEPEST, TOO_DEEP, Loader
 from jupyter_cluster.config._syntax import syntax_problem
 from jupyter_cluster.formats import shortened
 
@@ -24,11 +23,12 @@ from jupyter_cluster.formats import shortened
 # of aliases that multiply, and would keep whoever reads it busy for minutes.
 MOST_CHARACTERS = 200_000
 MOST_VALUES = 20_000
-DEEPEST = 40
-_TOO_DEEP = f"lists or maps are nested too deeply to be read; {DEEPEST} levels are allowed"
 
 # Halves of a character, and what a terminal would obey.
 _NOT_TEXT = re.compile("[\ud800-\udfff]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+Part = Literal["key", "value"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Document:
 
     Attributes
     ----------
-    lines : mapping
-        Line by key path, counted from 1; only what the file itself says.
+    places : mapping
+        By key path; only what the file itself says.
     words : mapping
         Unquoted scalars by key path, as they were written.
     problems : tuple of Problem
@@ -47,19 +47,36 @@ class Document:
 
     source: str
     data: Any
-    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+    places: Mapping[KeyPath, Place] = field(default_factory=dict)
     words: Mapping[KeyPath, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
-    def line(self, path: KeyPath) -> int | None:
-        """The line of a key, or of the nearest map around a key that was left out."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return self.lines.get(path)
+    def problem(
+        self, path: KeyPath, message: str, part: Part = "value", instead: str | None = None
+    ) -> Problem:
+        """A problem of the value at this path, or of its key.
 
-    def problem(self, path: KeyPath, message: str) -> Problem:
-        """A problem of the value at this path."""
-        return Problem(self.source, self.line(path), show_path(path), message)
+        Parameters
+        ----------
+        instead
+            What was probably meant, as it is written into a file; None where that is not known.
+        """
+        key = show_path(path)
+        if (there := self.places.get(path)) is None:
+            return self._left_out(path[:-1], key, message)
+        wrong = there.key if part == "key" else there.value
+        twice = part == "key" and (*path[:-1], instead) in self.places
+        fix = Fix(wrong, instead) if wrong and instead is not None and not twice else None
+        span = wrong or there.key or there.first
+        return Problem(self.source, there.line, key, message, span, fix)
+
+    def _left_out(self, around: KeyPath, key: str, message: str) -> Problem:
+        """A problem of what the file does not say: the nearest map around it is where to look."""
+        while around and around not in self.places:
+            around = around[:-1]
+        if (there := self.places.get(around)) is None:
+            return Problem(self.source, None, key, message)
+        return Problem(self.source, there.line, key, message, there.key or there.first)
 
 
 def read_yaml(text: str, source: str) -> Document:
@@ -75,58 +92,21 @@ def read_yaml(text: str, source: str) -> Document:
         fail(Problem(source, None, "", f"is longer than {most}: this is no cluster YAML"))
     try:
         # The reader inside the loader checks the characters at once, so it belongs in here.
-        return _Builder(_Loader(text), source).document()
+        return _Builder(Loader(text), text, source).document()
     except yaml.YAMLError as error:
         fail(syntax_problem(error, text, source))
     except RecursionError:
-        fail(Problem(source, None, "", _TOO_DEEP))
-
-
-class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers = {}  # noqa: RUF012 - the name is PyYAML's
-    _depth = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """Stop at what is too deep before all of it is read, which takes PyYAML quadratic time."""
-        self._depth += 1
-        if self._depth > DEEPEST + 1:
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=mark)
-        node = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
-
-
-def _resolve(tag: str, pattern: str, first: str) -> None:
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{tag}", re.compile(rf"(?:{pattern})\Z"), list(first)
-    )
-
-
-_resolve(
-    "bool",
-    "yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF",
-    "yYnNtTfFoO",
-)
-_resolve("int", r"[-+]?(?:0|[1-9][0-9_]*)", "-+0123456789")
-_resolve(
-    "float",
-    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
-    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
-    "-+0123456789.",
-)
-_resolve("null", "~|null|Null|NULL|", "~nN")
-_Loader.yaml_implicit_resolvers[""] = _Loader.yaml_implicit_resolvers["~"]
-_resolve("merge", "<<", "<")
+        fail(Problem(source, None, "", TOO_DEEP))
 
 
 class _Builder:
-    """Builds data from PyYAML's nodes and notes lines, words and problems on the way."""
+    """Builds data from PyYAML's nodes and notes places, words and problems on the way."""
 
-    def __init__(self, loader: _Loader, source: str) -> None:
+    def __init__(self, loader: Loader, text: str, source: str) -> None:
         self.loader = loader
+        self.text = text
         self.source = source
-        self.lines: dict[KeyPath, int] = {}
+        self.places: dict[KeyPath, Place] = {}
         self.words: dict[KeyPath, str] = {}
         self.problems: list[Problem] = []
         self.values = self.characters = 0
@@ -137,14 +117,15 @@ class _Builder:
             fail(Problem(self.source, None, "", "the file is empty"))
         # Before anything is built: merging (<<) changes the nodes, and a loop never ends.
         self._check(root, (), ())
+        self.places[()] = place(self.text, None, root, None)
         data = self._build(root, ())
-        return Document(self.source, data, self.lines, self.words, tuple(self.problems))
+        return Document(self.source, data, self.places, self.words, tuple(self.problems))
 
     def _check(self, node: yaml.Node, path: KeyPath, around: tuple[int, ...]) -> None:
         if id(node) in around:
             self._stop(node, path, "the alias stands inside the value it refers to")
         if len(around) > DEEPEST:
-            self._stop(node, path[:DEEPEST], _TOO_DEEP)
+            self._stop(node, path[:DEEPEST], TOO_DEEP)
         around = (*around, id(node))
         self._count(node)
         if isinstance(node, yaml.ScalarNode):
@@ -178,25 +159,34 @@ class _Builder:
             if key.value in first:
                 message = f"duplicate key: already on line {first[key.value]}; keep one of the two"
                 where = show_path((*path, key.value))
-                self.problems.append(Problem(self.source, _line(key), where, message))
+                self.problems.append(self._problem(key, where, message))
             first.setdefault(key.value, _line(key))
 
+    def _problem(self, node: yaml.Node, key: str, message: str) -> Problem:
+        return Problem(self.source, _line(node), key, message, node_span(self.text, node))
+
     def _stop(self, node: yaml.Node, path: KeyPath, message: str) -> NoReturn:
-        fail(Problem(self.source, _line(node), show_path(path), message))
+        fail(self._problem(node, show_path(path), message))
 
     def _build(self, node: yaml.Node, path: KeyPath) -> Any:
-        self.lines.setdefault(path, _line(node))
         if isinstance(node, yaml.MappingNode):
-            return {key: self._build(value, (*path, key)) for key, value in self._items(node, path)}
+            return {key: self._build(value, (*path, key)) for key, value in self._map(node, path)}
         if isinstance(node, yaml.SequenceNode):
-            return [self._build(item, (*path, i)) for i, item in enumerate(node.value)]
+            return [self._build(item, (*path, i)) for i, item in self._list(node, path)]
         return self._scalar(node, path)
 
-    def _items(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[str, yaml.Node]]:
+    def _map(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[str, yaml.Node]]:
         self.loader.flatten_mapping(node)
         for key, value in {key.value: (key, value) for key, value in node.value}.values():
-            self.lines[(*path, key.value)] = _line(key)
+            alias = self.loader.alias(node, key)
+            self.places[(*path, key.value)] = place(self.text, key, value, alias)
             yield key.value, value
+
+    def _list(self, node: yaml.SequenceNode, path: KeyPath) -> Iterator[tuple[int, yaml.Node]]:
+        for i, item in enumerate(node.value):
+            alias = self.loader.alias(node, i)
+            self.places[(*path, i)] = place(self.text, None, item, alias)
+            yield i, item
 
     def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
         assert isinstance(node, yaml.ScalarNode)

@@ -14,7 +14,8 @@ from jupyter_cluster.config._document import Document
 from jupyter_cluster.config._ec2_rules import rule_problems
 from jupyter_cluster.config._fill import as_map
 from jupyter_cluster.config._kinds import wrong_kind
-from jupyter_cluster.config._problems import KeyPath, Problem, did_you_mean
+from jupyter_cluster.config._problems import KeyPath, Problem, did_you_mean, nearest
+from jupyter_cluster.config._scalars import spelt
 from jupyter_cluster.config.images import is_image, known_images
 from jupyter_cluster.formats import shortened
 
@@ -64,9 +65,9 @@ def _node_config(config: dict[str, Any], path: KeyPath, document: Document) -> I
     image = config.get("ImageId")
     if isinstance(image, str) and not is_image(image):
         message = f"{shortened(repr(image))} is neither an AMI's id (ami-…) nor a known name"
-        known = known_images()
-        message += f"{did_you_mean(image, known)} Known: {', '.join(known)}"
-        yield document.problem((*path, "ImageId"), message)
+        near = nearest(image, known_images())
+        message += f"{did_you_mean(near)} Known: {', '.join(known_images())}"
+        yield document.problem((*path, "ImageId"), message, instead=spelt(near))
 
 
 def _needs_key_name(document: Document) -> bool:
@@ -117,42 +118,51 @@ def _fits(value: Any, shape: Any, path: KeyPath, document: Document) -> Iterator
         types, meant = _SCALARS.get(kind, ((), _CONTAINERS.get(kind, kind)))
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             word = document.words.get(path)
-            yield document.problem(path, wrong_kind(meant, value, word, path))
-        elif message := _unknown_value(value, shape):
-            yield document.problem(path, message)
+            message, instead = wrong_kind(meant, value, word, path)
+            yield document.problem(path, message, instead=instead)
+        else:
+            yield from _unknown_value(value, shape, path, document)
 
 
 _CONTAINERS = {"structure": "a map (key: value)", "map": "a map (key: value)", "list": "a list"}
 
 
-def _unknown_value(value: Any, shape: Any) -> str:
-    """What to say of a value that is none of those that EC2 knows; empty where it is one."""
+def _unknown_value(value: Any, shape: Any, path: KeyPath, document: Document) -> Iterator[Problem]:
+    """That a value is none of those that EC2 knows."""
     known = getattr(shape, "enum", ())
     if not known or value in known:
-        return ""
-    other_case = [one for one in known if one.lower() == str(value).lower()]
-    if other_case:
-        return f"upper and lower case matter: write {other_case[0]}"
-    if shape.name in _GROWING:
-        return ""
-    message = f"EC2 knows no such value, {shortened(repr(value))}{did_you_mean(value, known)}"
-    if len(known) > _MOST_NAMED:
-        return message.removesuffix(".")
-    return f"{message} As of botocore {_botocore()}: {', '.join(sorted(known))}"
+        return
+    near = next((one for one in known if one.lower() == str(value).lower()), None)
+    if near:
+        message = f"upper and lower case matter: write {near}"
+    elif shape.name in _GROWING:
+        return
+    else:
+        near = nearest(value, known)
+        message = f"EC2 knows no such value, {shortened(repr(value))}{did_you_mean(near)}"
+        if len(known) > _MOST_NAMED:
+            message = message.removesuffix(".")
+        else:
+            message += f" As of botocore {_botocore()}: {', '.join(sorted(known))}"
+    yield document.problem(path, message, instead=spelt(near))
 
 
-def ec2_notices(document: Document) -> Iterator[str]:
+def ec2_notices(document: Document) -> Iterator[Problem]:
     """What may be a slip, and may be newer than this botocore."""
-    if as_map(document.data.get("provider")).get("type") != "aws":
+    data = as_map(document.data)
+    if as_map(data.get("provider")).get("type") != "aws":
         return
     known = _run_instances()["InstanceType"].enum
-    for name, one in as_map(document.data.get("available_node_types")).items():
+    suggestions = 0
+    for name, one in as_map(data.get("available_node_types")).items():
         path: KeyPath = ("available_node_types", name, "node_config", "InstanceType")
         kind = as_map(as_map(one).get("node_config")).get("InstanceType")
         if isinstance(kind, str) and kind and kind not in known:
             message = f"botocore {_botocore()} knows no {shortened(repr(kind))}"
-            message += f"{did_you_mean(kind, known)} `up` asks EC2"
-            yield str(document.problem(path, message))
+            near = nearest(kind, known) if suggestions < _MOST_SUGGESTIONS else None
+            suggestions += 1
+            message += f"{did_you_mean(near)} `up` asks EC2"
+            yield document.problem(path, message, instead=spelt(near))
 
 
 def _members(
@@ -162,13 +172,16 @@ def _members(
         if key in members:
             yield from _fits(item, members[key], (*path, key), document)
         else:
-            message = f"EC2 knows no such key here{did_you_mean(key, members)}"
+            near = nearest(key, members)
+            message = f"EC2 knows no such key here{did_you_mean(near)}"
             if len(members) <= _MOST_NAMED:
                 message += f" Allowed: {', '.join(members)}"
-            yield document.problem((*path, key), message.removesuffix("."))
+            yield document.problem((*path, key), message.removesuffix("."), "key", near)
 
 
 # More names than these are no help; the suggestion is.
 _MOST_NAMED = 15
+# EC2 has a thousand types of instances: to find the nearest takes ten milliseconds.
+_MOST_SUGGESTIONS = 20
 # Types of instances come out each month, and `up` asks EC2 whether there is one.
 _GROWING = ("InstanceType",)

@@ -5,34 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_cluster.config._problems import KeyPath
+from jupyter_cluster.config._scalars import is_number, spelt
 from jupyter_cluster.formats import shortened
 
 
-def wrong_kind(kind: str, value: Any, word: str | None, path: KeyPath) -> str:
-    """What must stand there instead of a value, which the file writes as `word` without quotes."""
+def wrong_kind(kind: str, value: Any, word: str | None, path: KeyPath) -> tuple[str, str | None]:
+    """What must stand there instead of a value, which the file writes as `word` without quotes.
+
+    Returns
+    -------
+    tuple
+        The sentence, and what was probably meant as it is written into a file.
+    """
     if kind == "text" and word:
-        word = shortened(word)
-        return f'must be text, but YAML reads {word} as {_shown(value)}; put it in quotes: "{word}"'
+        reads = f"YAML reads {shortened(word)} as {_shown(value)}"
+        return f'must be text, but {reads}; put it in quotes: "{shortened(word)}"', spelt(word)
     wrong = f"must be {kind}, not {_shown(value)}"
-    return wrong + _number_hint(value, word, path) if "number" in kind else wrong
+    if "number" not in kind or not isinstance(value, str):
+        return wrong, None
+    hint, instead = _number_hint(value, word, path)
+    return wrong + hint, instead
 
 
-def _number_hint(value: Any, word: str | None, path: KeyPath) -> str:
-    if not isinstance(value, str):
-        return ""
-    if word is None and _is_number(value):
-        return "; leave the quotes out"
+def _number_hint(value: str, word: str | None, path: KeyPath) -> tuple[str, str | None]:
+    if word is None and is_number(value):
+        return "; leave the quotes out", value
     if word is not None and value.isdecimal() and len(value) < 20:
-        return f"; write {int(value)} (to some readers a leading zero means base 8)"
-    return "; write it in bytes, e.g. 8e9" if path[-1:] == ("memory",) else ""
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+        number = str(int(value))
+        return f"; write {number} (to some readers a leading zero means base 8)", number
+    return "; write it in bytes, e.g. 8e9" if path[-1:] == ("memory",) else "", None
 
 
 def _shown(value: Any) -> str:

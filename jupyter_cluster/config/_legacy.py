@@ -7,7 +7,7 @@ from typing import Any
 
 from jupyter_cluster.config._document import Document
 from jupyter_cluster.config._fill import as_map, default_node_types
-from jupyter_cluster.config._problems import KeyPath, fail
+from jupyter_cluster.config._problems import KeyPath, Problem, fail
 from jupyter_cluster.config._sections import known_providers
 
 # Where Ray launches nodes and we do not, by the provider's type.
@@ -57,7 +57,7 @@ def refuse_other_kinds(document: Document) -> None:
             "is refused: there is no coordinator server here; write type: ssh with head_ip and"
             " worker_ips, and leave available_node_types and head_node_type out"
         )
-        fail(document.problem(("provider", "coordinator_address"), message))
+        fail(document.problem(("provider", "coordinator_address"), message, "key"))
     if isinstance(kind, str) and kind in _CLOUDS and kind not in known_providers():
         message = (
             f"{kind} ({_CLOUDS[kind]}) is not supported: nodes come from EC2 (type: aws), are hosts"
@@ -67,9 +67,9 @@ def refuse_other_kinds(document: Document) -> None:
         fail(document.problem(("provider", "type"), message))
 
 
-def modernized(document: Document) -> tuple[Document, list[str]]:
+def modernized(document: Document) -> tuple[Document, list[Problem]]:
     """The document with node types where Ray had other keys, and a notice for each of those."""
-    notices: list[str] = []
+    notices: list[Problem] = []
     for step in (
         _without_empty,
         _with_new_name,
@@ -83,14 +83,14 @@ def modernized(document: Document) -> tuple[Document, list[str]]:
     return document, notices
 
 
-def _without_empty(document: Document) -> tuple[Document, list[str]]:
+def _without_empty(document: Document) -> tuple[Document, list[Problem]]:
     """Ray's own files end in ``head_node: {}`` and ``worker_nodes: {}``."""
     empty = [key for key in _SECTIONS if key in document.data and not document.data[key]]
     notices = [_notice(document, key, "is ignored: it is empty") for key in empty]
     return _without(document, empty), notices
 
 
-def _with_new_name(document: Document) -> tuple[Document, list[str]]:
+def _with_new_name(document: Document) -> tuple[Document, list[Problem]]:
     """`docker.pull` is called `pull_before_run` since."""
     docker = as_map(document.data.get("docker"))
     if "pull" not in docker or "pull_before_run" in docker:
@@ -98,11 +98,12 @@ def _with_new_name(document: Document) -> tuple[Document, list[str]]:
     renamed = {"pull_before_run" if key == "pull" else key: one for key, one in docker.items()}
     moved = replace(document, data={**document.data, "docker": renamed})
     moved = _moved(moved, ("docker", "pull"), ("docker", "pull_before_run"))
-    notice = str(document.problem(("docker", "pull"), "is taken as pull_before_run"))
+    message = "is taken as pull_before_run"
+    notice = document.problem(("docker", "pull"), message, "key", "pull_before_run")
     return moved, [notice]
 
 
-def _with_head_type(document: Document) -> tuple[Document, list[str]]:
+def _with_head_type(document: Document) -> tuple[Document, list[Problem]]:
     """Ray's head is of its type ``ray.head.default`` where the file names none."""
     types = as_map(document.data.get("available_node_types"))
     if "head_node_type" in document.data or _HEAD not in types:
@@ -111,7 +112,7 @@ def _with_head_type(document: Document) -> tuple[Document, list[str]]:
     return replace(document, data={**document.data, "head_node_type": _HEAD}), [notice]
 
 
-def _with_node_types(document: Document) -> tuple[Document, list[str]]:
+def _with_node_types(document: Document) -> tuple[Document, list[Problem]]:
     written = [key for key in _SECTIONS if isinstance(document.data.get(key), dict)]
     if not written or not _NODE_TYPES.isdisjoint(document.data):
         return document, []
@@ -131,7 +132,7 @@ def _with_node_types(document: Document) -> tuple[Document, list[str]]:
     return moved, [*notices, *more]
 
 
-def _with_implied_type(document: Document) -> tuple[Document, list[str]]:
+def _with_implied_type(document: Document) -> tuple[Document, list[Problem]]:
     """Ray's on-premise files have a minimum and no node types."""
     data = document.data
     if not _NODE_TYPES.isdisjoint(data) or "min_workers" not in data:
@@ -141,7 +142,7 @@ def _with_implied_type(document: Document) -> tuple[Document, list[str]]:
     return _with_minimum(replace(document, data={**data, **more}))
 
 
-def _with_minimum(document: Document) -> tuple[Document, list[str]]:
+def _with_minimum(document: Document) -> tuple[Document, list[Problem]]:
     """Ray's minimum of all workers is that of the last type, where no other is for workers."""
     if "min_workers" not in document.data:
         return document, []
@@ -154,7 +155,7 @@ def _with_minimum(document: Document) -> tuple[Document, list[str]]:
     return _without(moved, ["min_workers"]), [notice]
 
 
-def _without_defaults(document: Document) -> tuple[Document, list[str]]:
+def _without_defaults(document: Document) -> tuple[Document, list[Problem]]:
     idle = [
         key
         for key, nothing in _SAYS_NOTHING.items()
@@ -168,8 +169,8 @@ def _is_same(value: Any, other: Any) -> bool:
     return type(value) is type(other) and bool(value == other)
 
 
-def _notice(document: Document, key: str, message: str) -> str:
-    return str(document.problem((key,), message))
+def _notice(document: Document, key: str, message: str) -> Problem:
+    return document.problem((key,), message, "key")
 
 
 def _without(document: Document, keys: list[str]) -> Document:
@@ -183,10 +184,10 @@ def _paths(keys: list[str]) -> list[KeyPath]:
 
 
 def _moved(document: Document, old: KeyPath, new: KeyPath) -> Document:
-    """With the lines and words of what stands at one path at another, too."""
+    """With the places and words of what stands at one path at another, too."""
 
     def at_both(places: Any) -> dict[KeyPath, Any]:
         moved = {(*new, *p[len(old) :]): v for p, v in places.items() if p[: len(old)] == old}
         return {**places, **moved}
 
-    return replace(document, lines=at_both(document.lines), words=at_both(document.words))
+    return replace(document, places=at_both(document.places), words=at_both(document.words))

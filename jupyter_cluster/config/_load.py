@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import select
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from jupyter_cluster.config._models import ClusterConfig
 from jupyter_cluster.config._problems import KeyPath, Problem, fail
 from jupyter_cluster.config._ray import translate
 from jupyter_cluster.described import class_name
+from jupyter_cluster.errors import ConfigError
 from jupyter_cluster.formats import printable_line, shortened
 
 # How long a pipe may keep us waiting, e.g. that of `config check <(make-yaml)`.
@@ -62,7 +63,7 @@ def parse(
         The text has problems; all of them are named.
     """
     document = read_yaml(text, source)
-    origins = {path: f"{source}:{line}" for path, line in document.lines.items()}
+    origins = {path: f"{source}:{there.line}" for path, there in document.places.items()}
     config = build(document, origins, Path(base_dir or "."))
     file = Path(base_dir or ".") / Path(source).name
     if base_dir is not None and file.is_file():  # text is of no file, a pipe has a name for once
@@ -72,25 +73,50 @@ def parse(
 
 def build(document: Document, origins: dict[KeyPath, str], base_dir: Path) -> ClusterConfig:
     """The configuration that a document describes; `origins` is for `explain`."""
+    found = _examined(document, base_dir)
+    if found.config is None:
+        fail(*found.problems)
+    found.config._origins, found.config._notices = origins, found.notices
+    return found.config
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What an editor shows of a text: all that is wrong, and what has no meaning here.
+
+    Attributes
+    ----------
+    config
+        None where there are problems.
+    """
+
+    config: ClusterConfig | None
+    problems: tuple[Problem, ...]
+    notices: tuple[Problem, ...] = ()
+
+
+def examine(text: str, source: str, base_dir: Path) -> Examined:
+    """What `parse` finds in a text, as values: a text that is being typed is wrong most times."""
+    try:
+        return _examined(read_yaml(text, source), base_dir)
+    except ConfigError as error:
+        return Examined(None, error.problems)
+
+
+def _examined(document: Document, base_dir: Path) -> Examined:
     document, notices = translate(document)
+    notices = (*notices, *ec2_notices(document))
     paths, missing = resolve_paths(document, base_dir)
     data = fill(document.data)
     for path, resolved in paths.items():
         data = _with(data, path, resolved)
-    problems = [*document.problems, *missing, *check(replace(document, data=data))]
-    config = _validated(replace(document, data=data), problems)
-    config._origins, config._notices = origins, (*notices, *ec2_notices(document))
-    return config
-
-
-def _validated(document: Document, problems: list[Problem]) -> ClusterConfig:
+    document = replace(document, data=data)
+    problems = [*document.problems, *missing, *check(document)]
     try:
-        config = ClusterConfig.model_validate(document.data)
+        config = ClusterConfig.model_validate(data)
     except ValidationError as error:
-        fail(*problems, *problems_of(error, document))
-    if problems:
-        fail(*problems)
-    return config
+        return Examined(None, (*problems, *problems_of(error, document)), notices)
+    return Examined(None if problems else config, tuple(problems), notices)
 
 
 def _with(data: Any, path: KeyPath, value: Any) -> Any:

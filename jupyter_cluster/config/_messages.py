@@ -47,7 +47,7 @@ def problems_of(error: ValidationError, document: Document) -> Iterator[Problem]
         path = _path(details["loc"])
         # An empty value has its own sentence already.
         if details["input"] is not None or document.words.get(path) != "":
-            yield document.problem(path, _message(path, details, document))
+            yield _problem(path, details, document)
 
 
 def _path(loc: tuple[int | str, ...]) -> KeyPath:
@@ -55,14 +55,17 @@ def _path(loc: tuple[int | str, ...]) -> KeyPath:
     return (loc[0], *loc[2:]) if loc[:1] in _WITH_ALTERNATIVES else loc
 
 
-def _message(path: KeyPath, details: ErrorDetails, document: Document) -> str:
+def _problem(path: KeyPath, details: ErrorDetails, document: Document) -> Problem:
     kind, value, limits = details["type"], details["input"], details.get("ctx", {})
     if kind in _KINDS:
-        return wrong_kind(_KINDS[kind], value, document.words.get(path), path)
+        message, instead = wrong_kind(_KINDS[kind], value, document.words.get(path), path)
+        return document.problem(path, message, instead=instead)
     if kind == "extra_forbidden":
-        return refusal(path, document.data) or _unknown_key(path, document.data)
+        refused = refusal(path, document.data)
+        return document.problem(path, refused, "key") if refused else _unknown_key(path, document)
     word = shortened(document.words.get(path, repr(value)))
-    return _other(kind, word, limits) or f"{details['msg'][:1].lower()}{details['msg'][1:]}"
+    message = _other(kind, word, limits) or f"{details['msg'][:1].lower()}{details['msg'][1:]}"
+    return document.problem(path, message)
 
 
 def _other(kind: str, word: str, limits: Mapping[str, Any]) -> str | None:
@@ -80,14 +83,14 @@ def _other(kind: str, word: str, limits: Mapping[str, Any]) -> str | None:
     return sentences.get(kind)
 
 
-def _unknown_key(path: KeyPath, data: Any) -> str:
+def _unknown_key(path: KeyPath, document: Document) -> Problem:
     key = str(path[-1])
-    provider_type = as_map(as_map(data).get("provider")).get("type")
+    provider_type = as_map(as_map(document.data).get("provider")).get("type")
     allowed = list(model_at(path[:-1], provider_type).model_fields)
-    suggestion = did_you_mean(key, allowed)
-    if suggestion == ".":
-        suggestion = _elsewhere(key, path)
-    return f"unknown key{suggestion} Allowed: {', '.join(allowed)}"
+    near = nearest(key, allowed)
+    suggestion = did_you_mean(near) if near else _elsewhere(key, path)
+    message = f"unknown key{suggestion} Allowed: {', '.join(allowed)}"
+    return document.problem(path, message, "key", near)
 
 
 def _elsewhere(key: str, path: KeyPath) -> str:

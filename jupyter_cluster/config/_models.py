@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Discriminator, Field, PrivateAttr, Strict, Tag, model_validator
 
 from jupyter_cluster.config._fill import fill
-from jupyter_cluster.config._problems import KeyPath
+from jupyter_cluster.config._problems import KeyPath, Problem
 from jupyter_cluster.config._sections import (
     Amount,
     Auth,
@@ -152,7 +152,7 @@ class ClusterConfig(Section):
     )
 
     _origins: Mapping[KeyPath, str] = PrivateAttr(default_factory=dict)
-    _notices: tuple[str, ...] = PrivateAttr(default=())
+    _notices: tuple[Problem, ...] = PrivateAttr(default=())
     _source: str = PrivateAttr(default="")
 
     @model_validator(mode="before")
@@ -163,7 +163,7 @@ class ClusterConfig(Section):
     @property
     def notices(self) -> tuple[str, ...]:
         """A line for each key that was read but has no meaning here, with file and line."""
-        return self._notices
+        return tuple(map(str, self._notices))
 
     @property
     def source(self) -> str:

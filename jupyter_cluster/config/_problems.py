@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import NoReturn
 
@@ -16,6 +16,22 @@ _SHOWN = 20
 
 # Where a value stands in the file: ("setup_commands", 2) is the third setup command.
 KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a text: characters from `begin` up to `end`, counted from 0."""
+
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What was probably meant: `text` in the place of what stands at `span`."""
+
+    span: Span
+    text: str
 
 
 @dataclass(frozen=True)
@@ -32,12 +48,18 @@ class Problem:
         The key's path, ``available_node_types.default.max_workers``; empty for the whole file.
     message : str
         What is wrong and what to do.
+    span : Span or None
+        What an editor marks; None where there is no text.
+    fix : Fix or None
+        What would mend it, where that is known.
     """
 
     source: str
     line: int | None
     key: str
     message: str
+    span: Span | None = field(default=None, repr=False)
+    fix: Fix | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         place = self.source if self.line is None else f"{self.source}:{self.line}"
@@ -71,9 +93,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_lower[found[0]] if found else None
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a clause about an unknown word: a suggestion if there is one."""
-    near = nearest(word, known)
+def did_you_mean(near: str | None) -> str:
+    """The end of a clause about an unknown word, with the word that was most likely meant."""
     return f"; did you mean {near}?" if near else "."
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from jupyter_cluster.config._document import Document
 from jupyter_cluster.config._fill import as_map
 from jupyter_cluster.config._legacy import modernized, refuse_other_kinds
-from jupyter_cluster.config._problems import KeyPath
+from jupyter_cluster.config._problems import KeyPath, Problem
 from jupyter_cluster.config._sections import PROVIDERS
 
 # Without meaning here and harmless. "*" stands for any name.
@@ -74,7 +74,7 @@ _CLOUD_KEYS = {
 _CLOUD_OF = {key: cloud for cloud, keys in _CLOUD_KEYS.items() for key in keys}
 
 
-def translate(document: Document) -> tuple[Document, tuple[str, ...]]:
+def translate(document: Document) -> tuple[Document, tuple[Problem, ...]]:
     """The document without what has no meaning here, and a notice for each such key."""
     if not isinstance(document.data, dict):
         return document, ()
@@ -84,7 +84,7 @@ def translate(document: Document) -> tuple[Document, tuple[str, ...]]:
         provider = {**document.data["provider"], "type": "ssh"}
         document = replace(document, data={**document.data, "provider": provider})
         message = "local with head_ip is taken as ssh"
-        notices.append(str(document.problem(("provider", "type"), message)))
+        notices.append(document.problem(("provider", "type"), message, instead="ssh"))
     document, of_before = modernized(document)
     notices += of_before
     data = dict(document.data)
@@ -92,7 +92,7 @@ def translate(document: Document) -> tuple[Document, tuple[str, ...]]:
     for path, reason in _ignored(data):
         data = _without(data, path)
         words.pop(path, None)
-        notices.append(str(document.problem(path, f"is ignored: {reason}")))
+        notices.append(document.problem(path, f"is ignored: {reason}", "key"))
     return replace(document, data=data, words=words), tuple(notices)
 
 
@@ -120,14 +120,14 @@ def _is_on_premise(provider: dict[str, Any]) -> bool:
     return provider.get("type") == "local" and "head_ip" in provider
 
 
-def _notices_of_local(document: Document) -> Iterator[str]:
+def _notices_of_local(document: Document) -> Iterator[Problem]:
     provider = as_map(document.data.get("provider"))
     if provider.get("type") != "local" or _is_on_premise(provider):
         return
     for key in _IGNORED_ON_LOCAL:
         if document.data.get(key):
             reason = "is not used on local: tasks run in processes of this machine as it is"
-            yield str(document.problem((key,), reason))
+            yield document.problem((key,), reason, "key")
 
 
 def _matches(data: Any, pattern: KeyPath) -> list[KeyPath]:

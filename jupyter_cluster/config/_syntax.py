@@ -5,7 +5,8 @@ from __future__ import annotations
 import yaml
 from yaml.reader import ReaderError
 
-from jupyter_cluster.config._problems import Problem
+from jupyter_cluster.config._places import word_at
+from jupyter_cluster.config._problems import Problem, Span
 
 # What PyYAML says, by a piece of it, and what a person can do. The first match counts.
 _PLAIN_WORDS = (
@@ -17,6 +18,18 @@ _PLAIN_WORDS = (
     ("could not find expected ':'", "this line has no colon: write 'key: value'"),
     ("expected ',' or ']'", "a list that starts with [ is not closed with ]"),
     ("expected ',' or '}'", "a map that starts with { is not closed with }"),
+    (
+        "flow node expected the node content",
+        "a value is missing here, or a [ or { before it is not closed",
+    ),
+    (
+        "block node expected the node content",
+        "a value is missing before this, or this line is not indented as the lines above",
+    ),
+    (
+        "expected alphabetic or numeric character",
+        "a text that starts with * or & needs quotes; without them a name must follow",
+    ),
     ("unknown escape character", "a backslash in double quotes starts an escape; use ' instead"),
     ("quoted scalar", "a quote is not closed"),
     ("undefined alias", "a *name is used that no &name defines above it"),
@@ -39,9 +52,10 @@ _LOOK_AT_START = ("could not find expected ':'", "found unexpected end of stream
 def syntax_problem(error: yaml.YAMLError, text: str, source: str) -> Problem:
     """The problem that a YAML error stands for, with its line and column."""
     if isinstance(error, ReaderError):
-        line = text.count("\n", 0, error.position) + 1
+        at = error.position
+        line = text.count("\n", 0, at) + 1
         what = f"character number {error.character:#x} is not allowed in YAML; remove it"
-        return Problem(source, line, "", what)
+        return Problem(source, line, "", what, Span(at, at + 1))
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return Problem(source, None, "", f"this is not YAML: {error}")
     mark = error.problem_mark
@@ -49,8 +63,9 @@ def syntax_problem(error: yaml.YAMLError, text: str, source: str) -> Problem:
     if "\t" in before:
         column = before.index("\t") + 1
         what = f"column {column} is a tab; YAML allows only spaces, use those"
-        return Problem(source, mark.line + 1, "", what)
-    return _marked(error, mark, source)
+        at = mark.index - mark.column + before.index("\t")
+        return Problem(source, mark.line + 1, "", what, Span(at, at + 1))
+    return _marked(error, mark, text, source)
 
 
 def _line_until(text: str, mark: yaml.Mark) -> str:
@@ -59,7 +74,7 @@ def _line_until(text: str, mark: yaml.Mark) -> str:
     return lines[mark.line][: mark.column + 1] if mark.line < len(lines) else ""
 
 
-def _marked(error: yaml.MarkedYAMLError, mark: yaml.Mark, source: str) -> Problem:
+def _marked(error: yaml.MarkedYAMLError, mark: yaml.Mark, text: str, source: str) -> Problem:
     said = " ".join(filter(None, (error.context, error.problem)))
     plain = next((words for piece, words in _PLAIN_WORDS if piece in said), said)
     start = error.context_mark
@@ -67,4 +82,5 @@ def _marked(error: yaml.MarkedYAMLError, mark: yaml.Mark, source: str) -> Proble
         mark = start
     elif start is not None and "not closed" in plain:
         plain += f"; it starts on line {start.line + 1}, column {start.column + 1}"
-    return Problem(source, mark.line + 1, "", f"column {mark.column + 1}: {plain}")
+    message = f"column {mark.column + 1}: {plain}"
+    return Problem(source, mark.line + 1, "", message, word_at(text, mark.index))
