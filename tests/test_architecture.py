@@ -67,7 +67,7 @@ ALLOWED: dict[str, set[str]] = {
     "demo": BASE | {"config", "client", "charts"},
     "panel": BASE | {"viewmodel"},
     "notebook": BASE | {"config", "client", "commands", "charts", "panel", "viewmodel"},
-    "server": BASE | {"config", "client", "panel", "viewmodel"},
+    "server": BASE | {"charts", "config", "client", "commands", "panel", "providers", "viewmodel"},
     "__init__": {"_version", "client", "notebook", "ray_names", "server"},
     "ray_names": set(),
 }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from jupyter_cluster.client import launch
 from jupyter_cluster.client.endpoint import Endpoint
-from jupyter_cluster.client.registry import Entry, entry
+from jupyter_cluster.client.registry import NAME, Entry, entry
 from jupyter_cluster.commands.console import Console, Step
 from jupyter_cluster.commands.naming import known, named, running
 from jupyter_cluster.commands.orphans import end_by_tags
@@ -128,7 +129,20 @@ def _configuration(options: argparse.Namespace) -> ClusterConfig:
             "--name, --cpus and --max-workers are for a cluster without a file; write them into"
             f" {options.file}"
         )
-    return load(options.file)
+    return configuration_of(options.file)
+
+
+def configuration_of(text: str) -> ClusterConfig:
+    """That of a file, or that of a cluster here, by its name, as it was last started.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, or has problems.
+    """
+    if NAME.fullmatch(text) and not Path(text).exists() and entry(text).exists:
+        return entry(text).configuration()
+    return load(text)
 
 
 def _agreed(config: ClusterConfig, options: argparse.Namespace, console: Console) -> bool:

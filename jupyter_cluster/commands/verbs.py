@@ -92,7 +92,10 @@ def _tasks(parser: argparse.ArgumentParser, purpose: str, required: bool = False
 
 def _up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "file", nargs="?", metavar="FILE", help="cluster YAML; by default a cluster here"
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="cluster YAML, or the name of a cluster that has stopped; by default a cluster here",
     )
     _yes(parser)
     parser.add_argument("--name", help="without FILE: the cluster's name (default: local)")

@@ -67,11 +67,12 @@ def routes(base: type[Any], prefix: str) -> list[tuple[str, type[Any]]]:
                     self.write(line)
                     await self.flush()
 
+    # Not "stream": the API has that, and a cluster may be called "api".
     return [
         (prefix, Clusters),
         (f"{prefix}(?P<file>{files})", Asset),
         (f"{prefix}{name}/", Cluster),
-        (f"{prefix}{name}/stream", Stream),
+        (f"{prefix}{name}/follow", Stream),
         (f"{prefix}{name}/(?P<file>{files})", Asset),
     ]
 

@@ -4,7 +4,7 @@
 const sections = new Map(
   [...document.querySelectorAll("[data-section]")].map((place) => [place.dataset.section, place]),
 );
-const source = new EventSource("stream");
+const source = new EventSource("follow");
 source.addEventListener("message", ({ data }) => {
   document.body.classList.remove("jc-away");
   for (const [name, html] of Object.entries(JSON.parse(data))) show(sections.get(name), html);

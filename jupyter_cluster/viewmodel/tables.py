@@ -62,7 +62,7 @@ def _job_row(job: Told, now: float) -> Row:
     note = f": {job['note']}" if job["note"] else ""
     cells = [
         _text(job["name"]),
-        Cell(Words("" if job["total"] else "no task yet", "off"), bar=_bar(job)),
+        Cell(Words("" if job["total"] else "no task yet", "off"), bar=job_bar(job)),
         _text(done),
         Cell(Words(f"{job['failed']:,}", "bad" if job["failed"] else "")),
         _text(rate),
@@ -73,7 +73,7 @@ def _job_row(job: Told, now: float) -> Row:
     return Row(job["id"], cells)
 
 
-def _bar(job: Told) -> Bar | None:
+def job_bar(job: Told) -> Bar | None:
     """How many of a job's tasks are done, have failed, or were cancelled."""
     if not job["total"]:
         return None

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 import pytest
-from helpers import eventually
+from jupyter_process import browser, jupyter_server
 
 import jupyter_cluster as jc
 from jupyter_cluster.cli import main
@@ -37,44 +34,6 @@ def serving(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             yield process, process.stdout.readline().strip()
         finally:
             process.kill()
-
-
-@contextlib.contextmanager
-def jupyter_server(root: Path, token: str) -> Iterator[str]:
-    """A Jupyter server that asks for a token; yields its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"]
-    command += [
-        f"--port={port}",
-        f"--IdentityProvider.token={token}",
-        "--ServerApp.base_url=/lab1/",
-    ]
-    folders = {f"JUPYTER_{kind}_DIR": str(root / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
-    with (root / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, env={**os.environ, **folders}, cwd=root, stdout=log, stderr=log
-        )
-    address = f"http://127.0.0.1:{port}/lab1/"
-
-    def answers() -> bool:
-        assert process.poll() is None, (root / "log").read_text()
-        with contextlib.suppress(OSError):
-            return bool(urllib.request.urlopen(f"{address}api", timeout=5))
-        return False
-
-    try:
-        eventually(answers, 60)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def browser() -> urllib.request.OpenerDirector:
-    """Keeps cookies, as browsers do."""
-    return urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
 
 
 def refused(address: str, **headers: str) -> int:
@@ -105,7 +64,7 @@ def test_the_page_follows_its_cluster_to_its_end(home: Path) -> None:
             page = answer.read().decode()
         for file in re.findall(r'(?:src|href)="(page\.\w+)"', page):
             assert reader.open(answer.url + file, timeout=10).read()
-        with reader.open(f"{answer.url}stream", timeout=20) as stream:
+        with reader.open(f"{answer.url}follow", timeout=20) as stream:
             coming = events(stream)
             _kind, first = next(coming)
             assert {"header", "chart", "jobs", "nodes", "events"} <= set(first)
@@ -124,7 +83,7 @@ def test_the_page_follows_its_cluster_to_its_end(home: Path) -> None:
 def test_strangers_do_not_get_it(cluster: jc.Cluster) -> None:
     with serving() as (_process, address):
         page = address.partition("?")[0]
-        for path in ("", "stream", "page.js"):
+        for path in ("", "follow", "page.js"):
             assert refused(page + path) == 403
         assert refused(f"{page}?token=guessed") == 403
         assert refused(page, Cookie=f"jupyter-cluster-{urlsplit(page).port}=guessed") == 403
@@ -154,12 +113,12 @@ def test_a_jupyter_server_has_it_behind_its_login(cluster: jc.Cluster, tmp_path:
     with jupyter_server(tmp_path, token="secret") as address:
         page = f"{address}jupyter-cluster/shared/"
         known = {"Authorization": "token secret"}
-        for path in ("page.js", "stream"):
+        for path in ("page.js", "follow"):
             with browser().open(page + path, timeout=10) as answer:
                 assert "/login?" in answer.url
         with browser().open(urllib.request.Request(page, headers=known), timeout=10) as answer:
             assert 'data-section="nodes"' in answer.read().decode()
-        asked = urllib.request.Request(f"{page}stream", headers=known)
+        asked = urllib.request.Request(f"{page}follow", headers=known)
         with browser().open(asked, timeout=20) as stream:
             assert "shared" in next(events(stream))[1]["header"]
         listed = urllib.request.Request(f"{address}jupyter-cluster/", headers=known)

@@ -12,8 +12,7 @@ from typing import Any
 
 from IPython.display import publish_display_data
 
-from jupyter_cluster.client import launch
-from jupyter_cluster.client.endpoint import Endpoint
+from jupyter_cluster.client import actions, launch
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.watch import Contact, View, Watch
 from jupyter_cluster.commands.live import panel_text
@@ -91,14 +90,11 @@ class Panel:
                 self._widget.notice = f"That did not work: {error!r}"
 
     def _do(self, action: Action) -> str:
-        head = Endpoint(self._entry)
         if action["do"] == "cancel":
-            job = head.post(head.job(str(action["job"]), "cancel"))
-            return f"Job {job['name']} was cancelled: {job['done']:,} of its tasks are done."
+            return actions.cancel(self._entry, str(action["job"]))
         if action["do"] == "scale":
             limits = action["limits"]
-            head.post("scale", {key: value for key, value in limits.items() if value is not None})
-            return f"From now on at most {limits['max_workers']} nodes."
+            return actions.scale(self._entry, limits.get("max_workers"), limits.get("min_workers"))
         if action["do"] == "down":
             self._widget.notice = "ending the cluster …"
             self.look()
