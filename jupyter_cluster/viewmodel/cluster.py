@@ -78,5 +78,5 @@ def controls(status: Told) -> Controls:
     return Controls(
         limits=[most, *least],
         scale=Action("scale", "apply", f"limits of cluster {name}"),
-        down=Action("down", "down", f"cluster {name}", question=ask),
+        down=Action("down", "down", f"cluster {name}", question=ask, is_harmless=not working),
     )

@@ -51,6 +51,8 @@ class Action:
         The id of the job or operation that it is about; empty where it is about the cluster.
     question
         What is asked before it is done, which says what would be lost; empty where nothing is.
+    is_harmless
+        Whether nothing would be lost: who has chosen not to be asked then is not.
     """
 
     do: Verb
@@ -58,6 +60,7 @@ class Action:
     about: str
     target: str = ""
     question: str = ""
+    is_harmless: bool = False
 
 
 @dataclass(frozen=True)

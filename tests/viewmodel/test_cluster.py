@@ -76,10 +76,12 @@ def test_the_end_of_the_cluster_is_asked_with_what_would_be_lost() -> None:
     controls = shown(view()).controls
     assert controls is not None
     assert controls.down.question == "End it? 1 job would be lost."
+    assert not controls.down.is_harmless
     assert [(limit.node_type, limit.value) for limit in controls.limits] == [("", 4), ("local", 1)]
     idle = shown(view(jobs=[])).controls
     assert idle is not None
     assert idle.down.question == "End the cluster?"
+    assert idle.down.is_harmless
 
 
 def test_nothing_may_be_done_with_a_cluster_that_has_ended() -> None:
