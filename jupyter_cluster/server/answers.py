@@ -69,6 +69,15 @@ class Attach:
 
 
 @dataclass(frozen=True)
+class Bill:
+    """What a cluster costs: in a sentence, and the hours of each node type; None where there are
+    none."""
+
+    said: str
+    table: Table | None
+
+
+@dataclass(frozen=True)
 class LogLine:
     """A line that a task has written."""
 
@@ -142,6 +151,7 @@ ANSWERS: tuple[type, ...] = (
     Plan,
     Handoff,
     Attach,
+    Bill,
     LogLine,
     NodeLog,
     Event,
