@@ -21,6 +21,8 @@ export default defineConfig(
         'error',
         { selector: 'interface', format: ['PascalCase'], prefix: ['I'] }
       ],
+      // Signals of Lumino are connected to a method and its object.
+      '@typescript-eslint/unbound-method': 'off',
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       curly: 'error',
       eqeqeq: 'error',

@@ -3,6 +3,7 @@ import { ServerConnection } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type {
   Attach,
+  Bill,
   CheckRequest,
   ClusterView,
   Event,
@@ -129,6 +130,11 @@ export class Api {
 
   handoff(name: string): Promise<Handoff> {
     return this.ask('GET', ['clusters', name, 'handoff']);
+  }
+
+  /** What a cluster costs. */
+  bill(name: string): Promise<Bill> {
+    return this.ask('GET', ['clusters', name, 'bill']);
   }
 
   /** The line that opens a shell on a node, or on the head. */

@@ -43,6 +43,62 @@ export interface Share {
 }
 /**
  * This interface was referenced by `Api`'s JSON-Schema
+ * via the `definition` "Bill".
+ */
+export interface Bill {
+  said: string;
+  table: Table | null;
+}
+/**
+ * This interface was referenced by `Api`'s JSON-Schema
+ * via the `definition` "Table".
+ */
+export interface Table {
+  title: string;
+  count: number;
+  columns: Column[];
+  rows: Row[];
+  blank: string;
+  more: string;
+}
+/**
+ * This interface was referenced by `Api`'s JSON-Schema
+ * via the `definition` "Column".
+ */
+export interface Column {
+  title: string;
+  is_number: boolean;
+  is_optional: boolean;
+}
+/**
+ * This interface was referenced by `Api`'s JSON-Schema
+ * via the `definition` "Row".
+ */
+export interface Row {
+  key: string;
+  cells: Cell[];
+}
+/**
+ * This interface was referenced by `Api`'s JSON-Schema
+ * via the `definition` "Cell".
+ */
+export interface Cell {
+  words: Words;
+  is_state: boolean;
+  bar: Bar | null;
+  action: Action | null;
+}
+/**
+ * This interface was referenced by `Api`'s JSON-Schema
+ * via the `definition` "Words".
+ */
+export interface Words {
+  text: string;
+  meaning: "" | "good" | "warn" | "bad" | "off";
+  hint: string;
+}
+/**
+ * This interface was referenced by `Api`'s JSON-Schema
  * via the `definition` "Card".
  */
 export interface Card {
@@ -57,15 +113,6 @@ export interface Card {
   problems: string[];
   runs: boolean;
   actions: Action[];
-}
-/**
- * This interface was referenced by `Api`'s JSON-Schema
- * via the `definition` "Words".
- */
-export interface Words {
-  text: string;
-  meaning: "" | "good" | "warn" | "bad" | "off";
-  hint: string;
 }
 /**
  * This interface was referenced by `Api`'s JSON-Schema
@@ -95,16 +142,6 @@ export interface JobLine {
   text: string;
   bar: Bar | null;
   cancel: Action | null;
-}
-/**
- * This interface was referenced by `Api`'s JSON-Schema
- * via the `definition` "Cell".
- */
-export interface Cell {
-  words: Words;
-  is_state: boolean;
-  bar: Bar | null;
-  action: Action | null;
 }
 /**
  * This interface was referenced by `Api`'s JSON-Schema
@@ -201,35 +238,6 @@ export interface Limit {
   before: string;
   value: number;
   after: string;
-}
-/**
- * This interface was referenced by `Api`'s JSON-Schema
- * via the `definition` "Table".
- */
-export interface Table {
-  title: string;
-  count: number;
-  columns: Column[];
-  rows: Row[];
-  blank: string;
-  more: string;
-}
-/**
- * This interface was referenced by `Api`'s JSON-Schema
- * via the `definition` "Column".
- */
-export interface Column {
-  title: string;
-  is_number: boolean;
-  is_optional: boolean;
-}
-/**
- * This interface was referenced by `Api`'s JSON-Schema
- * via the `definition` "Row".
- */
-export interface Row {
-  key: string;
-  cells: Cell[];
 }
 /**
  * This interface was referenced by `Api`'s JSON-Schema

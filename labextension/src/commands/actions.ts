@@ -1,6 +1,12 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Api } from '../api/requests';
-import type { Action, Operation, Plan, ScaleRequest, UpRequest } from '../api/types';
+import type {
+  Action,
+  Operation,
+  Plan,
+  ScaleRequest,
+  UpRequest
+} from '../api/types';
 import { confirm } from '../dialogs/ask';
 import type { ClustersModel } from '../state/model';
 import type { Settings } from '../state/settings';
@@ -34,7 +40,9 @@ export class Actions {
       case 'interrupt':
         return (await this.api.interrupt(action.target)).said;
       case 'scale':
-        throw new Error(this.trans.__('Limits are changed in the view of the cluster.'));
+        throw new Error(
+          this.trans.__('Limits are changed in the view of the cluster.')
+        );
     }
   }
 

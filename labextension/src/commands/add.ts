@@ -36,6 +36,8 @@ export function addCommands(
 /** All that says which commands are enabled. */
 function enabling({ cards }: IClusters): string {
   return [...cards.values()]
-    .map(card => [card.name, card.runs, ...card.actions.map(action => action.do)].join())
+    .map(card =>
+      [card.name, card.runs, ...card.actions.map(action => action.do)].join()
+    )
     .join(';');
 }

@@ -20,7 +20,10 @@ import { insertCode } from './notebook';
 import { runInTerminal } from './terminal';
 
 /** A command about one cluster. */
-interface IClusterCommand extends Omit<ICommand, 'work' | 'isEnabled' | 'isVisible'> {
+interface IClusterCommand extends Omit<
+  ICommand,
+  'work' | 'isEnabled' | 'isVisible'
+> {
   /** Whether it can be done to this cluster. */
   readonly suits?: (card: Card) => boolean;
   readonly work: (name: string, args: Arguments) => unknown;
@@ -52,7 +55,9 @@ function described(context: IContext): IClusterCommand[] {
     {
       id: CommandIDs.insertExample,
       label: trans.__('Try It in the Notebook'),
-      caption: trans.__('Insert a new cell that does something with the cluster'),
+      caption: trans.__(
+        'Insert a new cell that does something with the cluster'
+      ),
       icon: notebookIcon,
       suits: runs,
       work: name => insert(context, name, 'example')
@@ -61,7 +66,9 @@ function described(context: IContext): IClusterCommand[] {
       id: CommandIDs.attach,
       label: trans.__('Open Terminal on a Node…'),
       icon: terminalIcon,
-      takes: { node: { type: 'string', description: 'Its name; head for the head' } },
+      takes: {
+        node: { type: 'string', description: 'Its name; head for the head' }
+      },
       suits: runs,
       work: (name, args) => attach(context, name, text(args, 'node'))
     },
@@ -117,11 +124,16 @@ function aboutCluster(context: IContext, command: IClusterCommand): ICommand {
   };
   return {
     ...others,
-    takes: { name: { type: 'string', description: 'Of the cluster' }, ...command.takes },
+    takes: {
+      name: { type: 'string', description: 'Of the cluster' },
+      ...command.takes
+    },
     isEnabled: args => suited(args).length > 0,
     work: async args => {
       const named = text(args, 'name');
-      const name = named ?? (await choose(command.label, suited(args), trans.__('Choose')));
+      const name =
+        named ??
+        (await choose(command.label, suited(args), trans.__('Choose')));
       if (name !== null) {
         await work(name, args);
       }
@@ -133,7 +145,11 @@ function hasAction(card: Card, verb: Action['do']): boolean {
   return card.actions.some(action => action.do === verb);
 }
 
-async function act(context: IContext, name: string, verb: Action['do']): Promise<void> {
+async function act(
+  context: IContext,
+  name: string,
+  verb: Action['do']
+): Promise<void> {
   const actions = context.model.state.cards.get(name)?.actions ?? [];
   const action = actions.find(one => one.do === verb);
   if (action) {
@@ -151,11 +167,17 @@ async function insert(
     throw new Error(trans.__('This JupyterLab has no notebooks.'));
   }
   const handoff = await api.handoff(name);
-  await insertCode(handoff[which], notebooks, app.commands, id => app.shell.activateById(id));
+  await insertCode(handoff[which], notebooks, app.commands, id =>
+    app.shell.activateById(id)
+  );
 }
 
 /** Opens a terminal on a node; which one is asked where none is named. */
-export async function attach(context: IContext, name: string, node: string | null): Promise<void> {
+export async function attach(
+  context: IContext,
+  name: string,
+  node: string | null
+): Promise<void> {
   const { api, app, trans } = context;
   const wanted = node ?? (await chosenNode(context, await api.view(name)));
   if (wanted === null) {
@@ -163,12 +185,20 @@ export async function attach(context: IContext, name: string, node: string | nul
   }
   const { command } = await api.attach(name, wanted);
   if (!app.commands.hasCommand('terminal:create-new')) {
-    throw new Error(trans.__('This JupyterLab has no terminals; the line for one is: %1', command));
+    throw new Error(
+      trans.__(
+        'This JupyterLab has no terminals; the line for one is: %1',
+        command
+      )
+    );
   }
   await runInTerminal(command, app.commands);
 }
 
-function chosenNode({ trans }: IContext, view: ClusterView): Promise<string | null> {
+function chosenNode(
+  { trans }: IContext,
+  view: ClusterView
+): Promise<string | null> {
   const nodes = ['head', ...view.nodes.rows.map(row => row.key)];
   return choose(trans.__('Terminal on which node?'), nodes, trans.__('Open'));
 }
@@ -177,7 +207,9 @@ async function scale(context: IContext, name: string): Promise<void> {
   const { actions, api, trans } = context;
   const { controls } = await api.view(name);
   if (!controls) {
-    throw new Error(trans.__('The limits of cluster %1 cannot be changed now.', name));
+    throw new Error(
+      trans.__('The limits of cluster %1 cannot be changed now.', name)
+    );
   }
   const limits = await askLimits(name, controls, trans);
   if (limits) {
@@ -185,25 +217,42 @@ async function scale(context: IContext, name: string): Promise<void> {
   }
 }
 
-async function cancelJob(context: IContext, name: string, job: string | null): Promise<void> {
+async function cancelJob(
+  context: IContext,
+  name: string,
+  job: string | null
+): Promise<void> {
   const { actions, api, trans } = context;
   const rows = (await api.view(name)).jobs.rows.filter(row => cancelOf(row));
   const row =
-    job === null ? await chosenRow(context, rows) : rows.find(one => cancelOf(one)?.target === job);
+    job === null
+      ? await chosenRow(context, rows)
+      : rows.find(one => cancelOf(one)?.target === job);
   const cancel = row && cancelOf(row);
   if (cancel) {
     await actions.act(name, cancel);
   } else if (job !== null || rows.length === 0) {
-    throw new Error(trans.__('Cluster %1 has no such job that could be cancelled.', name));
+    throw new Error(
+      trans.__('Cluster %1 has no such job that could be cancelled.', name)
+    );
   }
 }
 
 function cancelOf(row: Row): Action | undefined {
-  return row.cells.map(cell => cell.action).find(action => action?.do === 'cancel') ?? undefined;
+  return (
+    row.cells
+      .map(cell => cell.action)
+      .find(action => action?.do === 'cancel') ?? undefined
+  );
 }
 
-async function chosenRow({ trans }: IContext, rows: readonly Row[]): Promise<Row | undefined> {
-  const labels = rows.map(row => `${row.cells[0]?.words.text ?? ''} (${row.key})`);
+async function chosenRow(
+  { trans }: IContext,
+  rows: readonly Row[]
+): Promise<Row | undefined> {
+  const labels = rows.map(
+    row => `${row.cells[0]?.words.text ?? ''} (${row.key})`
+  );
   if (rows.length === 0) {
     return undefined;
   }

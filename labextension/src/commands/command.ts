@@ -1,5 +1,5 @@
 import type { LabIcon } from '@jupyterlab/ui-components';
-import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import type { ReadonlyJSONObject, ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { tellFailure } from '../dialogs/ask';
 import type { IContext } from './context';
 
@@ -12,7 +12,7 @@ export interface ICommand {
   readonly caption?: string;
   readonly icon?: LabIcon;
   /** What it takes: JSON schemas by names. */
-  readonly takes?: ReadonlyPartialJSONObject;
+  readonly takes?: ReadonlyJSONObject;
   readonly isEnabled?: (args: Arguments) => boolean;
   readonly isVisible?: (args: Arguments) => boolean;
   /** Does it; what fails is said. */

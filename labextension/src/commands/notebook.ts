@@ -4,7 +4,9 @@ import type { CommandRegistry } from '@lumino/commands';
 /** The kernel of the notebook at hand; null where there is none. */
 export function kernelName(tracker: INotebookTracker | null): string | null {
   const context = tracker?.currentWidget?.sessionContext;
-  return context?.session?.kernel?.name ?? context?.kernelPreference.name ?? null;
+  return (
+    context?.session?.kernel?.name ?? context?.kernelPreference.name ?? null
+  );
 }
 
 /**
@@ -26,9 +28,9 @@ export async function insertCode(
     insertBelow(current, code);
     return;
   }
-  const made = (await commands.execute('notebook:create-new', { activate: true })) as
-    | NotebookPanel
-    | undefined;
+  const made = (await commands.execute('notebook:create-new', {
+    activate: true
+  })) as NotebookPanel | undefined;
   if (made) {
     await made.revealed;
     made.content.model?.cells.get(0)?.sharedModel.setSource(code);

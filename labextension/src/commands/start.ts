@@ -28,7 +28,10 @@ export function startCommands(context: IContext): ICommand[] {
         name: { type: 'string' },
         cpus: { type: 'integer', minimum: 1 },
         max_workers: { type: 'integer', minimum: 0 },
-        isDefault: { type: 'boolean', description: 'Start it as it is by default, unasked' }
+        isDefault: {
+          type: 'boolean',
+          description: 'Start it as it is by default, unasked'
+        }
       },
       work: args => newLocal(context, args)
     },
@@ -39,7 +42,10 @@ export function startCommands(context: IContext): ICommand[] {
       icon: fileIcon,
       takes: {
         path: { type: 'string', description: 'As the file browser names it' },
-        isSelected: { type: 'boolean', description: 'The one selected in the file browser' }
+        isSelected: {
+          type: 'boolean',
+          description: 'The one selected in the file browser'
+        }
       },
       work: args => newFromFile(context, args)
     }
@@ -54,7 +60,9 @@ async function newLocal(context: IContext, args: Arguments): Promise<void> {
     cpus: number(args, 'cpus'),
     max_workers: number(args, 'max_workers')
   };
-  const isGiven = args.isDefault === true || Object.values(given).some(value => value !== null);
+  const isGiven =
+    args.isDefault === true ||
+    Object.values(given).some(value => value !== null);
   const request = isGiven ? given : await askNewLocal(model.state.names, trans);
   if (request) {
     showSidebar();
@@ -67,7 +75,8 @@ async function newFromFile(context: IContext, args: Arguments): Promise<void> {
   const { actions, trans, showSidebar } = context;
   const isSelected = args.isSelected === true;
   const file =
-    text(args, 'path') ?? (isSelected ? selectedFile(context) : await chosenFile(context));
+    text(args, 'path') ??
+    (isSelected ? selectedFile(context) : await chosenFile(context));
   if (file === null) {
     return;
   }

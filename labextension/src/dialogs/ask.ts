@@ -1,4 +1,10 @@
-import { Dialog, InputDialog, Notification, showDialog, showErrorMessage } from '@jupyterlab/apputils';
+import {
+  Dialog,
+  InputDialog,
+  Notification,
+  showDialog,
+  showErrorMessage
+} from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Action } from '../api/types';
 
@@ -6,7 +12,10 @@ import type { Action } from '../api/types';
 const NOTIFICATION_LENGTH = 140;
 
 /** Asks what an action says is to be asked; what loses work is not what Enter does. */
-export async function confirm(action: Action, trans: TranslationBundle): Promise<boolean> {
+export async function confirm(
+  action: Action,
+  trans: TranslationBundle
+): Promise<boolean> {
   const isEnd = action.do === 'down' || action.do === 'cancel';
   const make = isEnd ? Dialog.warnButton : Dialog.okButton;
   const { button } = await showDialog({
@@ -31,7 +40,11 @@ export async function choose(
   if (first === undefined || items.length === 1) {
     return first ?? null;
   }
-  const { value } = await InputDialog.getItem({ title, items: [...items], okLabel });
+  const { value } = await InputDialog.getItem({
+    title,
+    items: [...items],
+    okLabel
+  });
   return value;
 }
 
@@ -40,7 +53,11 @@ export function messageOf(error: unknown): string {
 }
 
 /** Says that something was not done, and why, whatever is on the screen. */
-export function tellFailure(title: string, error: unknown, trans: TranslationBundle): void {
+export function tellFailure(
+  title: string,
+  error: unknown,
+  trans: TranslationBundle
+): void {
   const message = messageOf(error);
   const short = cut(`${title}: ${message}`, NOTIFICATION_LENGTH);
   const whole = {
@@ -48,7 +65,10 @@ export function tellFailure(title: string, error: unknown, trans: TranslationBun
     callback: () => void showErrorMessage(title, message)
   };
   const isCut = short.endsWith('…');
-  Notification.error(short, { autoClose: false, ...(isCut && { actions: [whole] }) });
+  Notification.error(short, {
+    autoClose: false,
+    ...(isCut && { actions: [whole] })
+  });
 }
 
 /** The beginning of a text, up to a word's end. */

@@ -62,7 +62,9 @@ export function NumberField(props: INumberFieldProps): ReactElement {
         max={max}
         step={1}
         defaultValue={value}
-        onChange={({ target }) => onChange(target.value ? target.valueAsNumber : null)}
+        onChange={({ target }) =>
+          onChange(target.value ? target.valueAsNumber : null)
+        }
       />
       {unit && <span className="jc-Field-unit">{unit}</span>}
     </div>

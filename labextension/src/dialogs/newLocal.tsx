@@ -33,7 +33,10 @@ export function freeName(taken: readonly string[]): string {
   return name;
 }
 
-class NewLocalForm extends ReactWidget implements Dialog.IBodyWidget<UpRequest> {
+class NewLocalForm
+  extends ReactWidget
+  implements Dialog.IBodyWidget<UpRequest>
+{
   constructor(
     name: string,
     private readonly trans: TranslationBundle
@@ -51,7 +54,11 @@ class NewLocalForm extends ReactWidget implements Dialog.IBodyWidget<UpRequest> 
     const { trans, value } = this;
     return (
       <>
-        <p>{trans.__('Its nodes share the cores and the memory of this machine.')}</p>
+        <p>
+          {trans.__(
+            'Its nodes share the cores and the memory of this machine.'
+          )}
+        </p>
         <TextField
           label={trans.__('Name')}
           value={value.name ?? ''}

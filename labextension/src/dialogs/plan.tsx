@@ -2,10 +2,13 @@ import { Dialog, ReactWidget, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ReactElement } from 'react';
 import type { Plan } from '../api/types';
-import { DataTable } from '../elements/DataTable';
+import { DataTable } from '../elements';
 
 /** Shows what starting a cluster would do and cost, and asks whether to. */
-export async function confirmPlan(plan: Plan, trans: TranslationBundle): Promise<boolean> {
+export async function confirmPlan(
+  plan: Plan,
+  trans: TranslationBundle
+): Promise<boolean> {
   const { button } = await showDialog({
     title: trans.__('Start cluster %1', plan.cluster),
     body: new PlanBody(plan),

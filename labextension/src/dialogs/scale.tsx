@@ -30,7 +30,10 @@ export function changes(
   wanted: ReadonlyMap<string, number>
 ): ScaleRequest | null {
   const changed = limits
-    .map(({ node_type, value }) => [node_type, wanted.get(node_type) ?? value, value] as const)
+    .map(
+      ({ node_type, value }) =>
+        [node_type, wanted.get(node_type) ?? value, value] as const
+    )
     .filter(([, now, before]) => now !== before)
     .map(([type, now]) => [type, now] as const);
   const most = changed.find(([type]) => type === '');
@@ -44,7 +47,10 @@ export function changes(
   };
 }
 
-class LimitsForm extends ReactWidget implements Dialog.IBodyWidget<ReadonlyMap<string, number>> {
+class LimitsForm
+  extends ReactWidget
+  implements Dialog.IBodyWidget<ReadonlyMap<string, number>>
+{
   constructor(private readonly limits: readonly Limit[]) {
     super();
     this.addClass('jc-Form');

@@ -18,7 +18,8 @@ const CANCEL: Action = {
   label: 'cancel',
   about: 'job posters',
   target: 'j1',
-  question: ''
+  question: '',
+  is_harmless: false
 };
 const { running, markup } = VIEWS;
 
