@@ -45,7 +45,7 @@ B = TypeVar("B", bound=Body)
 # A line without news, so that either side notices when the other has gone.
 PING_SECONDS = 15.0
 # The least time between two lines of the stream.
-PAUSE_SECONDS = 0.3
+PAUSE_SECONDS = 0.5
 
 # What waits for heads, clouds and disks; one that hangs must not hold up the others.
 _threads = ThreadPoolExecutor(16, "jupyter_cluster api")

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 import urllib.request
@@ -347,3 +348,22 @@ def test_an_operation_that_fails_says_why_and_stays_until_it_is_forgotten(
     assert ask(f"{api}operations/{over['id']}", "DELETE")[0] == 200
     if entry("never").exists:
         done(api, ask(f"{api}clusters/never", "DELETE")[1])
+
+
+def test_tasks_run_in_the_python_of_the_kernel_that_is_named(
+    api: str, root: Path, tmp_path: Path
+) -> None:
+    made = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", made], check=True)
+    [packages] = (made / "lib").glob("python3*/site-packages")
+    ours = sysconfig.get_paths()["purelib"]
+    (packages / "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
+    folder = root / "DATA" / "kernels" / "mine"
+    folder.mkdir(parents=True)
+    spec = {"argv": [f"{made}/bin/python"], "display_name": "mine", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    assert up(api, name="elsewhere", cpus=1, kernel="mine")["state"]["meaning"] == "good"
+    prefixes = jc.connect("elsewhere").map(lambda _: sys.prefix, [1]).results(timeout=60)
+    jc.shutdown()
+    done(api, ask(f"{api}clusters/elsewhere", "DELETE")[1])
+    assert prefixes == [str(made)]
