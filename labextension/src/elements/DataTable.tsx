@@ -13,8 +13,8 @@ export interface IDataTableProps {
   /** What a button in a cell does; without it there are no buttons. */
   onAction?: OnAction;
 
-  /** What stands at the end of a row, by its key; the same function as long as it gives the same. */
-  endOf?: (key: string) => ReactNode;
+  /** What stands at the end of a row; the same function as long as it gives the same. */
+  endOf?: (row: Row) => ReactNode;
 
   /** Whether the title and the number of rows stand above; they name the table either way. */
   hasHeading?: boolean;
@@ -73,7 +73,7 @@ interface ILineProps {
   row: Row;
   columns: readonly Column[];
   onAction: OnAction | undefined;
-  endOf: ((key: string) => ReactNode) | undefined;
+  endOf: ((row: Row) => ReactNode) | undefined;
 }
 
 const Line = memo(
@@ -89,7 +89,7 @@ const Line = memo(
             onAction={onAction}
           />
         ))}
-        {endOf && <td className="jc-DataTable-end">{endOf(row.key)}</td>}
+        {endOf && <td className="jc-DataTable-end">{endOf(row)}</td>}
       </tr>
     );
   },

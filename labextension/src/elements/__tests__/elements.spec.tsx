@@ -1,6 +1,6 @@
 import { fireEvent, render, screen, waitFor } from '@testing-library/react';
 
-import type { Action, Table } from '../../api/types';
+import type { Table } from '../../api/types';
 import { readable, VIEWS, wordsOf } from '../../__tests__/words';
 import {
   ActionButton,
@@ -13,15 +13,8 @@ import {
 } from '..';
 import { sparkPoints } from '../SparkLine';
 
-const CANCEL: Action = {
-  do: 'cancel',
-  label: 'cancel',
-  about: 'job posters',
-  target: 'j1',
-  question: '',
-  is_harmless: false
-};
 const { running, markup } = VIEWS;
+const CANCEL = running.jobs.rows[0]!.cells.at(-1)!.action!;
 
 describe('a pill', () => {
   it('has its words, its meaning and its hint', () => {

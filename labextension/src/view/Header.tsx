@@ -1,0 +1,65 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { terminalIcon } from '@jupyterlab/ui-components';
+import type { ReactElement } from 'react';
+
+import type { ClusterView } from '../api/types';
+import { Pill } from '../elements';
+import { IconButton } from './IconButton';
+import type { Freshness } from './source';
+
+export interface IHeaderProps {
+  view: ClusterView;
+  freshness: Freshness;
+  why: string;
+
+  /** Opens a terminal on a node. */
+  onAttach: (node: string) => void;
+  trans: TranslationBundle;
+}
+
+/** Which cluster it is, how it stands, and what keeps it from working. */
+export function Header(props: IHeaderProps): ReactElement {
+  const { view, freshness, why, onAttach, trans } = props;
+  const old = oldWords(freshness, trans);
+  return (
+    <header className="jc-Header">
+      <div className="jc-Header-title">
+        <h2 className="jc-Header-name">{view.name}</h2>
+        <Pill words={{ ...view.state, hint: '' }} />
+        {view.state.hint && <span>{view.state.hint}</span>}
+        <span className="jc-Header-place">{view.place}</span>
+        {view.controls && (
+          <IconButton
+            icon={terminalIcon}
+            label={trans.__('Terminal on the head of %1', view.name)}
+            onClick={() => onAttach('head')}
+          />
+        )}
+      </div>
+      {old && (
+        <p className="jc-Notice jc-mod-warn" role="status">
+          {old} {why}
+        </p>
+      )}
+      {view.blank && <p className="jc-Blank">{view.blank}</p>}
+      {view.problems.map(problem => (
+        <p key={problem} className="jc-Notice jc-mod-bad">
+          {problem}
+        </p>
+      ))}
+    </header>
+  );
+}
+
+function oldWords(freshness: Freshness, trans: TranslationBundle): string {
+  switch (freshness) {
+    case 'fresh':
+      return '';
+    case 'away':
+      return trans.__(
+        'The Jupyter server does not answer; trying again. This is what was seen last.'
+      );
+    case 'gone':
+      return trans.__('This cluster has ended. This is what was seen last.');
+  }
+}
