@@ -45,13 +45,13 @@ export interface IClusterPaneProps {
 
 /** All of one cluster. */
 export function ClusterPane(props: IClusterPaneProps): ReactElement {
-  const { name, view, freshness, why, trans } = props;
+  const { name, view } = props;
   if (!view) {
     return (
       <div className="jc-ClusterPane">
         <h2 className="jc-Header-name">{name}</h2>
         <p className="jc-Blank" role="status">
-          {blankWords(freshness, trans)} {why}
+          {blankWords(props)}
         </p>
       </div>
     );
@@ -59,14 +59,14 @@ export function ClusterPane(props: IClusterPaneProps): ReactElement {
   return <Shown {...props} view={view} />;
 }
 
-function blankWords(freshness: Freshness, trans: TranslationBundle): string {
+function blankWords({ freshness, why, trans }: IClusterPaneProps): string {
   switch (freshness) {
     case 'fresh':
       return trans.__('Asking how it stands …');
     case 'away':
-      return trans.__('The Jupyter server does not answer; trying again.');
+      return `${trans.__('The Jupyter server does not answer; trying again.')} ${why}`;
     case 'gone':
-      return trans.__('There is no cluster of this name.');
+      return why || trans.__('There is no cluster of this name.');
   }
 }
 

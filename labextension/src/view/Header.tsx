@@ -19,8 +19,8 @@ export interface IHeaderProps {
 
 /** Which cluster it is, how it stands, and what keeps it from working. */
 export function Header(props: IHeaderProps): ReactElement {
-  const { view, freshness, why, onAttach, trans } = props;
-  const old = oldWords(freshness, trans);
+  const { view, onAttach, trans } = props;
+  const old = oldWords(props, trans);
   return (
     <header className="jc-Header">
       <div className="jc-Header-title">
@@ -38,7 +38,7 @@ export function Header(props: IHeaderProps): ReactElement {
       </div>
       {old && (
         <p className="jc-Notice jc-mod-warn" role="status">
-          {old} {why}
+          {old}
         </p>
       )}
       {view.blank && <p className="jc-Blank">{view.blank}</p>}
@@ -51,15 +51,18 @@ export function Header(props: IHeaderProps): ReactElement {
   );
 }
 
-function oldWords(freshness: Freshness, trans: TranslationBundle): string {
+/** Why what is shown is old; empty where it is not. */
+function oldWords(
+  { freshness, why }: IHeaderProps,
+  trans: TranslationBundle
+): string {
+  const last = trans.__('This is what was seen last.');
   switch (freshness) {
     case 'fresh':
       return '';
     case 'away':
-      return trans.__(
-        'The Jupyter server does not answer; trying again. This is what was seen last.'
-      );
+      return `${trans.__('The Jupyter server does not answer; trying again.')} ${why} ${last}`;
     case 'gone':
-      return trans.__('This cluster has ended. This is what was seen last.');
+      return `${why || trans.__('This cluster has ended.')} ${last}`;
   }
 }
