@@ -81,6 +81,17 @@ def test_node_is_asked_for_only_where_there_is_something_to_build(
 
 
 @pytest.mark.unit
+def test_the_bundle_has_no_second_copy_of_what_jupyterlab_has() -> None:
+    licenses = INSTALLED / "static" / "third-party-licenses.json"
+    if not licenses.exists():
+        pytest.skip("no bundle here; where one is needed test_jupyter_finds_us fails")
+    bundled = {one["name"] for one in json.loads(licenses.read_text())["packages"]}
+    assert "@codemirror/lint" in bundled  # JupyterLab has none
+    # An editor knows extensions by the classes of these: those of a copy would be none.
+    assert bundled.isdisjoint({"@codemirror/state", "@codemirror/view", "react", "react-dom"})
+
+
+@pytest.mark.unit
 def test_one_name_and_one_version() -> None:
     package = json.loads((ROOT / "labextension" / "package.json").read_text())
     assert package["name"] == hatch_build.NAME

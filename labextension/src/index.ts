@@ -6,9 +6,10 @@ import {
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 import { clusterIcon } from './icons';
+import { yamlPlugin } from './yaml';
 
 /** The clusters of this server in the side bar. */
-const plugin: JupyterFrontEndPlugin<void> = {
+export const plugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-cluster:plugin',
   description: 'The clusters of this server in the side bar.',
   autoStart: true,
@@ -31,4 +32,4 @@ const plugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default plugin;
+export default [plugin, yamlPlugin];

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,3 +141,12 @@ def test_the_public_names_are_these() -> None:
         "parse",
         "schema",
     ]
+
+
+def test_the_labextension_knows_a_cluster_yaml_by_all_keys_of_its_top_level() -> None:
+    from jupyter_cluster.config import _ray
+
+    path = Path(__file__).parents[2] / "labextension" / "src" / "yaml" / "keys.json"
+    keys = json.loads(path.read_text())
+    of_ray = {str(path[0]) for path in (*_ray.IGNORED, *_ray._REFUSED) if len(path) == 1}
+    assert sorted(keys["own"] + keys["common"]) == sorted({*ClusterConfig.model_fields, *of_ray})

@@ -1,7 +1,7 @@
 import { JupyterFrontEnd } from '@jupyterlab/application';
 import { Widget } from '@lumino/widgets';
 import schema from '../../schema/plugin.json';
-import plugin from '..';
+import { plugin } from '..';
 
 describe('the plugin', () => {
   it('has settings', () => {
