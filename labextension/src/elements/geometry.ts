@@ -5,7 +5,7 @@ export const WIDTH = 1000;
 export const HEIGHT = 100;
 
 /** Marks of one kind that stand closer than this, of the chart's width, become one. */
-const NEAR = 0.03;
+const NEAR = 0.035;
 
 /** What stands above a moment of the chart. */
 export interface IReading {

@@ -153,7 +153,9 @@ interface IPartProps extends IClusterPaneProps {
 
 /** What the current tab has. */
 function Part(props: IPartProps): ReactElement {
-  const { view, tab, onAction, onAttach, onLogs, trans } = props;
+  const { view, freshness, tab, onAction, onAttach, onLogs, trans } = props;
+  // Of a cluster that has gone nothing can be asked.
+  const isThere = freshness !== 'gone';
   const endOfJob = useCallback(
     (job: Row) => (
       <IconButton
@@ -186,8 +188,7 @@ function Part(props: IPartProps): ReactElement {
       return (
         <DataTable
           table={view.jobs}
-          onAction={onAction}
-          endOf={endOfJob}
+          {...(isThere && { onAction, endOf: endOfJob })}
           hasHeading={false}
         />
       );
@@ -195,8 +196,7 @@ function Part(props: IPartProps): ReactElement {
       return (
         <DataTable
           table={view.nodes}
-          onAction={onAction}
-          endOf={endOfNode}
+          {...(isThere && { onAction, endOf: endOfNode })}
           hasHeading={false}
         />
       );

@@ -19,16 +19,17 @@ export interface IHeaderProps {
 
 /** Which cluster it is, how it stands, and what keeps it from working. */
 export function Header(props: IHeaderProps): ReactElement {
-  const { view, onAttach, trans } = props;
+  const { view, freshness, onAttach, trans } = props;
+  const isGone = freshness === 'gone';
   const old = oldWords(props, trans);
   return (
     <header className="jc-Header">
       <div className="jc-Header-title">
         <h2 className="jc-Header-name">{view.name}</h2>
-        <Pill words={{ ...view.state, hint: '' }} />
+        {!isGone && <Pill words={{ ...view.state, hint: '' }} />}
         {view.state.hint && <span>{view.state.hint}</span>}
         <span className="jc-Header-place">{view.place}</span>
-        {view.controls && (
+        {view.controls && !isGone && (
           <IconButton
             icon={terminalIcon}
             label={trans.__('Terminal on the head of %1', view.name)}
