@@ -194,7 +194,7 @@ class _Builder:
             self.words[path] = node.value
         try:
             return self.loader.construct_object(node)
-        except ValueError:
+        except (ValueError, LookupError, AttributeError):  # PyYAML's own slips at such a value
             word = shortened(repr(node.value))
             self._stop(node, path, f"{word} is not what its tag {node.tag} says")
 

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_cluster.server.answers import Edit, Mark
 from jupyter_cluster.server.yaml_marks import MOST_MARKS, marks
@@ -99,3 +101,20 @@ def test_a_text_that_multiplies_or_is_long_takes_seconds_at_most(text: str) -> N
     began = time.process_time()
     assert marks_of(text)
     assert time.process_time() - began < 20
+
+
+PIECES = [
+    *("cluster_name: a\n", "provider: {type: lokal}\n", "max_wrokers: 3", "auth:\n", "  x: 1\n"),
+    *("\n", "\r\n", "\t", "  ", "- ", ": ", "[", "]", "{", "}", ",", '"', "'", "#", "%", "@"),
+    *("&a ", "*a", "<<: *a\n", "|\n", "!!int ", "!!bool ", "!!timestamp ", "? ", "---\n", "no"),
+    *("3.10", "😀", "é", "\ud800", "\x85", "\u2028", "\ufeff"),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_whatever_is_typed_each_mark_is_inside_one_line_of_it(text: str) -> None:
+    for mark in marks_of(text):
+        assert 0 <= mark.begin <= mark.end
+        assert len(in_javascript(text, mark.begin, mark.end).splitlines()) <= 1
+        for end in (mark.end, mark.fix.end if mark.fix else 0):
+            assert end <= len(text.encode("utf-16-le", "surrogatepass")) // 2
