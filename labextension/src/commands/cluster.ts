@@ -42,7 +42,10 @@ function described(context: IContext): IClusterCommand[] {
       id: CommandIDs.open,
       label: trans.__('Open Cluster'),
       icon: clusterIcon,
-      work: name => showView(name)
+      takes: {
+        tab: { type: 'string', description: 'What is shown below its course' }
+      },
+      work: (name, args) => showView(name, text(args, 'tab') ?? undefined)
     },
     {
       id: CommandIDs.insertConnect,
@@ -152,9 +155,12 @@ async function act(
 ): Promise<void> {
   const actions = context.model.state.cards.get(name)?.actions ?? [];
   const action = actions.find(one => one.do === verb);
-  if (action) {
-    await context.actions.act(name, action);
+  if (!action) {
+    throw new Error(
+      context.trans.__('This cannot be done to cluster %1 now.', name)
+    );
   }
+  await context.actions.act(name, action);
 }
 
 async function insert(

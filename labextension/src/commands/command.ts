@@ -1,5 +1,8 @@
 import type { LabIcon } from '@jupyterlab/ui-components';
-import type { ReadonlyJSONObject, ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import type {
+  ReadonlyJSONObject,
+  ReadonlyPartialJSONObject
+} from '@lumino/coreutils';
 import { tellFailure } from '../dialogs/ask';
 import type { IContext } from './context';
 

@@ -21,7 +21,7 @@ export interface IContext {
   /** Brings the side bar to the front. */
   readonly showSidebar: () => void;
   /** Brings the view of a cluster to the front, which is made where there is none. */
-  readonly showView: (name: string) => void;
+  readonly showView: (name: string, tab?: string) => Promise<void>;
   /** The cluster that was pointed at, or whose view is at hand. */
   readonly atHand: () => string | null;
 }

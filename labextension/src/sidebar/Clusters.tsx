@@ -1,0 +1,109 @@
+import { classes } from '@jupyterlab/ui-components';
+import { type ReactElement, useEffect, useRef, useState } from 'react';
+import type { Card, Operation } from '../api/types';
+import type { ClustersModel } from '../state/model';
+import { useClusters } from '../state/use';
+import { ClusterCard } from './ClusterCard';
+import { Deeds, type IDeeds, useDeeds } from './deeds';
+import { Empty } from './Empty';
+import { OperationItem } from './OperationItem';
+import { Standing } from './Standing';
+
+export interface IClustersProps {
+  model: ClustersModel;
+  deeds: IDeeds;
+}
+
+/** All clusters, what is begun with them, and how the server is reached. */
+export function Clusters({ model, deeds }: IClustersProps): ReactElement {
+  const { connection, isKnown, names, cards, operations } = useClusters(
+    model,
+    state => state
+  );
+  const isOld = connection.phase === 'away' || connection.phase === 'absent';
+  const shown = names.flatMap(name => cards.get(name) ?? []);
+  const first = firstOf(shown);
+  return (
+    <Deeds.Provider value={deeds}>
+      <div className="jc-Clusters-live" role="status">
+        <Standing connection={connection} hasOld={shown.length > 0} />
+      </div>
+      <Spoken operations={operations} />
+      <div className={classes('jc-Clusters', isOld ? 'jc-mod-old' : '')}>
+        <Operations operations={operations} />
+        {isKnown && shown.length === 0 && !isOld && (
+          <Empty hasBegun={operations.some(operation => !operation.is_over)} />
+        )}
+        {!isKnown && !isOld && <Waiting />}
+        <ul className="jc-Clusters-cards">
+          {shown.map(card => (
+            <ClusterCard key={card.name} card={card} isFirst={card === first} />
+          ))}
+        </ul>
+      </div>
+    </Deeds.Provider>
+  );
+}
+
+/** The cluster that is somebody's only one and has no work: they are shown how it is given some. */
+export function firstOf(cards: readonly Card[]): Card | undefined {
+  const running = cards.filter(card => card.runs);
+  const [card] = running;
+  const isIdle =
+    card?.jobs.length === 0 && card.spark.values.every(value => value === 0);
+  return running.length === 1 && isIdle && !card.blank ? card : undefined;
+}
+
+function Operations({
+  operations
+}: {
+  operations: readonly Operation[];
+}): ReactElement | null {
+  const { trans } = useDeeds();
+  if (operations.length === 0) {
+    return null;
+  }
+  return (
+    <ul
+      className="jc-Clusters-operations"
+      aria-label={trans.__('Clusters that start or end')}
+    >
+      {operations.map(operation => (
+        <OperationItem key={operation.id} operation={operation} />
+      ))}
+    </ul>
+  );
+}
+
+function Waiting(): ReactElement {
+  const { trans } = useDeeds();
+  return <p className="jc-Blank">{trans.__('Asking the Jupyter server …')}</p>;
+}
+
+/** Reads aloud how an operation stands when that changes; what was there before is not read. */
+function Spoken({
+  operations
+}: {
+  operations: readonly Operation[];
+}): ReactElement {
+  const known = useRef<ReadonlyMap<string, string> | null>(null);
+  const [said, setSaid] = useState('');
+  useEffect(() => {
+    const now = new Map(
+      operations.map(({ id, state }) => [id, `${state.text}. ${state.hint}`])
+    );
+    const before = known.current;
+    known.current = now;
+    const changed = [...now].filter(
+      ([id, words]) => before && before.get(id) !== words
+    );
+    if (changed.length > 0) {
+      setSaid(changed.map(([, words]) => words).join(' '));
+    }
+  }, [operations]);
+  return (
+    <div className="jc-Unseen" aria-live="polite">
+      {said}
+    </div>
+  );
+}

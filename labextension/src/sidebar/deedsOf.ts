@@ -1,0 +1,41 @@
+import { CommandIDs } from '../commands/ids';
+import type { IContext } from '../commands/context';
+import { tellFailure } from '../dialogs/ask';
+import type { Settings } from '../state/settings';
+import type { IDeeds } from './deeds';
+
+/** What the side bar can do, by the commands where there is one. */
+export function deedsOf(context: IContext, settings: Settings): IDeeds {
+  const { actions, app, model, trans } = context;
+  const execute = async (
+    id: string,
+    args: { [key: string]: string | boolean }
+  ): Promise<void> => {
+    await app.commands.execute(id, args);
+  };
+  const attempt = async (
+    title: string,
+    work: () => Promise<unknown>
+  ): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      tellFailure(title, error, trans);
+    }
+  };
+  return {
+    trans,
+    offerFirst: () => settings.now.offerFirst,
+    startLocal: () => execute(CommandIDs.newLocal, { isDefault: true }),
+    startFromFile: () => execute(CommandIDs.newFromFile, {}),
+    open: name => void execute(CommandIDs.open, { name }),
+    act: (name, action) =>
+      attempt(`${action.label} ${action.about}`, () =>
+        actions.act(name, action)
+      ),
+    connect: name => execute(CommandIDs.insertConnect, { name }),
+    tryOut: name => execute(CommandIDs.insertExample, { name }),
+    dismiss: ({ id, state }) => attempt(state.text, () => actions.dismiss(id)),
+    retry: () => model.retry()
+  };
+}
