@@ -50,13 +50,13 @@ def state(view: View, now: float) -> Words:
     if view.contact is Contact.CONNECTED:
         told = str(view.status["state"])
         return Words(told, "good" if told == "running" else "warn")
-    if view.contact is Contact.LOST:
+    if view.contact is Contact.LOST and view.status:
         ago = since(view.since, now)
         said = f"lost contact {ago} ago ({view.problem}); trying again, work goes on"
         return Words(said, "bad")
     if view.contact is Contact.ENDED:
         return Words("ended", "off", view.problem)
-    return Words("connecting", "warn")
+    return Words("connecting", "warn", view.problem)
 
 
 def problems(status: Told) -> list[str]:

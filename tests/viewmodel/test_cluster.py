@@ -35,6 +35,10 @@ def texts(table: Table) -> list[list[str]]:
         ),
         (view(Contact.ENDED, "it was ended"), Words("ended", "off", "it was ended")),
         (View(), Words("connecting", "warn")),
+        (
+            View(contact=Contact.LOST, problem="its head is not up"),
+            Words("connecting", "warn", "its head is not up"),
+        ),
     ],
 )
 def test_how_it_stands_is_said(told: View, state: Words) -> None:

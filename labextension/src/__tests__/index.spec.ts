@@ -7,6 +7,7 @@ import schema from '../../schema/plugin.json';
 import { CommandIDs } from '../commands/ids';
 
 const NONE = null;
+const plugin = plugins.find(({ id }) => id === 'jupyter-cluster:plugin')!;
 
 function activated(): { commands: CommandRegistry; added: [Widget, string][] } {
   const added: [Widget, string][] = [];
@@ -23,8 +24,7 @@ function activated(): { commands: CommandRegistry; added: [Widget, string][] } {
       add: (widget: Widget, area: string) => added.push([widget, area])
     }
   };
-  const [plugin] = plugins;
-  void plugin!.activate(app as unknown as JupyterFrontEnd, NONE, NONE, NONE);
+  void plugin.activate(app as unknown as JupyterFrontEnd, NONE, NONE, NONE);
   return { commands, added };
 }
 
@@ -32,7 +32,7 @@ describe('the plugin', () => {
   const { commands, added } = activated();
 
   it('has settings of its name', () => {
-    expect(plugins[0]!.id).toBe('jupyter-cluster:plugin');
+    expect(plugin).toBeDefined();
     expect(Object.keys(schema.properties)).toContain('updates');
   });
 

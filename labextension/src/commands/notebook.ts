@@ -1,5 +1,5 @@
+import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
-import type { CommandRegistry } from '@lumino/commands';
 
 /** The kernel of the notebook at hand; null where there is none. */
 export function kernelName(tracker: INotebookTracker | null): string | null {
@@ -18,23 +18,33 @@ export function kernelName(tracker: INotebookTracker | null): string | null {
 export async function insertCode(
   code: string,
   tracker: INotebookTracker,
-  commands: CommandRegistry,
-  show: (id: string) => void
+  app: JupyterFrontEnd
 ): Promise<void> {
   const current = tracker.currentWidget;
   if (current) {
     await current.revealed;
-    show(current.id);
+    app.shell.activateById(current.id);
     insertBelow(current, code);
     return;
   }
-  const made = (await commands.execute('notebook:create-new', {
-    activate: true
-  })) as NotebookPanel | undefined;
+  const made = await newNotebook(app);
   if (made) {
     await made.revealed;
     made.content.model?.cells.get(0)?.sharedModel.setSource(code);
   }
+}
+
+/** A notebook of the default kernel, so that nobody is asked for one. */
+async function newNotebook(
+  app: JupyterFrontEnd
+): Promise<NotebookPanel | undefined> {
+  const { kernelspecs } = app.serviceManager;
+  await kernelspecs.ready;
+  const kernelName = kernelspecs.specs?.default;
+  return (await app.commands.execute('notebook:create-new', {
+    activate: true,
+    ...(kernelName !== undefined && { kernelName })
+  })) as NotebookPanel | undefined;
 }
 
 function insertBelow(panel: NotebookPanel, code: string): void {

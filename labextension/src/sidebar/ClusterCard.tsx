@@ -44,7 +44,7 @@ export const ClusterCard = memo(function ClusterCard(
     >
       <Head card={card} id={id} />
       {card.place && <p className="jc-Card-place">{card.place}</p>}
-      {card.blank && <p className="jc-Card-blank">{card.blank}</p>}
+      {card.blank && <p className="jc-Card-blank jc-Label">{card.blank}</p>}
       {card.tiles.length > 0 && <Tiles tiles={card.tiles} />}
       {hasCourse && <SparkLine spark={card.spark} />}
       <Problems problems={card.problems} />

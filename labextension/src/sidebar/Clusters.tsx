@@ -21,7 +21,10 @@ export function Clusters({ model, deeds }: IClustersProps): ReactElement {
     state => state
   );
   const isOld = connection.phase === 'away' || connection.phase === 'absent';
-  const shown = names.flatMap(name => cards.get(name) ?? []);
+  const shown = shownCards(
+    names.flatMap(name => cards.get(name) ?? []),
+    operations
+  );
   const first = firstOf(shown);
   return (
     <Deeds.Provider value={deeds}>
@@ -42,6 +45,20 @@ export function Clusters({ model, deeds }: IClustersProps): ReactElement {
         </ul>
       </div>
     </Deeds.Provider>
+  );
+}
+
+/** Without clusters that have nothing to show yet: that they start stands above. */
+export function shownCards(
+  cards: readonly Card[],
+  operations: readonly Operation[]
+): readonly Card[] {
+  const going = operations.filter(({ is_over: isOver }) => !isOver);
+  const starting = new Set(
+    going.filter(one => one.verb === 'up').map(one => one.cluster)
+  );
+  return cards.filter(
+    card => !(card.runs && card.blank && starting.has(card.name))
   );
 }
 
