@@ -261,6 +261,14 @@ class Events(Handler):
         return await self.blocking(clusters.events, name, self.number("since"))
 
 
+class Bill(Handler):
+    """What a cluster costs."""
+
+    @route
+    async def get(self, name: str) -> Any:
+        return await self.blocking(clusters.bill, name)
+
+
 class Figure(Handler):
     """The course of a cluster as a plotly figure."""
 
@@ -374,6 +382,7 @@ def routes(prefix: str) -> list[tuple[str, type[Handler], dict[str, Any]]]:
         (f"{one}/logs", Logs),
         (f"{one}/nodes/(?P<node>[^/]+)/log", NodeLogs),
         (f"{one}/events", Events),
+        (f"{one}/bill", Bill),
         (f"{one}/figure", Figure),
         (f"{one}/handoff", Handoff),
         (f"{one}/attach", Attach),

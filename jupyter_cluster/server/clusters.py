@@ -18,10 +18,20 @@ from jupyter_cluster.client.registry import NAME, Entry, entry, find
 from jupyter_cluster.commands.lifecycle import configuration_of
 from jupyter_cluster.commands.plan import plan_parts
 from jupyter_cluster.commands.tables import Table as TextTable
+from jupyter_cluster.commands.views import cost_parts
 from jupyter_cluster.config import ClusterConfig, local_config
 from jupyter_cluster.errors import RegistryError, UsageError
 from jupyter_cluster.providers.base import HEAD_NODE
-from jupyter_cluster.server.answers import Attach, Event, Figure, Handoff, LogLine, NodeLog, Plan
+from jupyter_cluster.server.answers import (
+    Attach,
+    Bill,
+    Event,
+    Figure,
+    Handoff,
+    LogLine,
+    NodeLog,
+    Plan,
+)
 from jupyter_cluster.server.requests import UpRequest
 from jupyter_cluster.viewmodel.model import Cell, Column, Row, Table, Words
 
@@ -162,6 +172,13 @@ def events(name: str, since: int) -> list[Event]:
     """Decisions and what has happened, oldest first."""
     rows = head_of(name).get("events", since=since)
     return [Event(**{key: row[key] for key in Event.__dataclass_fields__}) for row in rows]
+
+
+def bill(name: str) -> Bill:
+    """What it costs."""
+    said, *tables = cost_parts(head_of(name).get("cost"))
+    found = [_table(one) for one in tables if not isinstance(one, str)]
+    return Bill(str(said), found[0] if found else None)
 
 
 def figure(name: str) -> Figure:

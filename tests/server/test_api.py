@@ -137,7 +137,7 @@ def all_routes() -> list[tuple[str, str]]:
 
 
 def test_there_are_routes_for_all_that_is_promised() -> None:
-    assert len(all_routes()) == 16
+    assert len(all_routes()) == 17
     assert ("DELETE", "clusters/some/jobs/some") in all_routes()
 
 
@@ -323,6 +323,8 @@ def test_logs_events_and_a_figure_are_there(api: str) -> None:
     figure = ask(f"{api}clusters/told/figure")[1]
     assert figure["data"]
     assert "title" in figure["layout"] or "xaxis" in figure["layout"]
+    bill = ask(f"{api}clusters/told/bill")[1]
+    assert (bill["said"], bill["table"]["rows"][0]["key"]) == ("Cost: nothing", "local")
     code, content = ask(f"{api}clusters/told/attach")
     assert (code, "on this machine" in content["message"]) == (400, True)
     cells = ask(f"{api}clusters/told/handoff")[1]

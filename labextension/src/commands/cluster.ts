@@ -173,7 +173,7 @@ async function insert(
     throw new Error(trans.__('This JupyterLab has no notebooks.'));
   }
   const handoff = await api.handoff(name);
-  await insertCode(handoff[which], notebooks, app);
+  await insertCode(handoff[which].trimEnd(), notebooks, app);
 }
 
 /** Opens a terminal on a node; which one is asked where none is named. */
