@@ -10,6 +10,9 @@ import { IconButton } from './IconButton';
 import type { IClusterSource } from './source';
 import { useAnswer } from './useAnswer';
 
+// Pixels, of a figure that says no height.
+const LEAST_HEIGHT = 420;
+
 export interface IFigureViewProps {
   requests: Pick<IClusterSource, 'figure'>;
   draw: DrawFigure;
@@ -81,7 +84,17 @@ function Drawn({ figure, draw, trans }: IDrawnProps): ReactElement {
           'Nothing in this JupyterLab draws plotly figures. To see it, install plotly where JupyterLab runs (pip install plotly) and load this page again; cluster.plot() in a notebook shows the same.'
         )}
       </p>
-      <div className="jc-FigureView-place" ref={place} />
+      <div
+        className="jc-FigureView-place"
+        style={{ minHeight: heightOf(figure) }}
+        ref={place}
+      />
     </>
   );
+}
+
+/** The height that a figure was made for: a lower one would lay its words over one another. */
+function heightOf(figure: Figure): number {
+  const { height } = figure.layout;
+  return typeof height === 'number' ? height : LEAST_HEIGHT;
 }

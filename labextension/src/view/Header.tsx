@@ -21,12 +21,15 @@ export interface IHeaderProps {
 export function Header(props: IHeaderProps): ReactElement {
   const { view, freshness, onAttach, trans } = props;
   const isGone = freshness === 'gone';
+  const isKnownToEnd = view.state.meaning === 'off';
   const old = oldWords(props, trans);
   return (
     <header className="jc-Header">
       <div className="jc-Header-title">
         <h2 className="jc-Header-name">{view.name}</h2>
-        {!isGone && <Pill words={{ ...view.state, hint: '' }} />}
+        {(!isGone || isKnownToEnd) && (
+          <Pill words={{ ...view.state, hint: '' }} />
+        )}
         {view.state.hint && <span>{view.state.hint}</span>}
         <span className="jc-Header-place">{view.place}</span>
         {view.controls && !isGone && (
@@ -37,7 +40,7 @@ export function Header(props: IHeaderProps): ReactElement {
           />
         )}
       </div>
-      {old && (
+      {old && !(isGone && isKnownToEnd) && (
         <p className="jc-Notice jc-mod-warn" role="status">
           {old}
         </p>

@@ -1,6 +1,9 @@
-import { useCallback, useState } from 'react';
+import { useCallback, useEffect, useState } from 'react';
 
 import { sentenceOf } from './sentence';
+
+/** So long it is said that something was done; what has failed stays until it is closed. */
+const SAID_MS = 10_000;
 
 /** What has come of what was done. */
 export interface ITold {
@@ -31,6 +34,13 @@ export function useAttempt(): IAttempts {
     },
     []
   );
+  useEffect(() => {
+    if (!told || told.isFailure) {
+      return;
+    }
+    const timer = setTimeout(() => setTold(null), SAID_MS);
+    return () => clearTimeout(timer);
+  }, [told]);
   const forget = useCallback(() => setTold(null), []);
   return { attempt, told, forget };
 }

@@ -89,6 +89,12 @@ describe('the pane', () => {
     expect(screen.queryByRole('button', { name: /^down/ })).toBeNull();
   });
 
+  it('says once that a cluster has ended', () => {
+    const { container } = open(VIEWS.ended, { freshness: 'gone' });
+    expect(container.textContent).toContain(VIEWS.ended.state.hint);
+    expect(container.querySelector('.jc-Notice')).toBeNull();
+  });
+
   it('says why what is shown is old', () => {
     open(VIEWS.running, { freshness: 'away', why: 'Connection refused.' });
     expect(
