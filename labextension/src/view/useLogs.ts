@@ -6,7 +6,7 @@ import { sentenceOf } from './sentence';
 import type { IClusterSource } from './source';
 
 const EVERY_MS = 1000;
-const BACK_OFF_MS = 30_000;
+const BACK_OFF_MS = 10_000;
 
 export interface IFollowedLogs {
   logs: ILogs;
