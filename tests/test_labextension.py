@@ -6,16 +6,21 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
+from io import BytesIO
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 import hatch_build
 import jupyter_cluster
-from hatch_build import CustomBuildHook, Labextension, made_from
+from hatch_build import BuildFailed, CustomBuildHook, Labextension, made_from
+from jupyter_cluster.nodes.python import environment_here
 
 ROOT = Path(hatch_build.__file__).parent
 INSTALLED = Path(sys.prefix, "share", "jupyter", "labextensions", hatch_build.NAME)
+NOWHERE = "http://127.0.0.1:1"
 STALE = (
     "the JupyterLab extension of this environment is older than labextension/; rebuild it with:"
     f" {sys.executable} hatch_build.py"
@@ -39,7 +44,7 @@ def labextension(tmp_path: Path) -> Labextension:
 def test_the_installed_bundle_is_as_fresh_as_its_sources() -> None:
     made = made_from(INSTALLED)
     if made is None:
-        pytest.skip("no bundle here; where one is needed test_jupyter_finds_us fails")
+        pytest.skip("no whole bundle here; where one is needed test_jupyter_finds_us fails")
     assert made == Labextension(ROOT / "labextension").digest(), STALE
 
 
@@ -84,7 +89,7 @@ def test_node_is_asked_for_only_where_there_is_something_to_build(
 def test_the_bundle_has_no_second_copy_of_what_jupyterlab_has() -> None:
     licenses = INSTALLED / "static" / "third-party-licenses.json"
     if not licenses.exists():
-        pytest.skip("no bundle here; where one is needed test_jupyter_finds_us fails")
+        pytest.skip("no whole bundle here; where one is needed test_jupyter_finds_us fails")
     bundled = {one["name"] for one in json.loads(licenses.read_text())["packages"]}
     assert "@codemirror/lint" in bundled  # JupyterLab has none
     # An editor knows extensions by the classes of these: those of a copy would be none.
@@ -96,6 +101,42 @@ def test_one_name_and_one_version() -> None:
     package = json.loads((ROOT / "labextension" / "package.json").read_text())
     assert package["name"] == hatch_build.NAME
     assert package["version"] == jupyter_cluster.__version__
+
+
+@pytest.mark.unit
+def test_nodes_get_no_bundle() -> None:
+    wheel = zipfile.ZipFile(BytesIO(environment_here(sync=False).wheel))
+    assert not [name for name in wheel.namelist() if "labext" in name or "remoteEntry" in name]
+
+
+@pytest.mark.local
+def test_an_sdist_installs_without_node_and_registry(tmp_path: Path) -> None:
+    environment = {"PATH": str(tmp_path), "YARN_NPM_REGISTRY_SERVER": NOWHERE}
+    build = "import sys; from hatchling import build; print(build.build_{}(sys.argv[1]))"
+
+    def run(kind: str, folder: Path) -> Path:
+        command = [sys.executable, "-c", build.format(kind), str(tmp_path)]
+        made = subprocess.run(command, cwd=folder, env=environment, stdout=PIPE, check=True)
+        return tmp_path / made.stdout.decode().strip()
+
+    sdist = run("sdist", ROOT)  # of a bundle that is fresh
+    shutil.unpack_archive(sdist, tmp_path)
+    wheel = zipfile.ZipFile(run("wheel", tmp_path / sdist.name.removesuffix(".tar.gz")))
+    shared = [name for name in wheel.namelist() if "/share/jupyter/labextensions/" in name]
+    files = [path for path in (ROOT / "labextension" / "dist").rglob("*") if path.is_file()]
+    assert len(shared) == len(files) > 5
+    [mark] = [name for name in shared if name.endswith("sources.sha256")]
+    assert wheel.read(mark).decode().strip() == Labextension(ROOT / "labextension").digest()
+
+
+@pytest.mark.local
+def test_a_build_without_a_registry_says_so(
+    labextension: Labextension, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YARN_NPM_REGISTRY_SERVER", NOWHERE)
+    monkeypatch.setenv("YARN_GLOBAL_FOLDER", str(tmp_path / "yarn"))  # nothing is cached
+    with pytest.raises(BuildFailed, match=r"'jlpm install --immutable' failed .* npm's registry"):
+        labextension.build()
 
 
 @pytest.mark.local
