@@ -28,5 +28,9 @@ export default defineConfig(
       eqeqeq: 'error',
       'no-console': 'error'
     }
+  },
+  {
+    files: ['src/**/__tests__/**'],
+    rules: { 'jupyter/no-untranslated-string': 'off' }
   }
 );
