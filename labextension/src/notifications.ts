@@ -1,11 +1,9 @@
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Operation } from './api/types';
-import { cut } from './dialogs/ask';
+import { capital, cut, NOTIFICATION_LENGTH } from './dialogs/ask';
 import type { ClustersModel } from './state/model';
 
-// JupyterLab cuts what is longer.
-const LENGTH = 140;
 const SECONDS = 6;
 
 /** Says that a cluster has started or ended, or why not, where the side bar is not in sight. */
@@ -21,12 +19,12 @@ export function notifyEnded(
       return;
     }
     if (state.meaning === 'bad') {
-      Notification.error(cut(words(state), LENGTH), {
+      Notification.error(cut(words(state), NOTIFICATION_LENGTH), {
         actions,
         autoClose: false
       });
     } else {
-      Notification.success(cut(words(state), LENGTH), {
+      Notification.success(cut(words(state), NOTIFICATION_LENGTH), {
         actions,
         autoClose: 1000 * SECONDS
       });
@@ -35,5 +33,5 @@ export function notifyEnded(
 }
 
 function words({ text, hint }: Operation['state']): string {
-  return hint ? `${text}: ${hint}` : text;
+  return capital(hint ? `${text}: ${hint}` : text);
 }

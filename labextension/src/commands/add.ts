@@ -37,7 +37,12 @@ export function addCommands(
 function enabling({ cards }: IClusters): string {
   return [...cards.values()]
     .map(card =>
-      [card.name, card.runs, ...card.actions.map(action => action.do)].join()
+      [
+        card.name,
+        card.runs,
+        card.jobs.length > 0,
+        ...card.actions.map(action => action.do)
+      ].join()
     )
     .join(';');
 }

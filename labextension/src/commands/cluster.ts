@@ -1,7 +1,6 @@
 import { InputDialog } from '@jupyterlab/apputils';
 import {
   codeIcon,
-  consoleIcon,
   notebookIcon,
   numberingIcon,
   runIcon,
@@ -87,13 +86,12 @@ function described(context: IContext): IClusterCommand[] {
       label: trans.__('Cancel Job…'),
       icon: stopIcon,
       takes: { job: { type: 'string', description: 'Its id' } },
-      suits: runs,
+      suits: card => card.jobs.length > 0,
       work: (name, args) => cancelJob(context, name, text(args, 'job'))
     },
     {
       id: CommandIDs.showCost,
       label: trans.__('Show Cost'),
-      icon: consoleIcon,
       suits: runs,
       work: async name => showBill(name, await context.api.bill(name), trans)
     },
@@ -117,11 +115,12 @@ function described(context: IContext): IClusterCommand[] {
 function aboutCluster(context: IContext, command: IClusterCommand): ICommand {
   const { suits = () => true, work, ...others } = command;
   const { model, trans } = context;
+  const handed = (args: Arguments): string | null =>
+    text(args, 'name') ?? context.atHand();
   const suited = (args: Arguments): string[] => {
-    const named = text(args, 'name') ?? context.atHand();
-    const names = named === null ? model.state.names : [named];
-    return names.filter(name => {
-      const card = model.state.cards.get(name);
+    const name = handed(args);
+    return (name === null ? model.state.names : [name]).filter(one => {
+      const card = model.state.cards.get(one);
       return card !== undefined && suits(card);
     });
   };
@@ -132,6 +131,7 @@ function aboutCluster(context: IContext, command: IClusterCommand): ICommand {
       ...command.takes
     },
     isEnabled: args => suited(args).length > 0,
+    isVisible: args => handed(args) === null || suited(args).length > 0,
     work: async args => {
       const named = text(args, 'name');
       const name =

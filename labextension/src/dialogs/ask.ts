@@ -2,14 +2,14 @@ import {
   Dialog,
   InputDialog,
   Notification,
-  showDialog,
-  showErrorMessage
+  showDialog
 } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { Widget } from '@lumino/widgets';
 import type { Action } from '../api/types';
 
 // JupyterLab cuts what is longer.
-const NOTIFICATION_LENGTH = 140;
+export const NOTIFICATION_LENGTH = 140;
 
 /** Asks what an action says is to be asked; what loses work is not what Enter does. */
 export async function confirm(
@@ -19,11 +19,11 @@ export async function confirm(
   const isEnd = action.do === 'down' || action.do === 'cancel';
   const make = isEnd ? Dialog.warnButton : Dialog.okButton;
   const { button } = await showDialog({
-    title: `${action.label} – ${action.about}`,
+    title: capital(`${action.label} ${action.about}`),
     body: action.question,
     buttons: [
       Dialog.cancelButton({ label: trans.__('Cancel') }),
-      make({ label: action.label })
+      make({ label: capital(action.label) })
     ],
     defaultButton: isEnd && !action.is_harmless ? 0 : 1
   });
@@ -48,27 +48,23 @@ export async function choose(
   return value;
 }
 
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-/** Says that something was not done, and why, whatever is on the screen. */
+/** Says that something was not done, and why: in a dialog where it is more than a line. */
 export function tellFailure(
   title: string,
   error: unknown,
   trans: TranslationBundle
 ): void {
-  const message = messageOf(error);
-  const short = cut(`${title}: ${message}`, NOTIFICATION_LENGTH);
-  const whole = {
-    label: trans.__('Whole message'),
-    callback: () => void showErrorMessage(title, message)
-  };
-  const isCut = short.endsWith('…');
-  Notification.error(short, {
-    autoClose: false,
-    ...(isCut && { actions: [whole] })
-  });
+  const message = error instanceof Error ? error.message : String(error);
+  const line = `${title}: ${message}`;
+  if (line.length <= NOTIFICATION_LENGTH && !line.includes('\n')) {
+    Notification.error(line, { autoClose: false });
+    return;
+  }
+  const body = new Widget();
+  body.addClass('jc-Failure');
+  body.node.textContent = message;
+  const buttons = [Dialog.okButton({ label: trans.__('Close') })];
+  void showDialog({ title, body, buttons });
 }
 
 /** The beginning of a text, up to a word's end. */
@@ -78,4 +74,9 @@ export function cut(text: string, length: number): string {
   }
   const begin = text.slice(0, length - 1);
   return `${begin.slice(0, Math.max(begin.lastIndexOf(' '), length / 2))}…`;
+}
+
+/** With a capital at its beginning, as JupyterLab writes. */
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -16,7 +16,9 @@ export function TextField(props: ITextFieldProps): ReactElement {
   const id = useId();
   return (
     <div className="jc-Field">
-      <label htmlFor={id}>{label}</label>
+      <label htmlFor={id} className="jc-Label">
+        {label}
+      </label>
       <input
         id={id}
         className="jp-mod-styled"
@@ -51,11 +53,14 @@ export function NumberField(props: INumberFieldProps): ReactElement {
   const id = useId();
   return (
     <div className="jc-Field">
-      <label htmlFor={id}>{label}</label>
+      <label htmlFor={id} className="jc-Label">
+        {label}
+      </label>
       <input
         id={id}
         className="jp-mod-styled"
         type="number"
+        aria-label={unit && `${label} ${unit}`}
         required={placeholder === undefined}
         placeholder={placeholder}
         min={min}

@@ -38,7 +38,7 @@ export function PlanView({ plan }: { plan: Plan }): ReactElement {
       {plan.lines.map((line, at) => (
         <p key={at}>{line}</p>
       ))}
-      {plan.table && <DataTable table={plan.table} />}
+      {plan.table && <DataTable table={plan.table} hasHeading={false} />}
       {plan.notices.length > 0 && (
         <ul className="jc-Plan-notices">
           {plan.notices.map((notice, at) => (

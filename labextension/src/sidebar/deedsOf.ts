@@ -1,6 +1,6 @@
 import { CommandIDs } from '../commands/ids';
 import type { IContext } from '../commands/context';
-import { tellFailure } from '../dialogs/ask';
+import { capital, tellFailure } from '../dialogs/ask';
 import type { Settings } from '../state/settings';
 import type { IDeeds } from './deeds';
 
@@ -30,12 +30,13 @@ export function deedsOf(context: IContext, settings: Settings): IDeeds {
     startFromFile: () => execute(CommandIDs.newFromFile, {}),
     open: name => void execute(CommandIDs.open, { name }),
     act: (name, action) =>
-      attempt(`${action.label} ${action.about}`, () =>
+      attempt(capital(`${action.label} ${action.about}`), () =>
         actions.act(name, action)
       ),
     connect: name => execute(CommandIDs.insertConnect, { name }),
     tryOut: name => execute(CommandIDs.insertExample, { name }),
-    dismiss: ({ id, state }) => attempt(state.text, () => actions.dismiss(id)),
+    dismiss: ({ id, state }) =>
+      attempt(capital(state.text), () => actions.dismiss(id)),
     retry: () => model.retry()
   };
 }
