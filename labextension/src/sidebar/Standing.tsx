@@ -40,7 +40,7 @@ function Away({
   return (
     <Notice className="jc-mod-bad" retry={trans.__('Try now')}>
       <p>
-        {message} {old}
+        {message || trans.__('The Jupyter server does not answer.')} {old}
       </p>
       <p>{trans.__('It is tried again by itself.')}</p>
     </Notice>

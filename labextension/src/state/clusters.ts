@@ -11,7 +11,10 @@ import type {
 export type Connection =
   | { readonly phase: 'connecting' }
   | { readonly phase: 'connected' }
-  /** It does not answer; `retryAt` is a time in milliseconds, as of `Date.now`. */
+  /**
+   * It does not answer, or not as it should, which the message says; `retryAt` is a time in
+   * milliseconds, as of `Date.now`.
+   */
   | {
       readonly phase: 'away';
       readonly message: string;

@@ -107,7 +107,8 @@ export class ClustersModel implements IDisposable {
 }
 
 function connectionAfter(error: unknown, retryAt: number): Connection {
-  const message = error instanceof Error ? error.message : String(error);
-  const isAbsent = error instanceof ApiError && error.status === 404;
-  return { phase: isAbsent ? 'absent' : 'away', message, retryAt };
+  const status = error instanceof ApiError ? error.status : null;
+  const said = error instanceof Error ? error.message : String(error);
+  const message = status === 0 ? '' : said;
+  return { phase: status === 404 ? 'absent' : 'away', message, retryAt };
 }

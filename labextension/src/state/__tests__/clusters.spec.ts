@@ -1,4 +1,5 @@
-import type { Card, ClusterView, Operation, Overview } from '../../api/types';
+import { card, operation, overview } from '../../__tests__/told';
+import type { ClusterView } from '../../api/types';
 import {
   justEnded,
   merge,
@@ -7,47 +8,17 @@ import {
   withoutOperation
 } from '../clusters';
 
-function card(name: string, place = 'here'): Card {
-  return {
-    name,
-    state: { text: 'running', meaning: 'good', hint: '' },
-    place,
-    blank: '',
-    tiles: [],
-    spark: { values: [], said: '' },
-    jobs: [],
-    more: '',
-    problems: [],
-    runs: true,
-    actions: []
-  };
-}
-
-function operation(id: string, isOver = false): Operation {
-  return {
-    id,
-    verb: 'up',
-    cluster: 'a',
-    state: { text: isOver ? 'done' : 'starting', meaning: '', hint: '' },
-    lines: [],
-    bar: null,
-    is_over: isOver,
-    interrupt: null
-  };
-}
-
-function overview(part: Partial<Overview>): Overview {
-  const summary = { text: '', meaning: '' as const, hint: '' };
-  return { names: [], cards: [], operations: [], summary, views: [], ...part };
-}
+const A = card({ name: 'a' });
+const B = card({ name: 'b' });
+const OVER = operation({ is_over: true });
 
 describe('merge', () => {
   const first = merge(
     NOTHING,
     overview({
       names: ['b', 'a'],
-      cards: [card('b'), card('a')],
-      operations: [operation('1')]
+      cards: [B, A],
+      operations: [operation()]
     }),
     []
   );
@@ -60,8 +31,8 @@ describe('merge', () => {
   it('takes what has changed and keeps the rest as the same objects', () => {
     const news = overview({
       names: ['b', 'a'],
-      cards: [card('a', 'there')],
-      operations: [operation('1')]
+      cards: [card({ name: 'a', place: 'there' })],
+      operations: [operation()]
     });
     const second = merge(first, news, []);
     expect(second.cards.get('a')?.place).toBe('there');
@@ -72,7 +43,10 @@ describe('merge', () => {
   });
 
   it('keeps all where the whole comes again and says the same', () => {
-    const news = overview({ names: ['b', 'a'], cards: [card('a'), card('b')] });
+    const news = overview({
+      names: ['b', 'a'],
+      cards: [card({ name: 'a' }), card({ name: 'b' })]
+    });
     expect(merge(first, news, []).cards).toBe(first.cards);
   });
 
@@ -95,19 +69,15 @@ describe('merge', () => {
 });
 
 describe('operations', () => {
-  const going = withOperation(NOTHING, operation('1'));
+  const going = withOperation(NOTHING, operation());
 
   it('are shown as they begin, once', () => {
     expect(going.operations.map(one => one.id)).toEqual(['1']);
-    expect(withOperation(going, operation('1'))).toBe(going);
+    expect(withOperation(going, operation())).toBe(going);
   });
 
   it('end once', () => {
-    const over = merge(
-      going,
-      overview({ operations: [operation('1', true)] }),
-      []
-    );
+    const over = merge(going, overview({ operations: [OVER] }), []);
     expect(justEnded(going, over).map(one => one.id)).toEqual(['1']);
     expect(justEnded(over, over)).toEqual([]);
     expect(justEnded(NOTHING, over)).toEqual([]);
