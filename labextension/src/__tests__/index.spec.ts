@@ -12,9 +12,11 @@ const plugin = plugins.find(({ id }) => id === 'jupyter-cluster:plugin')!;
 function activated(): { commands: CommandRegistry; added: [Widget, string][] } {
   const added: [Widget, string][] = [];
   const commands = new CommandRegistry();
+  const menu = new Menu({ commands });
+  afterAll(() => menu.dispose());
   const app = {
     commands,
-    contextMenu: { menu: new Menu({ commands }) },
+    contextMenu: { menu },
     serviceManager: {
       serverSettings: ServerConnection.makeSettings({
         fetch: () => Promise.reject(new TypeError('nobody'))
