@@ -31,6 +31,9 @@ export default defineConfig(
   },
   {
     files: ['src/**/__tests__/**'],
-    rules: { 'jupyter/no-untranslated-string': 'off' }
+    rules: {
+      'jupyter/no-untranslated-string': 'off',
+      'jupyter/require-disposable-ownership': 'off'
+    }
   }
 );
