@@ -26,8 +26,13 @@ from jupyter_cluster.formats import printable_line, shortened
 _PATIENCE_SECONDS = 10.0
 
 
-def load(path: str | Path) -> ClusterConfig:
+def load(path: str | Path, source: str | None = None) -> ClusterConfig:
     """Read and check a cluster YAML.
+
+    Parameters
+    ----------
+    source
+        What messages call the file; by default as it was named.
 
     Raises
     ------
@@ -42,7 +47,10 @@ def load(path: str | Path) -> ClusterConfig:
         fail(Problem("cluster YAML", None, "", f"give the path of a file, not a {kind}"))
     except RuntimeError:  # ~name, and nobody has that name
         fail(Problem(said, None, "", "there is no such user; name the folder"))
-    return parse(_read(file, said), source=str(path), base_dir=file.parent)
+    config = parse(_read(file, said), source=source or str(path), base_dir=file.parent)
+    if source is not None and file.is_file():
+        config._source = str(file.resolve())
+    return config
 
 
 def parse(

@@ -15,11 +15,10 @@ from urllib.parse import quote
 from jupyter_cluster.client import launch
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import NAME, Entry, entry, find
-from jupyter_cluster.commands.lifecycle import configuration_of
 from jupyter_cluster.commands.plan import plan_parts
 from jupyter_cluster.commands.tables import Table as TextTable
 from jupyter_cluster.commands.views import cost_parts
-from jupyter_cluster.config import ClusterConfig, local_config
+from jupyter_cluster.config import ClusterConfig, load, local_config
 from jupyter_cluster.errors import RegistryError, UsageError
 from jupyter_cluster.providers.base import HEAD_NODE
 from jupyter_cluster.server.answers import (
@@ -107,7 +106,7 @@ def configuration(request: UpRequest, file: Path | None) -> ClusterConfig:
     """What a request asks for."""
     line_of(request, file)
     if file is not None:
-        return configuration_of(str(file))
+        return load(file, request.file)
     if _is_again(request):
         return entry(str(request.name)).configuration()
     sizes: dict[str, Any] = {"cpus": request.cpus, "max_workers": request.max_workers}

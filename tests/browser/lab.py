@@ -51,7 +51,8 @@ IS_LAYOUT_SAVED = """async () => {
     const { data } = await serviceManager.workspaces.fetch(id);
     const names = area => area?.widgets ?? (area?.children ?? []).flatMap(names);
     const saved = names(data['layout-restorer:data']?.main?.dock);
-    return saved.length === [...shell.widgets('main')].length;
+    const kept = [...shell.widgets('main')].filter(one => !one.id.startsWith('launcher'));
+    return saved.length === kept.length;
 }"""
 RUN = """at => {
     const app = window.jupyterapp;
@@ -71,15 +72,16 @@ def browser_path() -> str | None:
 
 
 @contextmanager
-def server(root: Path) -> Iterator[str]:
-    """A Jupyter server with folders of its own; yields its address."""
+def server(root: Path, port: int = 0) -> Iterator[str]:
+    """A Jupyter server with folders of its own, at a port or at a free one; yields its address."""
     notebooks = root / "notebooks"
-    notebooks.mkdir(parents=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    notebooks.mkdir(parents=True, exist_ok=True)
+    if not port:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
     settings = root / "settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
+    settings.mkdir(parents=True, exist_ok=True)
     quiet = {"fetchNews": "false", "checkForUpdates": False}
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
     environment = {
@@ -122,6 +124,29 @@ def _await(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.1)
 
 
+def visit(page: Any, address: str, workspace: str = "") -> None:
+    """Open JupyterLab, in a workspace of its own or in one that is named."""
+    name = workspace or f"workspace-{time.time_ns()}"
+    page.goto(f"{address}/lab/workspaces/{name}", wait_until="domcontentloaded")
+    page.wait_for_function("() => window.jupyterapp", timeout=60_000)
+    page.evaluate("() => window.jupyterapp.restored.then(() => null)")
+    page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
+
+
+def execute(page: Any, command: str, **arguments: Any) -> None:
+    """Execute a command of JupyterLab, to its end."""
+    page.evaluate(
+        "([command, args]) => window.jupyterapp.commands.execute(command, args).then(() => null)",
+        [command, arguments],
+    )
+
+
+def picture(page: Any, name: str) -> None:
+    """Keep a picture, where a folder for it is named."""
+    if folder := os.environ.get("JUPYTER_CLUSTER_PICTURES"):
+        page.screenshot(path=Path(folder, f"{name}.png"))
+
+
 def end_kernels(page: Any) -> None:
     """End all kernels of the server that a page is of."""
     page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
@@ -136,11 +161,7 @@ class Notebook:
 
     def execute(self, command: str, **arguments: Any) -> None:
         """Execute a command of JupyterLab, to its end."""
-        self.page.evaluate(
-            "([command, args]) => window.jupyterapp.commands.execute(command, args)"
-            ".then(() => null)",
-            [command, arguments],
-        )
+        execute(self.page, command, **arguments)
 
     def save(self) -> None:
         """Write it to its file."""
@@ -165,8 +186,7 @@ class Notebook:
 
     def screenshot(self, name: str) -> None:
         """Keep a picture, where a folder for it is named."""
-        if folder := os.environ.get("JUPYTER_CLUSTER_PICTURES"):
-            self.page.screenshot(path=Path(folder, f"{name}.png"))
+        picture(self.page, name)
 
     def run(self, at: int) -> None:
         """Run a cell; does not wait for it."""

@@ -133,7 +133,7 @@ def page(cluster: str, wanted: str) -> str:
         assert process.stdout is not None
         try:
             with reader.open(process.stdout.readline().strip(), timeout=20) as answer:
-                stream = reader.open(f"{answer.url}stream", timeout=60)
+                stream = reader.open(f"{answer.url}follow", timeout=60)
             with stream:
                 return next(text for line in stream if wanted in (text := line.decode()))
         finally:

@@ -93,7 +93,7 @@ def test_no_more_are_launched_when_setup_fails_again_and_again(bench: Bench):
     cluster = bench.up(worker_setup_commands=["echo no >&2; exit 3"])
     cluster.map(slow_square, range(40))
     eventually(lambda: "no more of it are launched" in diary(cluster), 200)
-    eventually(lambda: not bench.workers(), 30)
+    eventually(lambda: not bench.workers(), 90)
 
 
 def test_a_setup_command_that_hangs_is_named_and_its_node_replaced(bench: Bench):

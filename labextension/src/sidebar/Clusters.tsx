@@ -67,7 +67,9 @@ export function firstOf(cards: readonly Card[]): Card | undefined {
   const running = cards.filter(card => card.runs);
   const [card] = running;
   const isIdle =
-    card?.jobs.length === 0 && card.spark.values.every(value => value === 0);
+    card?.state.meaning === 'good' &&
+    card.jobs.length === 0 &&
+    card.spark.values.every(value => value === 0);
   return running.length === 1 && isIdle && !card.blank ? card : undefined;
 }
 

@@ -195,4 +195,9 @@ describe('a cluster without figures', () => {
     ]);
     expect(firstOf([waiting])).toBeUndefined();
   });
+  it('is given no work while nobody hears of it', () => {
+    const state = { text: 'lost contact', meaning: 'bad' as const, hint: '' };
+    expect(firstOf([card()])).toBeDefined();
+    expect(firstOf([card({ state })])).toBeUndefined();
+  });
 });
