@@ -300,6 +300,13 @@ def test_names_units_and_lines_with_markup_are_text(side_bar: SideBar) -> None:
     assert title
 
 
+def change_theme(page: Any, theme: str) -> None:
+    """Change the colours, until JupyterLab is done with it: it does not bear two at once."""
+    lab.execute(page, "apputils:change-theme", theme=theme)
+    page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=theme)
+    page.wait_for_selector("#jupyterlab-splash", state="detached")
+
+
 def test_limits_are_changed_and_jobs_and_nodes_seen_in_the_view(side_bar: SideBar) -> None:
     cluster = jc.up(name="viewed", cpus=2)
     page = side_bar.page
@@ -317,9 +324,9 @@ def test_limits_are_changed_and_jobs_and_nodes_seen_in_the_view(side_bar: SideBa
     pane.get_by_role("tab", name="events").click()
     pane.get_by_text(re.compile("launch|start", re.I)).first.wait_for()
     for theme in ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"):
-        lab.execute(page, "apputils:change-theme", theme=theme)
+        change_theme(page, theme)
         lab.picture(page, f"view-{theme.replace(' ', '-').lower()}")
-    lab.execute(page, "apputils:change-theme", theme="JupyterLab Light")
+    change_theme(page, "JupyterLab Light")
     pane.get_by_role("tab", name="jobs").click()
     pane.get_by_role("button", name="cancel job endless").click()
     pane.get_by_role("row").get_by_text("cancelled").wait_for()
