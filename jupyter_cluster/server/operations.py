@@ -88,15 +88,19 @@ def _spawn(file: Path, first: dict[str, Any], line: list[str], python: str, cwd:
 
 
 def operations() -> list[Operation]:
-    """All that go on or have not been over for long, newest first."""
+    """All that go on, have not been over for long, or have failed; newest first.
+
+    Of a cluster with which something else was begun since, only that.
+    """
     try:
         files = [(file.stat().st_mtime, file) for file in folder().glob("*.jsonl")]
     except OSError:
         return []
-    found = []
+    found: list[Operation] = []
     for changed, file in sorted(files, reverse=True):
         one = _read(file)
-        if one.is_over and time.time() - changed > _kept_seconds(one):
+        is_superseded = any(newer.cluster == one.cluster for newer in found)
+        if one.is_over and (is_superseded or time.time() - changed > _kept_seconds(one)):
             _remove(file)
         else:
             found.append(one)

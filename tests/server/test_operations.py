@@ -26,9 +26,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return operations.folder()
 
 
-def written(folder: Path, *said: object, name: str = "a1", verb: str = "up") -> Path:
+def written(
+    folder: Path, *said: object, name: str = "a1", verb: str = "up", cluster: str = "mine"
+) -> Path:
     file = folder / f"{name}.jsonl"
-    lines = [json.dumps({"verb": verb, "cluster": "mine"})]
+    lines = [json.dumps({"verb": verb, "cluster": cluster})]
     lines += [one if isinstance(one, str) else json.dumps(one) for one in said]
     file.write_text("\n".join(lines) + "\n")
     return file
@@ -96,6 +98,16 @@ def test_what_is_over_goes_after_a_while_and_a_failure_when_it_was_seen(folder: 
     assert not good.exists()
     assert operations.interrupt("bad") == "It is forgotten."
     assert operations.operations() == []
+
+
+def test_what_is_over_goes_when_something_newer_is_done_with_its_cluster(folder: Path) -> None:
+    old = written(folder, {"ended": "no capacity"}, name="old")
+    other = written(folder, {"ended": "no"}, name="other", cluster="another")
+    for file in (old, other):
+        os.utime(file, (time.time() - 5,) * 2)
+    with going_on(written(folder, {"line": "again"}, name="new")):
+        assert [one.id for one in operations.operations()] == ["new", "other"]
+    assert not old.exists()
 
 
 @pytest.mark.parametrize("name", ["", "../a1", "nobody", "a.b"])
