@@ -1,4 +1,5 @@
-"""The page of a cluster, over HTTP: in a Jupyter server, behind its login, or alone, with a token.
+"""Clusters over HTTP, in a Jupyter server behind its login: the labextension's API, and pages.
 
-The page shows what the panel shows, from the same stream of the head, and changes nothing.
+`api` has the routes of the labextension, `handlers` those of the pages, which show what the panel
+shows and change nothing; `alone` serves a page without a Jupyter server, with a token.
 """

@@ -21,7 +21,7 @@ import { attach } from './commands/cluster';
 import type { IContext } from './commands/context';
 import { kernelName } from './commands/notebook';
 import { notifyEnded } from './notifications';
-import { deedsOf } from './sidebar/deedsOf';
+import { handlersOf } from './sidebar/handlersOf';
 import { Sidebar } from './sidebar/sidebar';
 import { ClustersModel } from './state/model';
 import { Settings } from './state/settings';
@@ -102,11 +102,11 @@ function activate(
     showView: views.show,
     atHand: () => sidebar.pointedAt ?? views.current()
   };
-  const deeds = deedsOf(context, settings);
+  const handlers = handlersOf(context, settings);
   addCommands(context, palette, launcher);
   const sidebar = new Sidebar({
     model,
-    deeds,
+    handlers,
     commands: app.commands,
     translator
   });

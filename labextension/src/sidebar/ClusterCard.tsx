@@ -16,7 +16,7 @@ import {
   Tiles
 } from '../elements';
 import { BusyButton } from './BusyButton';
-import { useDeeds } from './deeds';
+import { useHandlers } from './handlers';
 
 export interface IClusterCardProps {
   card: Card;
@@ -29,7 +29,7 @@ export const ClusterCard = memo(function ClusterCard(
   props: IClusterCardProps
 ): ReactElement {
   const { card, isFirst } = props;
-  const { act } = useDeeds();
+  const { act } = useHandlers();
   const onAction = useCallback(
     (action: Action) => act(card.name, action),
     [act, card.name]
@@ -57,7 +57,7 @@ export const ClusterCard = memo(function ClusterCard(
 
 /** The name, which opens the cluster, wherever on the card it is clicked. */
 function Head({ card, id }: { card: Card; id: string }): ReactElement {
-  const { trans, open } = useDeeds();
+  const { trans, open } = useHandlers();
   return (
     <div className="jc-Card-head">
       <h3>
@@ -100,7 +100,7 @@ function Jobs({
   card: Card;
   onAction: OnAction;
 }): ReactElement | null {
-  const { trans } = useDeeds();
+  const { trans } = useHandlers();
   if (card.jobs.length === 0) {
     return null;
   }
@@ -140,7 +140,7 @@ function Job({
 
 /** What somebody does with their first cluster. */
 function FirstStep({ name }: { name: string }): ReactElement {
-  const { trans, tryOut } = useDeeds();
+  const { trans, tryOut } = useHandlers();
   return (
     <div className="jc-Card-first">
       <p>{trans.__('It waits for work. A cell that gives it some:')}</p>
@@ -162,7 +162,7 @@ function Buttons({
   card: Card;
   onAction: OnAction;
 }): ReactElement {
-  const { trans, connect } = useDeeds();
+  const { trans, connect } = useHandlers();
   const { name, runs, actions } = card;
   return (
     <div className="jc-Card-buttons">

@@ -4,18 +4,18 @@ import type { Card, Operation } from '../api/types';
 import type { ClustersModel } from '../state/model';
 import { useClusters } from '../state/use';
 import { ClusterCard } from './ClusterCard';
-import { Deeds, type IDeeds, useDeeds } from './deeds';
+import { Handlers, type IHandlers, useHandlers } from './handlers';
 import { Empty } from './Empty';
 import { OperationItem } from './OperationItem';
 import { Standing } from './Standing';
 
 export interface IClustersProps {
   model: ClustersModel;
-  deeds: IDeeds;
+  handlers: IHandlers;
 }
 
 /** All clusters, what is begun with them, and how the server is reached. */
-export function Clusters({ model, deeds }: IClustersProps): ReactElement {
+export function Clusters({ model, handlers }: IClustersProps): ReactElement {
   const { connection, isKnown, names, cards, operations } = useClusters(
     model,
     state => state
@@ -27,7 +27,7 @@ export function Clusters({ model, deeds }: IClustersProps): ReactElement {
   );
   const first = firstOf(shown);
   return (
-    <Deeds.Provider value={deeds}>
+    <Handlers.Provider value={handlers}>
       <div className="jc-Clusters-live" role="status">
         <Standing connection={connection} hasOld={shown.length > 0} />
       </div>
@@ -44,7 +44,7 @@ export function Clusters({ model, deeds }: IClustersProps): ReactElement {
           ))}
         </ul>
       </div>
-    </Deeds.Provider>
+    </Handlers.Provider>
   );
 }
 
@@ -78,7 +78,7 @@ function Operations({
 }: {
   operations: readonly Operation[];
 }): ReactElement | null {
-  const { trans } = useDeeds();
+  const { trans } = useHandlers();
   if (operations.length === 0) {
     return null;
   }
@@ -95,7 +95,7 @@ function Operations({
 }
 
 function Waiting(): ReactElement {
-  const { trans } = useDeeds();
+  const { trans } = useHandlers();
   return <p className="jc-Blank">{trans.__('Asking the Jupyter server …')}</p>;
 }
 

@@ -1,11 +1,11 @@
 import type { ReactElement } from 'react';
 import { clusterIcon } from '../icons';
 import { BusyButton } from './BusyButton';
-import { useDeeds } from './deeds';
+import { useHandlers } from './handlers';
 
 /** What stands where there is no cluster: what one is, and how the first one is made. */
 export function Empty({ hasBegun }: { hasBegun: boolean }): ReactElement {
-  const { trans, offerFirst } = useDeeds();
+  const { trans, offerFirst } = useHandlers();
   const isLocalFirst = offerFirst() === 'local';
   return (
     <div className="jc-Empty">
@@ -27,7 +27,7 @@ export function Empty({ hasBegun }: { hasBegun: boolean }): ReactElement {
 }
 
 function Local({ isFirst }: { isFirst: boolean }): ReactElement {
-  const { trans, startLocal } = useDeeds();
+  const { trans, startLocal } = useHandlers();
   const label = trans.__('Start a cluster on this machine');
   return (
     <BusyButton className={looks(isFirst)} label={label} onClick={startLocal}>
@@ -37,7 +37,7 @@ function Local({ isFirst }: { isFirst: boolean }): ReactElement {
 }
 
 function FromFile({ isFirst }: { isFirst: boolean }): ReactElement {
-  const { trans, startFromFile } = useDeeds();
+  const { trans, startFromFile } = useHandlers();
   return (
     <BusyButton
       className={looks(isFirst)}

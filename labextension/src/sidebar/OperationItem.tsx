@@ -3,14 +3,14 @@ import { memo, type ReactElement, useEffect, useRef } from 'react';
 import type { Operation } from '../api/types';
 import { ActionButton, Meter } from '../elements';
 import { BusyButton } from './BusyButton';
-import { useDeeds } from './deeds';
+import { useHandlers } from './handlers';
 
 /** The start or the end of a cluster: how far it is, or how it has ended. */
 export const OperationItem = memo(function OperationItem(props: {
   operation: Operation;
 }): ReactElement {
   const { operation } = props;
-  const { trans, act, dismiss } = useDeeds();
+  const { trans, act, dismiss } = useHandlers();
   const { state, lines, bar, interrupt, is_over: isOver } = operation;
   const isQuiet = isOver && state.meaning !== 'bad';
   return (
@@ -47,7 +47,7 @@ export const OperationItem = memo(function OperationItem(props: {
 
 /** What an operation has said: the newest is in sight, until somebody looks at what was before. */
 function Lines({ lines }: { lines: readonly string[] }): ReactElement {
-  const { trans } = useDeeds();
+  const { trans } = useHandlers();
   const list = useRef<HTMLUListElement>(null);
   const isAtEnd = useRef(true);
   useEffect(() => {

@@ -1,7 +1,7 @@
 import { classes } from '@jupyterlab/ui-components';
 import type { ReactElement } from 'react';
 import type { Connection } from '../state/clusters';
-import { useDeeds } from './deeds';
+import { useHandlers } from './handlers';
 import { BusyButton } from './BusyButton';
 
 const ENABLE = 'jupyter server extension enable jupyter_cluster';
@@ -35,7 +35,7 @@ function Away({
   message: string;
   hasOld: boolean;
 }): ReactElement {
-  const { trans } = useDeeds();
+  const { trans } = useHandlers();
   const old = hasOld ? trans.__('What stands here is as it was.') : '';
   return (
     <Notice className="jc-mod-bad" retry={trans.__('Try now')}>
@@ -48,7 +48,7 @@ function Away({
 }
 
 function Absent(): ReactElement {
-  const { trans } = useDeeds();
+  const { trans } = useHandlers();
   return (
     <Notice className="jc-mod-bad" retry={trans.__('Try again')}>
       <p>
@@ -68,11 +68,14 @@ interface INoticeProps {
 }
 
 function Notice({ className, retry, children }: INoticeProps): ReactElement {
-  const deeds = useDeeds();
+  const handlers = useHandlers();
   return (
     <div className={classes('jc-Standing', className)}>
       {children}
-      <BusyButton label={retry} onClick={() => Promise.resolve(deeds.retry())}>
+      <BusyButton
+        label={retry}
+        onClick={() => Promise.resolve(handlers.retry())}
+      >
         {retry}
       </BusyButton>
     </div>

@@ -13,20 +13,20 @@ import { CommandIDs } from '../commands/ids';
 import { clusterIcon } from '../icons';
 import type { ClustersModel } from '../state/model';
 import { Clusters } from './Clusters';
-import type { IDeeds } from './deeds';
+import type { IHandlers } from './handlers';
 
 export interface ISidebarOptions {
   readonly model: ClustersModel;
-  readonly deeds: IDeeds;
+  readonly handlers: IHandlers;
   readonly commands: CommandRegistry;
   readonly translator: ITranslator;
 }
 
 /** The side bar: all clusters, and buttons above them that start one. */
 export class Sidebar extends SidePanel {
-  constructor({ model, deeds, commands, translator }: ISidebarOptions) {
+  constructor({ model, handlers, commands, translator }: ISidebarOptions) {
     super({ content: new Panel(), translator });
-    const { trans } = deeds;
+    const { trans } = handlers;
     this.id = 'jupyter-cluster-sidebar';
     this.addClass('jc-Sidebar');
     this.title.icon = clusterIcon;
@@ -42,7 +42,7 @@ export class Sidebar extends SidePanel {
         new CommandToolbarButton({ commands, id, icon, label })
       );
     }
-    this.addWidget(new Content(model, deeds));
+    this.addWidget(new Content(model, handlers));
     this.node.addEventListener('contextmenu', this.onContextMenu, {
       capture: true
     });
@@ -72,13 +72,13 @@ export class Sidebar extends SidePanel {
 class Content extends ReactWidget {
   constructor(
     private readonly model: ClustersModel,
-    private readonly deeds: IDeeds
+    private readonly handlers: IHandlers
   ) {
     super();
     this.addClass('jc-Sidebar-content');
   }
 
   protected override render(): ReactElement {
-    return <Clusters model={this.model} deeds={this.deeds} />;
+    return <Clusters model={this.model} handlers={this.handlers} />;
   }
 }

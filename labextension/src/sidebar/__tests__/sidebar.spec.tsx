@@ -5,7 +5,7 @@ import type { Action } from '../../api/types';
 import { toldModel } from '../../__tests__/fakes';
 import { card, operation, overview } from '../../__tests__/told';
 import { Clusters, firstOf, shownCards } from '../Clusters';
-import type { IDeeds } from '../deeds';
+import type { IHandlers } from '../handlers';
 
 const MARKUP = '<img src=x onerror=alert(1)>';
 const DOWN: Action = {
@@ -28,7 +28,7 @@ function shown(offerFirst: 'local' | 'file' = 'local') {
       );
       return Promise.resolve();
     };
-  const deeds: IDeeds = {
+  const handlers: IHandlers = {
     trans: nullTranslator.load('jupyter_cluster'),
     offerFirst: () => offerFirst,
     startLocal: does('local'),
@@ -40,7 +40,7 @@ function shown(offerFirst: 'local' | 'file' = 'local') {
     dismiss: does('dismiss'),
     retry: () => void done.push('retry')
   };
-  const { container } = render(<Clusters model={model} deeds={deeds} />);
+  const { container } = render(<Clusters model={model} handlers={handlers} />);
   const click = (name: string): Promise<void> =>
     act(async () => {
       fireEvent.click(screen.getByRole('button', { name }));

@@ -2,10 +2,10 @@ import { CommandIDs } from '../commands/ids';
 import type { IContext } from '../commands/context';
 import { capital, tellFailure } from '../dialogs/ask';
 import type { Settings } from '../state/settings';
-import type { IDeeds } from './deeds';
+import type { IHandlers } from './handlers';
 
 /** What the side bar can do, by the commands where there is one. */
-export function deedsOf(context: IContext, settings: Settings): IDeeds {
+export function handlersOf(context: IContext, settings: Settings): IHandlers {
   const { actions, app, model, trans } = context;
   const execute = async (
     id: string,

@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Action, Operation } from '../api/types';
 
 /** What the side bar can do; what fails is said by whoever does it. */
-export interface IDeeds {
+export interface IHandlers {
   readonly trans: TranslationBundle;
   /** Which new cluster is offered first. */
   readonly offerFirst: () => 'local' | 'file';
@@ -18,12 +18,12 @@ export interface IDeeds {
 }
 
 /** Of the side bar that a component is in. */
-export const Deeds = createContext<IDeeds | null>(null);
+export const Handlers = createContext<IHandlers | null>(null);
 
-export function useDeeds(): IDeeds {
-  const deeds = useContext(Deeds);
-  if (!deeds) {
+export function useHandlers(): IHandlers {
+  const handlers = useContext(Handlers);
+  if (!handlers) {
     throw new Error('a part of the side bar is drawn outside of it');
   }
-  return deeds;
+  return handlers;
 }
