@@ -50,9 +50,11 @@ IS_LAYOUT_SAVED = """async () => {
     const id = decodeURIComponent(location.pathname.match(/workspaces\\/([^/]+)/)[1]);
     const { data } = await serviceManager.workspaces.fetch(id);
     const names = area => area?.widgets ?? (area?.children ?? []).flatMap(names);
-    const saved = names(data['layout-restorer:data']?.main?.dock);
+    const saved = names(data['layout-restorer:data']?.main?.dock).sort();
     const kept = [...shell.widgets('main')].filter(one => !one.id.startsWith('launcher'));
-    return saved.length === kept.length;
+    // What is to be opened again is noted beside the layout, for each widget by itself.
+    const noted = Object.keys(data).filter(key => data[key]?.data !== undefined).sort();
+    return saved.length === kept.length && String(noted) === String(saved);
 }"""
 RUN = """at => {
     const app = window.jupyterapp;

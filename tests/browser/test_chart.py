@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from helpers import eventually
-from lab import Notebook
+from lab import IS_LAYOUT_SAVED, Notebook
 
 import jupyter_cluster as jc
 
@@ -106,6 +106,7 @@ def test_every_view_that_appears_at_any_time_shows_the_whole_chart(
     notebook.execute("notebook:create-output-view")
     shows(2)
     notebook.screenshot("chart-output-view")
+    eventually(lambda: page.evaluate(IS_LAYOUT_SAVED))  # or the old one may pass for the new one
     notebook.execute("application:close")
     notebook.run_to_end(1)
     shows(1)

@@ -102,7 +102,9 @@ def test_a_lost_contact_is_said_and_comes_back_by_itself(
     head = int(registry.entry("shared").read("processes.json")["head"])
     os.kill(head, signal.SIGSTOP)
     try:
-        busy.page.get_by_text(re.compile("lost contact .* trying again, work goes on")).wait_for()
+        busy.page.locator(".jc-panel").get_by_text(
+            re.compile("lost contact .* trying again, work goes on")
+        ).wait_for()
         assert busy.is_running(2)
         busy.screenshot("lost")
     finally:
