@@ -347,7 +347,8 @@ class Cloud:
     def _start(self, original: Any, instance: Any) -> Any:
         previous = original(instance)
         _set_state(instance, "pending")
-        self.hosts[instance.id].is_cut = False
+        if host := self.hosts.get(instance.id):  # one that was stopped at once has none yet
+            host.is_cut = False
         self._workers.submit(self._boot, instance)
         return previous
 
