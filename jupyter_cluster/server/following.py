@@ -114,7 +114,7 @@ class _Found:
     operations: Sequence[Operation] = ()
 
 
-def _look() -> _Found:
+def _on_disk() -> _Found:
     places = entries()
     running = frozenset(place.name for place in places if place.is_alive)
     kept = {place.name: _kept(place) for place in places if place.name not in running}
@@ -134,25 +134,23 @@ class Following:
         self._news = asyncio.Event()
         self._asked = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._beginning = asyncio.Lock()  # of several that come first, one begins for all
 
     async def ready(self) -> None:
         """Begin to follow, where nobody has looked for a while, and wait for what heads say."""
         self._asked = time.monotonic()
-        if self._task is not None and not self._task.done():
-            return
-        await self._look()
-        self._task = start_task("following clusters", self._follow())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._all_have_told(), FIRST_SECONDS)
+        async with self._beginning:
+            if self._task is not None and not self._task.done():
+                return
+            await self.look()
+            self._task = start_task("following clusters", self._follow())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_have_told(), FIRST_SECONDS)
 
     def next_news(self) -> asyncio.Event:
         """Is set when something changes from now on, which is asked for by who looks on."""
         self._asked = time.monotonic()
         return self._news
-
-    async def look(self) -> None:
-        """Look now, since something was begun."""
-        await self._look()
 
     def overview(self, opened: Iterable[str]) -> Overview:
         """All clusters as they are known now, and the whole views of those that are opened."""
@@ -190,14 +188,15 @@ class Following:
             while time.monotonic() - self._asked < IDLE_SECONDS:
                 await asyncio.sleep(LOOK_SECONDS)
                 with guard:
-                    await self._look()
+                    await self.look()
         finally:
             for one in self._followed.values():
                 one.close()
             self._followed.clear()
 
-    async def _look(self) -> None:
-        found = await asyncio.to_thread(_look)
+    async def look(self) -> None:
+        """See which clusters and operations there are now."""
+        found = await asyncio.to_thread(_on_disk)
         there = {place.name: place.created for place in found.places}
         for name, one in list(self._followed.items()):
             if one.is_done_with(there.get(name), name in found.running):
