@@ -105,7 +105,7 @@ async def measure(count: int) -> Figures:
         _time_rounds(head, figures)
         began = time.monotonic()
         head.scale(Scale(request=[({"CPU": 1}, count)]))
-        await _meet_all(head, machines, count)
+        await meet_all(head, machines, count)
         figures.up = time.monotonic() - began
         began = time.monotonic()
         head.scale(Scale(request=[]))
@@ -133,7 +133,7 @@ def _time_rounds(head: Head, figures: Figures) -> None:
     head._scaling._round = timed  # type: ignore[method-assign]
 
 
-async def _meet_all(head: Head, machines: MemoryProvider, count: int) -> None:
+async def meet_all(head: Head, machines: MemoryProvider, count: int) -> None:
     """Each node says hello when its machine has booted."""
     met: set[str] = set()
     while len(head.fleet.in_state(NodeState.READY)) < count:

@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
+from pydantic_core import to_json
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, authenticated
 
@@ -61,12 +62,6 @@ _STATUS: tuple[tuple[type[ClusterError], int], ...] = (
 )
 
 
-@cache
-def adapter(kind: Any) -> TypeAdapter[Any]:
-    """What writes values of a kind as JSON."""
-    return TypeAdapter(kind)
-
-
 def route(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[None]]:
     """For who is logged in and may: what a method returns is the answer, what it raises the reason.
 
@@ -83,7 +78,7 @@ def route(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[None
             self.set_status(next(code for kind, code in _STATUS if isinstance(error, kind)))
             answer = Failure(str(error))
         if answer is not None:
-            self.finish(adapter(self.kind_of(answer)).dump_json(answer))
+            self.finish(to_json(answer))
 
     return cast("Callable[..., Awaitable[None]]", run)
 
@@ -97,11 +92,6 @@ class Handler(APIHandler):
         """Take what the routes share."""
         self.following = following
 
-    @staticmethod
-    def kind_of(answer: Any) -> Any:
-        """The type of an answer; a list is one of what its route lists."""
-        return type(answer)
-
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """A refusal of Jupyter's, or a fault of ours, which its log tells."""
         error = kwargs.get("exc_info", (None, None, None))[1]
@@ -112,7 +102,7 @@ class Handler(APIHandler):
                 f"jupyter_cluster has failed there ({type(error).__name__}): the log of the Jupyter"
                 " server says more"
             )
-        self.finish(adapter(Failure).dump_json(Failure(str(text))))
+        self.finish(to_json(Failure(str(text))))
 
     def body(self, kind: type[B]) -> B:
         """The body of the request.
@@ -231,10 +221,6 @@ class Job(Handler):
 class Logs(Handler):
     """What tasks have written."""
 
-    @staticmethod
-    def kind_of(answer: Any) -> Any:
-        return list[LogLine] if isinstance(answer, list) else type(answer)
-
     @route
     async def get(self, name: str) -> list[LogLine]:
         node, job = (self.get_query_argument(key, "") or None for key in ("node", "job"))
@@ -251,10 +237,6 @@ class NodeLogs(Handler):
 
 class Events(Handler):
     """The event log of a cluster."""
-
-    @staticmethod
-    def kind_of(answer: Any) -> Any:
-        return list[Event] if isinstance(answer, list) else type(answer)
 
     @route
     async def get(self, name: str) -> list[Event]:
@@ -336,7 +318,7 @@ class Stream(Handler):
             news = self.following.next_news()
             now = self.following.overview(opened)
             if (changed := difference(sent, now)) is not None:
-                line = adapter(Overview).dump_json(changed).decode()
+                line = to_json(changed).decode()
                 await self._send(f"data: {line}\n\n")
             sent = now
             await asyncio.sleep(PAUSE_SECONDS)

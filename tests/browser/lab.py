@@ -126,10 +126,9 @@ def _await(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.1)
 
 
-def visit(page: Any, address: str, workspace: str = "") -> None:
-    """Open JupyterLab, in a workspace of its own or in one that is named."""
-    name = workspace or f"workspace-{time.time_ns()}"
-    page.goto(f"{address}/lab/workspaces/{name}", wait_until="domcontentloaded")
+def visit(page: Any, address: str) -> None:
+    """Open JupyterLab in a workspace of its own."""
+    page.goto(f"{address}/lab/workspaces/workspace-{time.time_ns()}", wait_until="domcontentloaded")
     page.wait_for_function("() => window.jupyterapp", timeout=60_000)
     page.evaluate("() => window.jupyterapp.restored.then(() => null)")
     page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
@@ -226,11 +225,8 @@ def opener(page: Any, address: str, folder: Path) -> Callable[[str, Sequence[str
         made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         made.metadata.kernelspec = {"name": "python3", "display_name": "", "language": "python"}
         nbformat.write(made, folder / name)
-        workspace = f"{Path(name).stem}-{time.time_ns()}"
-        page.goto(f"{address}/lab/workspaces/{workspace}", wait_until="domcontentloaded")
-        page.wait_for_function("() => window.jupyterapp", timeout=60_000)
+        visit(page, address)
         page.evaluate(OPEN, name)
-        page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
         page.locator(".jp-Cell").nth(len(cells) - 1).wait_for(timeout=30_000)
         return Notebook(page, folder / name)
 

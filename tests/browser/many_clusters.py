@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-from benchmarks.thousand import Stream
+from benchmarks.thousand import meet_all
 from jupyter_cluster.background import start_task
 from jupyter_cluster.client.registry import Entry, entry
 from jupyter_cluster.config import ClusterConfig, local_config
@@ -21,11 +21,10 @@ from jupyter_cluster.dask_settings import configure_dask
 from jupyter_cluster.head.asked import Scale
 from jupyter_cluster.head.job import JobSpec
 from jupyter_cluster.head.service import Head
-from jupyter_cluster.model import NodeState, NodeType
+from jupyter_cluster.model import NodeType
 from jupyter_cluster.providers.base import Provider
 from jupyter_cluster.providers.memory import MemoryProvider
-from jupyter_cluster.resources import Resources
-from jupyter_cluster.wire import PROTOCOL, Block
+from jupyter_cluster.wire import Block
 
 JOBS = 60
 
@@ -61,23 +60,6 @@ async def run_head(place: Entry, config: ClusterConfig, nodes: int) -> Any:
         submit(head)
         start_task("what agents tell", tell_usage(head))
     return running
-
-
-async def meet_all(head: Head, machines: MemoryProvider, count: int) -> None:
-    """Each node says hello when its machine has booted."""
-    met: set[str] = set()
-    while len(head.fleet.in_state(NodeState.READY)) < count:
-        for one in machines.instances():
-            if one.state is NodeState.READY and one.node_id not in met:
-                met.add(one.node_id)
-                worker = f"tls://{one.node_id}"
-                head._scheduler.stream_comms[worker] = Stream()
-                units = dict(Resources.of(CPU=1).units)
-                head.dispatcher.on_hello(
-                    worker, PROTOCOL, one.node_id, one.node_type, units, 1, [], []
-                )
-                head.dispatcher.on_settled(worker, [])
-        await asyncio.sleep(0.05)
 
 
 async def tell_usage(head: Head) -> None:
