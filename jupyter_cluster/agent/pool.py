@@ -355,7 +355,8 @@ class Pool:
         if slot.bundle and slot.bundle.is_cell:
             self._raw_output(slot, slot.bundle).write(stream, f"{text}\n")
             return
-        self._listener.on_line(slot.bundle.job if slot.bundle else "", slot.number, stream, text)
+        # Not the job of its bundle: the last lines of a task come when that has ended.
+        self._listener.on_line("" if slot.session else slot.job, slot.number, stream, text)
 
     # -- what cells show ----------------------------------------------------------------------
 

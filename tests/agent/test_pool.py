@@ -7,6 +7,7 @@ import contextlib
 import os
 import pickle
 import resource
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -37,6 +38,7 @@ class Record:
         self.statuses: dict[int, Status] = {}
         self.data: dict[int, bytes] = {}
         self.lines: list[str] = []
+        self.jobs: dict[str, str] = {}  # of lines
         self.count = 0
 
     def on_results(self, bundle: Bundle, statuses: bytes, block: Block, seconds: float) -> None:
@@ -49,6 +51,7 @@ class Record:
 
     def on_line(self, job: str, slot: int, stream: str, text: str) -> None:
         self.lines.append(text)
+        self.jobs[text] = job
 
     def on_values(self, job: str, statuses: bytes, block: Block) -> None: ...
 
@@ -234,6 +237,27 @@ def test_what_a_task_has_started_ends_with_its_job(tmp_path: Path, end: str) -> 
             if end == "node":
                 node.pool.close()
             await until(lambda: not psutil.pid_exists(daemon_pid))
+
+    asyncio.run(main())
+
+
+def test_a_line_that_comes_after_its_task_has_ended_is_its_jobs(tmp_path: Path) -> None:
+    def work(go_on: Path) -> None:
+        def late() -> None:
+            while not go_on.exists():
+                time.sleep(0.01)
+            print("late", flush=True)
+
+        threading.Thread(target=late, daemon=True).start()
+        print("in time", flush=True)
+
+    async def main() -> None:
+        async with node_in(tmp_path) as node:
+            node.begin(work, [tmp_path / "go-on"])
+            await node.end()
+            (tmp_path / "go-on").touch()
+            await until(lambda: "late" in node.record.lines)
+            assert node.record.jobs == {"in time": "job", "late": "job"}
 
     asyncio.run(main())
 
