@@ -89,13 +89,17 @@ def test_every_view_that_appears_at_any_time_shows_the_whole_chart(
     session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
 
     def shows(views: int) -> None:
-        eventually(
-            lambda: (
-                len(found := charts(notebook)) == views
-                and all(is_whole(chart, worked, 2) for chart in found)
-            ),
-            90,
-        )
+        found: list[dict[str, Any]] = []
+
+        def are_whole() -> bool:
+            found[:] = charts(notebook)
+            return len(found) == views and all(is_whole(chart, worked, 2) for chart in found)
+
+        try:
+            eventually(are_whole, 90)
+        except AssertionError as error:
+            cells = page.locator(".jp-Notebook").all_inner_texts()
+            raise AssertionError(f"{error}; charts: {found}; notebooks: {cells}") from error
 
     notebook.run_to_end(0)
     notebook.run_to_end(2)
