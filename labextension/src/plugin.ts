@@ -25,7 +25,7 @@ import { handlersOf } from './sidebar/handlersOf';
 import { Sidebar } from './sidebar/sidebar';
 import { ClustersModel } from './state/model';
 import { Settings } from './state/settings';
-import { ClusterSources } from './state/source';
+import { ClusterSources } from './sources';
 import { addStatus } from './statusbar';
 import { addViews } from './views';
 

@@ -1,7 +1,7 @@
 import type { IDisposable } from '@lumino/disposable';
 import { type ISignal, Signal } from '@lumino/signaling';
-import type { Actions } from '../commands/actions';
-import type { Api } from '../api/requests';
+import type { Actions } from './commands/actions';
+import type { Api } from './api/requests';
 import type {
   Action,
   ClusterView,
@@ -9,15 +9,15 @@ import type {
   LogLine,
   NodeLog,
   ScaleRequest
-} from '../api/types';
+} from './api/types';
 import type {
   Freshness,
   IClusterSource,
   IClusterSources,
   ILogFilter
-} from '../view/source';
-import type { IClusters } from './clusters';
-import type { ClustersModel } from './model';
+} from './view/source';
+import type { IClusters } from './state/clusters';
+import type { ClustersModel } from './state/model';
 
 /** What sources are made from. */
 export interface IParts {

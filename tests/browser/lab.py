@@ -67,6 +67,48 @@ RUN_TO_END = RUN.replace("at =>", "async at =>").replace(
     "    app.commands", "    await app.commands"
 )
 
+# The contrast of every text of these elements to what lies behind it, by WCAG's formula. What
+# cannot be used now is exempt, as there. A canvas knows every way to write a colour.
+CONTRASTS = """elements => {
+    const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+    const mixed = (below, [r, g, b, a]) => [r, g, b].map((v, i) => below[i] + a * (v - below[i]));
+    const colour = text => {
+        canvas.clearRect(0, 0, 1, 1);
+        canvas.fillStyle = text;
+        canvas.fillRect(0, 0, 1, 1);
+        const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+        return [r, g, b, a / 255];
+    };
+    const part = v => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+    const light = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+    const behind = element => {
+        if (!element) return [255, 255, 255];
+        const own = colour(getComputedStyle(element).backgroundColor);
+        return own[3] === 1 ? own.slice(0, 3) : mixed(behind(element.parentElement), own);
+    };
+    const opacity = element =>
+        element ? getComputedStyle(element).opacity * opacity(element.parentElement) : 1;
+    const found = {};
+    for (const element of document.querySelectorAll(elements)) {
+        const own = [...element.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+        if (!own || !element.checkVisibility() || element.closest(':disabled')) continue;
+        const style = getComputedStyle(element), ground = behind(element);
+        const [r, g, b, a] = colour(element instanceof SVGElement ? style.fill : style.color);
+        const x = light(mixed(ground, [r, g, b, a * opacity(element)])), y = light(ground);
+        const contrast = (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05);
+        found[`${element.className} ${element.textContent.slice(0, 30)}`] = contrast;
+    }
+    return found;
+}"""
+# The buttons, links, fields and tabs of these elements that have no name for a screen reader.
+NAMELESS = """within => [...document.querySelectorAll(within)]
+    .flatMap(of => [...of.querySelectorAll('button, a, input, select, textarea, jp-button, '
+        + '[role=button], [role=tab], [role=img]')])
+    .filter(one => one.checkVisibility() && !(one.getAttribute('aria-label') ?? '').trim()
+        && !one.labels?.length && !one.textContent.trim() && !one.title && !one.closest('label')
+        && !one.ariaLabelledByElements?.length && !one.closest('jp-button[aria-label]'))
+    .map(one => one.outerHTML.slice(0, 200))"""
+
 
 def browser_path() -> str | None:
     """The browser of this machine; None where there is none."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from helpers import eventually
-from lab import Notebook
+from lab import CONTRASTS, Notebook
 
 import jupyter_cluster as jc
 from jupyter_cluster.client import registry
@@ -188,7 +188,7 @@ def test_text_can_be_read_on_either_theme(
     notebook.page.locator(".jc-plot svg").wait_for()
     # In one step, since the panel takes away what is not its own with its next figures.
     contrasts = notebook.page.evaluate(
-        f"kinds => {{ ({EACH_KIND})(kinds); return ({CONTRASTS})(); }}", KINDS
+        f"kinds => {{ ({EACH_KIND})(kinds); return ({CONTRASTS})('.jc-panel *'); }}", KINDS
     )
     assert len(contrasts) > 20
     assert all(any(f"jc-kind {kind}" in text for text in contrasts) for kind in KINDS)
@@ -205,28 +205,6 @@ EACH_KIND = """kinds => {
     for (const kind of kinds)
         document.querySelector('.jc-events').insertAdjacentHTML('beforeend',
             `<div class="jc-event jc-${kind}"><span class="jc-kind">${kind}</span></div>`);
-}"""
-# The contrast of every text of the panel to what lies behind it, by WCAG's formula.
-CONTRASTS = """() => {
-    const part = v => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
-    const light = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
-    const numbers = text => text.match(/[\\d.]+/g).map(Number);
-    const behind = element => {
-        for (let at = element; at; at = at.parentElement) {
-            const colour = numbers(getComputedStyle(at).backgroundColor);
-            if (colour.length === 3 || colour[3] > 0.9) return colour;
-        }
-        return [255, 255, 255];
-    };
-    const found = {};
-    for (const element of document.querySelectorAll('.jc-panel *')) {
-        const own = [...element.childNodes].some(n => n.nodeType === 3 && n.data.trim());
-        if (!own || !element.checkVisibility()) continue;
-        const a = light(numbers(getComputedStyle(element).color)), b = light(behind(element));
-        const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-        found[`${element.className} ${element.textContent.slice(0, 30)}`] = contrast;
-    }
-    return found;
 }"""
 
 

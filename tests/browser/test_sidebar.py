@@ -27,9 +27,25 @@ MARKUP = '<img src=x onerror="document.title = 1">'
 MANY = Path(__file__).with_name("many_clusters.py")
 
 
+# What is the extension's of a page, with its dialogs.
+OURS = ":is(.jc-Sidebar-content, .jc-ClusterWidget, .jc-Status, .jp-Dialog-content)"
+THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
+
+
 def forever(_number: int) -> None:
     while True:
         time.sleep(0.05)
+
+
+def failing(number: int) -> None:
+    print("about to fail at", number)
+    raise ValueError(f"{number} is no picture")
+
+
+def signal_head(name: str, what: signal.Signals) -> None:
+    """Send a signal to the head of a cluster on this machine."""
+    notes = (registry.entry(name).folder / "processes.json").read_text()
+    os.kill(int(re.search(r'"head"[^0-9]*(\d+)', notes)[1]), what)  # type: ignore[index]
 
 
 @pytest.fixture(autouse=True)
@@ -205,14 +221,11 @@ def test_a_head_that_is_killed_is_said_to_be_away_and_comes_back(side_bar: SideB
     cluster = jc.up(name="killed", cpus=1)
     side_bar.await_state("killed", "running")
     pane = side_bar.open("killed")
-    folder = registry.entry("killed").folder
-    notes = (folder / "processes.json").read_text()
-    head = int(re.search(r'"head"[^0-9]*(\d+)', notes)[1])  # type: ignore[index]
-    os.kill(head, signal.SIGSTOP)  # it answers no more, and nobody starts another one
+    signal_head("killed", signal.SIGSTOP)  # it answers no more, and nobody starts another one
     side_bar.card("killed").get_by_text("lost contact").wait_for(timeout=60_000)
     pane.locator(".jc-Header").get_by_text("lost contact").wait_for()
     lab.picture(side_bar.page, "sidebar-lost")
-    os.kill(head, signal.SIGKILL)
+    signal_head("killed", signal.SIGKILL)
     side_bar.await_state("killed", "running")
     assert cluster.is_alive
 
@@ -307,9 +320,44 @@ def change_theme(page: Any, theme: str) -> None:
     page.wait_for_selector("#jupyterlab-splash", state="detached")
 
 
+def test_every_word_can_be_read_in_every_theme_and_every_button_has_a_name(
+    side_bar: SideBar,
+) -> None:
+    page = side_bar.page
+
+    def look(at: str) -> None:
+        assert page.evaluate(lab.NAMELESS, OURS) == []
+        for theme in THEMES:
+            change_theme(page, theme)
+            contrasts = page.evaluate(lab.CONTRASTS, f"{OURS} *")
+            assert len(contrasts) >= 3
+            low = {text: contrast for text, contrast in contrasts.items() if contrast < 4.5}
+            assert not low, (at, theme)  # WCAG 2.1, 1.4.3
+            lab.picture(page, f"{at}-{theme.replace(' ', '-').lower()}")
+
+    side_bar.node.get_by_role("button", name="Start a cluster on this machine").wait_for()
+    look("empty")
+    lost = jc.up(name="away", cpus=1)
+    cluster = jc.up(name="shown", cpus=2)
+    job = cluster.map(failing, range(5), name="failing", unit="image", max_retries=0)
+    job.wait(60)
+    cluster.map(forever, range(2), name="endless", unit="image")
+    signal_head(lost.name, signal.SIGSTOP)
+    side_bar.await_state("shown", "running").get_by_text("endless").wait_for()
+    side_bar.await_state("away", "lost contact")
+    pane = side_bar.open("shown")
+    for tab in ("jobs", "nodes", "events", "logs"):
+        pane.get_by_role("tab", name=tab).click()
+        look(tab)
+    side_bar.card("shown").get_by_role("button", name=re.compile("^(down|end) cluster")).click()
+    page.get_by_role("dialog").wait_for()
+    look("dialog")
+    page.keyboard.press("Escape")
+    signal_head(lost.name, signal.SIGCONT)
+
+
 def test_limits_are_changed_and_jobs_and_nodes_seen_in_the_view(side_bar: SideBar) -> None:
     cluster = jc.up(name="viewed", cpus=2)
-    page = side_bar.page
     side_bar.await_state("viewed", "running")
     pane = side_bar.open("viewed")
     pane.get_by_label(re.compile("^at most")).fill("1")
@@ -323,10 +371,6 @@ def test_limits_are_changed_and_jobs_and_nodes_seen_in_the_view(side_bar: SideBa
     pane.get_by_role("row").get_by_text("ready").wait_for(timeout=60_000)
     pane.get_by_role("tab", name="events").click()
     pane.get_by_text(re.compile("launch|start", re.I)).first.wait_for()
-    for theme in ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"):
-        change_theme(page, theme)
-        lab.picture(page, f"view-{theme.replace(' ', '-').lower()}")
-    change_theme(page, "JupyterLab Light")
     pane.get_by_role("tab", name="jobs").click()
     pane.get_by_role("button", name="cancel job endless").click()
     pane.get_by_role("row").get_by_text("cancelled").wait_for()
