@@ -25,6 +25,11 @@ LOAD = "%load_ext jupyter_cluster\nimport jupyter_cluster as jc"
 BUSY = "import time, pathlib\nwhile not pathlib.Path('go-on').exists(): time.sleep(0.05)"
 
 
+def book(page: Any) -> Any:
+    """The notebook in a page; the side bar beside it, shown or not, has the same words."""
+    return page.locator(".jp-NotebookPanel")
+
+
 def forever(_number: int) -> None:
     import time
 
@@ -67,8 +72,8 @@ def test_its_buttons_work_while_a_cell_is_busy(busy: Notebook, cluster: jc.Clust
 
     at_most = busy.page.locator(".jc-controls [data-limit='']")
     at_most.fill("7")
-    busy.page.get_by_role("button", name="apply").click()
-    busy.page.get_by_text("From now on at most 7 nodes.").wait_for()
+    book(busy.page).get_by_role("button", name="apply").click()
+    book(busy.page).get_by_text("From now on at most 7 nodes.").wait_for()
     assert busy.is_running(2)
     assert cluster.status()["max_workers"] == 7
     for told in (7, 2):
@@ -88,11 +93,11 @@ def test_what_somebody_types_is_not_written_over(busy: Notebook, cluster: jc.Clu
 
 
 def test_down_asks_once_and_no_is_no(busy: Notebook, cluster: jc.Cluster) -> None:
-    busy.page.get_by_role("button", name="down cluster ").click()
-    busy.page.get_by_text("End the cluster?").wait_for()
+    book(busy.page).get_by_role("button", name="down cluster ").click()
+    book(busy.page).get_by_text("End the cluster?").wait_for()
     busy.screenshot("asking")
-    busy.page.get_by_role("button", name="no", exact=True).click()
-    busy.page.get_by_role("button", name="down cluster ").wait_for()
+    book(busy.page).get_by_role("button", name="no", exact=True).click()
+    book(busy.page).get_by_role("button", name="down cluster ").wait_for()
     assert cluster.is_alive
 
 
@@ -130,10 +135,10 @@ def test_down_ends_the_cluster_and_leaves_a_panel_that_says_so(
     )
     for at in range(3):
         notebook.run_to_end(at)
-    page.get_by_role("button", name="down cluster ").click()
-    page.get_by_role("button", name="yes", exact=True).click()
+    book(page).get_by_role("button", name="down cluster ").click()
+    book(page).get_by_role("button", name="yes", exact=True).click()
     page.locator(".jc-static .jc-pill", has_text="ended").wait_for()
-    page.get_by_text("has ended: nothing of it runs any more.").wait_for()
+    book(page).get_by_text("has ended: nothing of it runs any more.").wait_for()
     eventually(lambda: not registry.entry("doomed").exists)
     notebook.save()
     saved = json.loads(notebook.path.read_text())
