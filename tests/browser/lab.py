@@ -96,7 +96,8 @@ CONTRASTS = """elements => {
         const [r, g, b, a] = colour(element instanceof SVGElement ? style.fill : style.color);
         const x = light(mixed(ground, [r, g, b, a * opacity(element)])), y = light(ground);
         const contrast = (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05);
-        found[`${element.className} ${element.textContent.slice(0, 30)}`] = contrast;
+        const name = `${element.className} ${element.textContent.slice(0, 30)}`;
+        found[name] = Math.min(contrast, found[name] ?? contrast);  // words may stand twice
     }
     return found;
 }"""
