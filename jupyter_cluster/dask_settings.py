@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import dask
 from distributed.comm import CommClosedError, registry
 from distributed.comm.tcp import TLS, TLSBackend, TLSListener
-from distributed.core import _expects_comm, error_message
+from distributed.core import Status, _expects_comm, error_message
 from distributed.protocol import pickle
 
 from jupyter_cluster.background import describe
@@ -95,8 +95,10 @@ class Handlers(dict[str, Callable[..., Any]]):
                 words = (comm,) if _expects_comm(handler) else ()
                 result = handler(*words, **arguments)
                 return await result if isawaitable(result) else result
-            except CommClosedError:
-                raise  # Dask looks after it
+            except CommClosedError:  # by itself Dask logs this with its traceback
+                logger.debug("%s hung up during %r", comm.peer_address, name)
+                comm.abort()
+                return Status.dont_reply
             except (PermissionError, TypeError, ValueError, LookupError, OSError) as error:
                 logger.info("%r was refused to %s: %s", name, comm.peer_address, describe(error))
                 return error_message(error, status="uncaught-error")

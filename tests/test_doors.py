@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 import ssl
@@ -11,7 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from real_head import ask, real_head
+from fuzz.test_frames import GREET, OPEN, framed
+from real_head import ask, real_head, until
 
 from jupyter_cluster import doors
 from jupyter_cluster.nodes.remote import share
@@ -29,8 +31,6 @@ def small_doors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ports(folder: Path) -> list[int]:
     """Of a head's scheduler and endpoint."""
-    import json
-
     places = json.loads((folder / "head.json").read_text())
     return [int(places[name].rpartition(":")[2]) for name in ("scheduler", "endpoint")]
 
@@ -87,6 +87,32 @@ def test_an_idle_connection_ends_with_its_head(tmp_path: Path) -> None:
 
     with asyncio.run(main()) as idle:
         assert is_closed(idle)
+
+
+def test_a_caller_that_hangs_up_before_it_is_answered_costs_no_traceback(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Of another protocol, so it would be refused; that it has gone is seen before that is written.
+    talk = framed(GREET) + framed({**OPEN, "protocol": 0})
+
+    def say_and_go(port: int, context: ssl.SSLContext) -> None:
+        with (
+            socket.create_connection(("127.0.0.1", port), 20) as caller,
+            context.wrap_socket(caller) as secure,
+        ):
+            secure.sendall(talk)
+
+    async def main() -> None:
+        async with real_head(tmp_path) as head:
+            context = client_context(tmp_path / "credentials", Role.CLIENT)
+            for _ in range(10):
+                await asyncio.to_thread(say_and_go, ports(tmp_path)[0], context)
+            await until(lambda: not head._scheduler._comms)
+
+    caplog.set_level(logging.DEBUG, "jupyter_cluster")
+    asyncio.run(main())
+    assert "hung up during 'jc-session'" in caplog.text
+    assert not [record.getMessage() for record in caplog.records if record.exc_info]
 
 
 def test_who_is_turned_away_before_its_handshake_begins_is_waited_for_by_nobody() -> None:

@@ -138,6 +138,8 @@ class Session:
         try:
             if handler is None:
                 raise JobError(f"the head knows no message of kind {str(operation)[:40]!a}")
+            if not all(isinstance(key, str) for key in known):
+                raise JobError(f"a message {operation!a} has a field whose name is no text")
             handler(**known)
         except ValidationError as error:
             problem = f"the head refuses a message: {sentence(error, operation)}"

@@ -100,6 +100,8 @@ def test_a_job_that_cannot_be_is_refused_to_itself(
         {"op": "seal", "job": "unknown"},
         {"op": "seal"},
         {"no": "op"},
+        {"op": "seal", 7: "good"},
+        {"op": "seal", b"job": "good"},
         "no map",
     ],
     ids=str,
