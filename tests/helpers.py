@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +15,20 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+
+def free_port() -> int:
+    """A port that nobody listens at, and that no connection of another process takes meanwhile.
+
+    Port 0 would be one of those that connections get too: between the look and the server's own
+    start somebody may have it.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(10_000, lowest)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:

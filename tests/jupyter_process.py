@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -12,18 +11,17 @@ from collections.abc import Iterator
 from http.cookiejar import CookieJar
 from pathlib import Path
 
-from helpers import eventually
+from helpers import eventually, free_port
 
 
 @contextlib.contextmanager
 def jupyter_server(root: Path, token: str) -> Iterator[str]:
     """A Jupyter server that asks for a token; yields its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"]
     command += [
         f"--port={port}",
+        "--ServerApp.port_retries=0",
         f"--IdentityProvider.token={token}",
         "--ServerApp.base_url=/lab1/",
     ]

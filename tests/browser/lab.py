@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from helpers import eventually
+from helpers import eventually, free_port
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -121,10 +120,7 @@ def server(root: Path, port: int = 0) -> Iterator[str]:
     """A Jupyter server with folders of its own, at a port or at a free one; yields its address."""
     notebooks = root / "notebooks"
     notebooks.mkdir(parents=True, exist_ok=True)
-    if not port:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+    port = port or free_port()
     settings = root / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True, exist_ok=True)
     quiet = {"fetchNews": "false", "checkForUpdates": False}
