@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from helpers import free_port
 
 from jupyter_cluster.nodes.ssh import Login
 
@@ -50,8 +50,7 @@ def serving(folder: Path) -> Iterator[Login]:
         if "JUPYTER_CLUSTER_REQUIRE_ALL" in os.environ:
             pytest.fail("there is no sshd")
         pytest.skip("there is no sshd here")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     (folder / "home").mkdir()
     _key(folder / "host.key")
     public = _key(folder / "user.key")
