@@ -10,14 +10,15 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fuzz.test_frames import GREET, OPEN, framed
+from distributed.comm import connect
 from real_head import ask, real_head, until
 
 from jupyter_cluster import doors
 from jupyter_cluster.nodes.remote import share
-from jupyter_cluster.trust import Role, client_context, make_certificates
+from jupyter_cluster.trust import Role, client_context, dask_security, make_certificates
 
 pytestmark = pytest.mark.unit
 
@@ -92,26 +93,27 @@ def test_an_idle_connection_ends_with_its_head(tmp_path: Path) -> None:
 def test_a_caller_that_hangs_up_before_it_is_answered_costs_no_traceback(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Of another protocol, so it would be refused; that it has gone is seen before that is written.
-    talk = framed(GREET) + framed({**OPEN, "protocol": 0})
+    met = []
 
-    def say_and_go(port: int, context: ssl.SSLContext) -> None:
-        with (
-            socket.create_connection(("127.0.0.1", port), 20) as caller,
-            context.wrap_socket(caller) as secure,
-        ):
-            secure.sendall(talk)
+    async def answer(comm: Any) -> None:
+        """What any handler may meet: that the caller has gone is seen before it is answered."""
+        await until(comm.closed)
+        met.append(comm)
+        await comm.write("too late")
 
     async def main() -> None:
         async with real_head(tmp_path) as head:
-            context = client_context(tmp_path / "credentials", Role.CLIENT)
-            for _ in range(10):
-                await asyncio.to_thread(say_and_go, ports(tmp_path)[0], context)
-            await until(lambda: not head._scheduler._comms)
+            head._scheduler.handlers.offer("late", answer, Role.CLIENT)
+            address = json.loads((tmp_path / "head.json").read_text())["scheduler"]
+            security = dask_security(tmp_path / "credentials", Role.CLIENT)
+            comm = await connect(address, timeout=20, **security.get_connection_args("client"))
+            await comm.write({"op": "late"}, serializers=("msgpack",))
+            comm.abort()
+            await until(lambda: met and not head._scheduler._comms)
 
     caplog.set_level(logging.DEBUG, "jupyter_cluster")
     asyncio.run(main())
-    assert "hung up during 'jc-session'" in caplog.text
+    assert "hung up during 'late'" in caplog.text
     assert not [record.getMessage() for record in caplog.records if record.exc_info]
 
 
