@@ -171,7 +171,7 @@ def test_what_agents_say(fuzz: Fuzz, tmp_path: Path, caplog: pytest.LogCaptureFi
                     await asyncio.sleep(0.01)
 
             for at, value in enumerate(VALUES):
-                await asyncio.wait_for(sent(at), 40)
+                await asyncio.wait_for(sent(at), 90)
                 block = Block.of(at, [value]).pack()
                 results = {**done, "key": ["good", at, at + 1, 0], "block": block}
                 head._scheduler.stream_handlers["jc-results"](worker=worker, **results)
