@@ -43,7 +43,7 @@ def jupyter_server(root: Path, token: str) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def browser() -> urllib.request.OpenerDirector:

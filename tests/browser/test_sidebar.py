@@ -156,7 +156,7 @@ def test_code_goes_into_a_new_cell_of_the_notebook_at_hand(
     notebook.activate(0)
     card = SideBar(page).await_state("handed", "running")
     card.get_by_role("button", name="Insert a new cell that connects").click()
-    eventually(lambda: len(page.evaluate(SOURCES)) == 3, 20)
+    eventually(lambda: len(page.evaluate(SOURCES)) == 3)
     sources = page.evaluate(SOURCES)
     assert [sources[0], sources[2]] == ["x = 1", "y = 2"]
     assert f"jc.connect({cluster.name!r})" in sources[1]

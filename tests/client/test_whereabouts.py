@@ -111,7 +111,7 @@ def test_who_waits_is_told_for_what() -> None:
     with launch._alone(place, "ended", said.append):
         second = threading.Thread(target=start)
         second.start()
-        assert waits.wait(30)
+        assert waits.wait(60)
     second.join()
     assert said == [f"it is being ended by process {os.getpid()}: waiting for that"]
 

@@ -13,6 +13,7 @@ import boto3
 import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from helpers import eventually
 
 import jupyter_cluster as jc
 from ec2box.rig import Rig
@@ -123,6 +124,15 @@ class Bench:
             tags_of(row)["nodes"].split(",")[row["AmiLaunchIndex"]]: row["InstanceId"]
             for row in rows
         }
+
+    def await_ready(self, cluster: jc.Cluster, count: int = 1) -> None:
+        """Until no worker is on its way any more, and so many at least are ready."""
+
+        def all_ready() -> bool:
+            states = [row["state"] for row in cluster.nodes()]
+            return len(states) >= count and set(states) == {"ready"}
+
+        eventually(all_ready, 90)
 
     def left_over(self) -> list[str]:
         """All in the account that somebody made."""

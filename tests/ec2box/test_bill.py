@@ -44,10 +44,10 @@ def test_an_unused_cluster_without_results_ends_and_another_is_not_launched_unas
 
 
 def test_a_budget_ends_the_cluster_and_keeps_what_is_done(bench: Bench):
-    cluster = bench.up(max_workers=1, budget=0.002)
+    cluster = bench.up(max_workers=1, budget=0.004)
     job = cluster.map(square, range(100_000), name="squares")
     eventually(lambda: job.done > 3, 60)
-    eventually(lambda: bench.instances("stopped"), 120)
+    eventually(lambda: bench.instances("stopped"), 150)
     eventually(lambda: len(bench.instances()) == 1)
     with pytest.raises(ConnectionLostError, match="has stopped and keeps its results: `connect`"):
         job.results()

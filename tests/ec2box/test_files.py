@@ -36,7 +36,7 @@ def test_all_nodes_have_the_same_bytes_and_gave_them_to_each_other(bench: Bench)
         available_node_types=types,
         worker_setup_commands=["test ! -e ~/data/no"],
     )
-    wait_ready(cluster, 4)
+    bench.await_ready(cluster, 4)
     expected = hashlib.sha256((data / "large").read_bytes()).hexdigest()
     found = dict(cluster.map(digest, ["large"] * 40))
     assert set(found.values()) == {expected}
@@ -55,17 +55,12 @@ def test_up_again_brings_changes_to_nodes_that_are_up(bench: Bench):
     path = bench.file(**changes, available_node_types=types)
     bench.start(path)
     cluster = jc.connect("posters")
-    wait_ready(cluster, 1)
+    bench.await_ready(cluster, 1)
     first = list(cluster.map(digest, ["a"]))
     (data / "a").write_text("two")
     bench.start(path)
     expected = hashlib.sha256(b"two").hexdigest()
     eventually(lambda: list(cluster.map(digest, ["a"])) == [(first[0][0], expected)], 60)
-
-
-def wait_ready(cluster: jc.Cluster, count: int) -> None:
-    """Until so many nodes are ready."""
-    eventually(lambda: sum(row["state"] == "ready" for row in cluster.nodes()) >= count, 90)
 
 
 def slow(x: int) -> int:

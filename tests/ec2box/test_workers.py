@@ -58,11 +58,12 @@ def test_everything_works_while_a_third_of_the_calls_is_throttled(bench: Bench):
 
 def test_a_worker_that_loses_power_is_replaced_and_its_tasks_go_elsewhere(bench: Bench):
     cluster = bench.up(max_workers=2)
-    job = cluster.map(slow_square, range(80))
+    job = cluster.map(slow_square, range(150))
     eventually(lambda: job.done >= 5, 60)
+    bench.await_ready(cluster)
     name, machine = next(iter(bench.workers().items()))
     bench.rig.power_cut(machine, "terminated")
-    assert job.results() == [x * x for x in range(80)]
+    assert job.results() == [x * x for x in range(150)]
     assert f"{name} has failed: its machine is gone" in diary(cluster)
 
 
@@ -110,7 +111,7 @@ def test_a_used_up_quota_is_named_at_once(bench: Bench):
     cluster = bench.up(max_workers=2)
     bench.rig.fault("RunInstances", "VcpuLimitExceeded", times=-1)
     cluster.map(slow_square, range(3))
-    eventually(lambda: "quota of vCPUs" in diary(cluster), 20)
+    eventually(lambda: "quota of vCPUs" in diary(cluster), 60)
     assert not bench.workers()
 
 

@@ -136,14 +136,14 @@ def test_gpus_are_bound_and_a_slot_keeps_its_binding(home: Path, tmp_path: Path)
         time.sleep(0.05)
         return os.environ["CUDA_VISIBLE_DEVICES"], os.getpid()
 
-    whole = cluster.map(visible, range(12), num_gpus=1).results(timeout=30)
+    whole = cluster.map(visible, range(12), num_gpus=1).results(timeout=60)
     assert {devices for devices, _pid in whole} == {"0", "1"}
     bindings: dict[int, set[str]] = {}
     for devices, pid in [
         *whole,
-        *cluster.map(visible, range(6), num_gpus=2).results(timeout=30),
-        *cluster.map(visible, range(6), num_gpus=0.5).results(timeout=30),
-        *cluster.map(visible, range(6)).results(timeout=30),
+        *cluster.map(visible, range(6), num_gpus=2).results(timeout=60),
+        *cluster.map(visible, range(6), num_gpus=0.5).results(timeout=60),
+        *cluster.map(visible, range(6)).results(timeout=60),
     ]:
         bindings.setdefault(pid, set()).add(devices)
     assert all(len(seen) == 1 for seen in bindings.values())
@@ -167,7 +167,7 @@ def test_a_custom_resource_limits_what_runs_together(home: Path, tmp_path: Path)
         return together
 
     licensed = cluster.map(work, range(8), num_cpus=0, resources={"licence": 1})
-    assert max(licensed.results(timeout=30)) == 1
+    assert max(licensed.results(timeout=60)) == 1
     cluster.down()
 
 

@@ -26,11 +26,11 @@ def test_it_ends_although_an_idle_client_is_connected_and_its_results_are_kept(
     path = tmp_path / "cluster.yaml"
     path.write_text(CLUSTER)
     cluster = jc.up(path)
-    assert cluster.map(abs, [-1, -2], name="kept").results(timeout=30) == [1, 2]
+    assert cluster.map(abs, [-1, -2], name="kept").results(timeout=60) == [1, 2]
     entry = registry.entry("forgotten")
     eventually(lambda: not entry.is_alive)
     eventually(lambda: not processes_of(entry.folder))
     cluster.disconnect()
     again = jc.up(path)
-    assert again.job("kept").results(timeout=30) == [1, 2]
+    assert again.job("kept").results(timeout=60) == [1, 2]
     again.down()

@@ -30,7 +30,7 @@ def test_a_large_result_is_moved_before_its_node_goes(home: Path) -> None:
     ref = cluster.remote(lambda: bytes(5_000_000)).remote()
     jc.wait([ref])
     eventually(lambda: not cluster.nodes())
-    assert jc.get(ref, timeout=20) == bytes(5_000_000)
+    assert jc.get(ref, timeout=60) == bytes(5_000_000)
     assert len(cluster.events()) < 20  # and no node was launched to compute it again
     assert not cluster.nodes()
     cluster.down()
@@ -41,7 +41,7 @@ def test_a_lost_large_result_is_computed_again_with_the_refs_it_had(cluster: jc.
     ref = cluster.remote(lambda n: bytes(n)).remote(size)
     jc.wait([ref])
     kill_nodes(cluster)
-    assert jc.get(ref, timeout=30) == bytes(2_000_000)
+    assert jc.get(ref, timeout=60) == bytes(2_000_000)
 
 
 @pytest.mark.parametrize("left", [None, 1_000_000], ids=["gone", "cut short"])
@@ -55,8 +55,8 @@ def test_a_result_whose_file_is_not_whole_any_more_is_computed_again(
     assert len(files) == 2
     for path in files:
         path.unlink() if left is None else os.truncate(path, left)
-    assert jc.get(read, timeout=30) == bytes(2_100_000)
-    assert jc.get(cluster.remote(len).remote(needed), timeout=30) == 2_100_000
+    assert jc.get(read, timeout=60) == bytes(2_100_000)
+    assert jc.get(cluster.remote(len).remote(needed), timeout=60) == 2_100_000
 
 
 @pytest.mark.parametrize("size", [2_000_000, 100])
@@ -72,7 +72,7 @@ def test_what_is_computed_again_may_have_another_size(
     jc.wait([ref])
     marker.touch()
     kill_nodes(cluster)
-    assert len(jc.get(ref, timeout=30)) == size
+    assert len(jc.get(ref, timeout=60)) == size
 
 
 def test_a_task_waits_for_an_argument_that_went_with_its_node(cluster: jc.Cluster) -> None:
@@ -81,7 +81,7 @@ def test_a_task_waits_for_an_argument_that_went_with_its_node(cluster: jc.Cluste
     pids = registry.entry(cluster.name).read("processes.json")
     for node in cluster.nodes():
         os.kill(pids[node["id"]], signal.SIGKILL)
-    assert jc.get(cluster.remote(len).remote(ref), timeout=30) == 3_000_000
+    assert jc.get(cluster.remote(len).remote(ref), timeout=60) == 3_000_000
 
 
 def test_a_loss_is_remembered_by_a_head_that_is_started_again(cluster: jc.Cluster) -> None:
@@ -109,7 +109,7 @@ def test_refs_of_one_function_go_to_another_that_was_used_before(cluster: jc.Clu
 
     assert jc.get(later.remote(0)) == 1  # its stream to the head is the older one
     refs = [later.remote(first.remote(i)) for i in range(100)]
-    assert jc.get(refs, timeout=30) == list(range(1, 101))
+    assert jc.get(refs, timeout=60) == list(range(1, 101))
 
 
 def test_a_node_that_dies_while_it_drains_loses_nothing(home: Path) -> None:

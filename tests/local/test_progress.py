@@ -107,7 +107,7 @@ def test_a_bar_of_a_job_that_is_still_fed_knows_its_total_in_the_end(
 
     def numbers():
         yield from range(3)
-        more.wait(20)
+        more.wait(60)
         yield 3
 
     job = cluster.map(float, numbers())

@@ -40,7 +40,7 @@ def test_two_starts_at_once_are_one_cluster(home: Path) -> None:
     assert any(text.endswith("waiting for that") for text in said)
     assert len(hosts_of(first.folder)) == 1
     cluster = jc.Cluster(first)
-    assert cluster.map(abs, [-1]).results(timeout=30) == [1]
+    assert cluster.map(abs, [-1]).results(timeout=60) == [1]
     cluster.down()
 
 
@@ -82,7 +82,7 @@ def test_a_cluster_that_is_just_ending_is_awaited_and_started_anew(home: Path) -
     host = psutil.Process(registry.entry("again").read("processes.json")["host"])
     host.terminate()
     second = jc.up(name="again", cpus=1)
-    assert second.map(abs, [-1]).results(timeout=30) == [1]
+    assert second.map(abs, [-1]).results(timeout=60) == [1]
     assert not host.is_running() or host.status() == psutil.STATUS_ZOMBIE
     second.down()
     first.disconnect()
@@ -95,7 +95,7 @@ def test_a_stopped_cluster_with_damaged_files_is_started_again(home: Path) -> No
     (place.folder / "cluster.json").write_text("[")
     shutil.rmtree(place.credentials)
     cluster = jc.up(name="damaged", cpus=1)
-    assert cluster.map(abs, [-1]).results(timeout=30) == [1]
+    assert cluster.map(abs, [-1]).results(timeout=60) == [1]
     cluster.down()
 
 
@@ -139,5 +139,5 @@ def test_a_users_module_does_not_stand_in_for_one_that_the_cluster_imports(
     (tmp_path / "random.py").write_text("raise ImportError('not the module you look for')")
     monkeypatch.chdir(tmp_path)
     cluster = jc.up(name="shadowed", cpus=1)
-    assert cluster.map(abs, [-1]).results(timeout=30) == [1]
+    assert cluster.map(abs, [-1]).results(timeout=60) == [1]
     cluster.down()

@@ -81,7 +81,7 @@ async def ask(address: str, credentials: Path, role: Role, message: dict[str, An
     from distributed.comm import connect
 
     security = dask_security(credentials, role)
-    comm = await connect(address, timeout=5, **security.get_connection_args("client"))
+    comm = await connect(address, timeout=30, **security.get_connection_args("client"))
     try:
         await comm.write(message)
         return await comm.read()
@@ -118,7 +118,7 @@ async def send(address: str, credentials: Path, role: Role, *parts: Any) -> None
     from distributed.comm import connect
 
     arguments = dask_security(credentials, role).get_connection_args("client")
-    comm = await connect(address, timeout=5, deserialize=False, **arguments)
+    comm = await connect(address, timeout=30, deserialize=False, **arguments)
     try:
         for part in parts:
             await comm.write(part)
@@ -157,7 +157,7 @@ def answers_without_certificate(address: str, port: int) -> bytes:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         with (
-            socket.create_connection((address, port), timeout=5) as plain,
+            socket.create_connection((address, port), timeout=30) as plain,
             context.wrap_socket(plain) as secure,
         ):
             secure.sendall(b"GET /v1/status HTTP/1.0\r\n\r\n")
@@ -169,7 +169,7 @@ def answers_without_certificate(address: str, port: int) -> bytes:
 def answers_in_plain(address: str, port: int) -> bytes:
     """What a server says to somebody who speaks HTTP without TLS."""
     try:
-        with socket.create_connection((address, port), timeout=5) as plain:
+        with socket.create_connection((address, port), timeout=30) as plain:
             plain.sendall(b"GET /info/main/workers.html HTTP/1.0\r\n\r\n")
             return plain.recv(1)
     except OSError:
@@ -244,7 +244,7 @@ def test_the_endpoint_asks_for_a_clients_role(cluster: jc.Cluster) -> None:
     for role, status in ((Role.CLIENT, 200), (Role.AGENT, 403)):
         context = client_context(folder(cluster) / "credentials", role)
         place = urlsplit(address)
-        connection = http.client.HTTPSConnection(place.netloc, context=context, timeout=5)
+        connection = http.client.HTTPSConnection(place.netloc, context=context, timeout=30)
         connection.request("GET", "/v1/status")
         answer = connection.getresponse()
         answer.read()

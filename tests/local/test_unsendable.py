@@ -139,4 +139,4 @@ def test_a_shape_that_fits_no_node_fails_with_the_nearest_type(cluster: jc.Clust
     def large() -> None: ...
 
     with pytest.raises(errors.InfeasibleError, match="the nearest, local, has"):
-        jc.get(large.remote(), timeout=20)
+        jc.get(large.remote(), timeout=60)

@@ -103,12 +103,10 @@ def test_numbers_of_verbs_are_numbers(cluster: jc.Cluster) -> None:
 def test_refs_of_two_clusters_are_waited_for_together(cluster: jc.Cluster) -> None:
     with jc.up(name="second", cpus=1) as other:
         here, there = cluster.remote(after), other.remote(after)
-        refs = [there.remote(0, 1), here.remote(0.5, 2), here.remote(30, 3), there.remote(30, 4)]
+        refs = [there.remote(0, 1), here.remote(0.5, 2), here.remote(300, 3), there.remote(300, 4)]
         assert jc.get(refs[:2], timeout=LONG) == [1, 2]
         assert jc.wait(refs, num_returns=2, timeout=LONG) == (refs[:2], refs[2:])
-        began = time.monotonic()
         assert jc.wait(refs, num_returns=3, timeout=0.2) == (refs[:2], refs[2:])
-        assert time.monotonic() - began < 20
         jc.cancel(refs)
         assert jc.wait(refs, num_returns=4, timeout=LONG) == (refs, [])
 

@@ -76,7 +76,7 @@ def test_the_page_follows_its_cluster_to_its_end(home: Path) -> None:
             kinds = [kind for kind, _parts in coming]
             assert kinds[-1] == "end"
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     jc.shutdown()
 
 
