@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
@@ -13,6 +13,8 @@ _SIZE_DIGITS = 15
 # What is in a list may come as a tuple; what is a number never comes as a text.
 _Whole = Annotated[int, Strict()]
 _Count = Annotated[_Whole, Field(ge=0, le=_MOST)]
+_Some = Annotated[_Whole, Field(ge=1, le=_MOST)]
+_Amount = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 _Seconds = Annotated[float, Strict(), Field(ge=0, le=_MOST, allow_inf_nan=False)]
 _Text = Annotated[str, Strict()]
 _Name = Annotated[_Text, Field(max_length=1000)]
@@ -94,7 +96,55 @@ class Notice(_Message):
     when: _Name
 
 
-_KINDS: dict[str, type[_Message]] = {
+class _OfDask(BaseModel):
+    """What Dask's own agent says; it says more than is looked at here."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Bandwidth(_OfDask):
+    total: _Amount
+    workers: dict[_Name, tuple[_Amount, _Some]]
+    types: dict[_Name, tuple[_Amount, _Some]]
+
+
+class Spilled(_OfDask):
+    memory: _Count
+
+
+class Metrics(_OfDask):
+    bandwidth: Bandwidth
+    digests_total_since_heartbeat: dict[Any, _Amount]
+    memory: _Count
+    spilled_bytes: Spilled
+
+
+class Heartbeat(_OfDask):
+    address: _Name
+    now: _Seconds
+    metrics: Metrics
+    # An agent runs no Dask tasks, and has no extension of Dask.
+    resources: Annotated[dict[_Name, _Amount], Field(max_length=0)] | None = None
+    host_info: Annotated[dict[_Name, Any], Field(max_length=0)] | None = None
+    executing: Annotated[dict[_Name, Any], Field(max_length=0)] | None = None
+    extensions: Annotated[dict[_Name, Any], Field(max_length=0)] | None = None
+
+
+class Registration(Heartbeat):
+    status: Literal["running", "paused", "init"]
+    server_id: _Name
+    name: _Name
+    nthreads: _Count
+    memory_limit: _Count | None
+    pid: _Count
+    services: dict[_Name, _Count]
+    local_directory: _Text
+    versions: dict[_Name, Any]
+    nanny: _Name | None
+    stimulus_id: _Name
+
+
+_KINDS: dict[str, type[BaseModel]] = {
     "jc-hello": Hello,
     "jc-settled": Settled,
     "jc-results": Results,
@@ -106,6 +156,8 @@ _KINDS: dict[str, type[_Message]] = {
     "jc-usage": Usage,
     "jc-session-end": SessionEnd,
     "jc-notice": Notice,
+    "register-worker": Registration,
+    "heartbeat_worker": Heartbeat,
 }
 
 
