@@ -19,7 +19,7 @@ from jupyter_cluster.client.registry import entry
 from jupyter_cluster.client.tunnel import close_tunnel
 from jupyter_cluster.errors import ClusterError
 
-pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(480)]
 
 
 def test_two_clusters_at_once_know_nothing_of_each_other(bench: Bench):

@@ -11,7 +11,7 @@ import jupyter_cluster as jc
 from ec2box.bench import Bench, tags_of
 from jupyter_cluster.errors import ClusterError
 
-pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(480)]
 
 
 def diary(cluster: jc.Cluster) -> str:

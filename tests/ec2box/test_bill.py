@@ -13,7 +13,7 @@ from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import entry
 from jupyter_cluster.errors import ConnectionLostError
 
-pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(480)]
 
 
 def square(x: int) -> int:

@@ -14,7 +14,7 @@ from jupyter_cluster.client import launch
 from jupyter_cluster.client.registry import entry
 from jupyter_cluster.errors import ClusterError
 
-pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(480)]
 
 
 @pytest.fixture

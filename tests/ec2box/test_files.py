@@ -13,7 +13,7 @@ from helpers import eventually
 import jupyter_cluster as jc
 from ec2box.bench import Bench
 
-pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(480)]
 
 
 def digest(name: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import pytest
 import jupyter_cluster as jc
 from ec2box.bench import Bench, tags_of
 
-pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(480)]
 
 # What `up` says before each step, in their order.
 STAGES = (

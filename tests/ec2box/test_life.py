@@ -12,7 +12,7 @@ import jupyter_cluster as jc
 from ec2box.bench import Bench, tags_of
 from jupyter_cluster.demo.posters import make_posters
 
-pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(480)]
 
 POSTERS = 200
 
@@ -61,7 +61,7 @@ setup_commands:
 """
 
 
-@pytest.mark.timeout(400)  # five hosts pull an image
+@pytest.mark.timeout(600)  # five hosts pull an image
 def test_the_seeds_cluster_from_up_to_down(bench: Bench, posters: Path):
     (bench.folder / "data").symlink_to(posters)
     path = bench.folder / "cluster.yaml"

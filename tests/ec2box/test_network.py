@@ -12,7 +12,7 @@ import jupyter_cluster as jc
 from ec2box.bench import Bench, ssh_key
 from jupyter_cluster.client.registry import entry
 
-pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(480)]
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from jupyter_cluster.providers.aws.policies import actions, head_policy, owner_p
 from jupyter_cluster.providers.aws.service import Service
 from jupyter_cluster.providers.aws.tags import Owner
 
-pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(480)]
 
 OWNER = Owner("posters", "0123456789ab", "arn:aws:iam::123456789012:user/somebody")
 # The pricing service and Service Quotas are answered without moto; PassRole, and tagging at the

@@ -16,7 +16,7 @@ import jupyter_cluster as jc
 from ec2box.bench import Bench
 from jupyter_cluster.client.registry import entry
 
-pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(480)]
 
 VISITOR = Path(__file__).with_name("visitor.py")
 

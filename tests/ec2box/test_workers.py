@@ -12,7 +12,7 @@ import jupyter_cluster as jc
 from ec2box.bench import Bench, tags_of
 from jupyter_cluster.nodes import ssh
 
-pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ec2box, pytest.mark.timeout(480)]
 
 # Fails on every second node: on worker-1, worker-3 and so on.
 ODD = (
@@ -89,7 +89,7 @@ def test_workers_whose_setup_fails_are_replaced_and_their_log_is_kept(bench: Ben
     assert "here we go" in cluster.setup_log(failed)
 
 
-@pytest.mark.timeout(300)  # each failure lets the type cool down for longer
+@pytest.mark.timeout(600)  # each failure lets the type cool down for longer
 def test_no_more_are_launched_when_setup_fails_again_and_again(bench: Bench):
     cluster = bench.up(worker_setup_commands=["echo no >&2; exit 3"])
     cluster.map(slow_square, range(40))
