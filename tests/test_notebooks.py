@@ -23,6 +23,22 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 SANITIZE = ROOT / "tests" / "nbval_sanitize.cfg"
 
 
+# A cell that takes long says what it waits for. On a busy machine that would be another output than
+# the saved one.
+PATIENT = """
+from jupyter_cluster.notebook import cell_output
+cell_output.PATIENCE_SECONDS = 100.0
+"""
+
+
+def patient_ipython(folder: Path) -> Path:
+    """A folder for IPython whose kernels wait longer before they say so."""
+    startup = folder / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "patient.py").write_text(PATIENT)
+    return folder
+
+
 def check(notebook: Path, home: Path) -> subprocess.CompletedProcess[str]:
     """Run a notebook by nbval, in its own folder and with a registry of its own."""
     return subprocess.run(
@@ -32,7 +48,11 @@ def check(notebook: Path, home: Path) -> subprocess.CompletedProcess[str]:
             *("--rootdir", str(notebook.parent), str(notebook)),
         ],
         cwd=notebook.parent,
-        env={**os.environ, "JUPYTER_CLUSTER_HOME": str(home)},
+        env={
+            **os.environ,
+            "JUPYTER_CLUSTER_HOME": str(home),
+            "IPYTHONDIR": str(patient_ipython(notebook.parent / "ipython")),
+        },
         capture_output=True,
         text=True,
         timeout=110,
