@@ -12,6 +12,7 @@ import platform
 import threading
 import time
 import uuid
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -42,6 +43,7 @@ AWAY_HOSTED_SECONDS = 4 * 3600.0
 # Bytes of inputs that may be on their way to the head's journal.
 MAX_UNTAKEN = 64_000_000
 RELEASE_SECONDS = 0.2
+_LOOK_SECONDS = 0.02
 # Messages that may arrive twice. Submissions are repeated from what is kept of them; a fetch by
 # who waits for it.
 _REPEATABLE = {"cancel", "delete"}
@@ -52,6 +54,19 @@ _LOST = (OSError, TimeoutError, PermissionError, EOFError, ConnectionLostError)
 MAX_ODD = 5
 # A connection that has lasted this long was of use.
 STEADY_SECONDS = 30.0
+
+
+_all: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+def settle(place: Entry, seconds: float) -> None:
+    """Wait until the head of a cluster knows all that this process has submitted to it, or for so
+    many seconds: who asks it then what it works on is told of that too."""
+    deadline = time.monotonic() + seconds
+    for one in [one for one in _all if one.is_to(place) and not one.is_lost]:
+        waits = one.unsettled()
+        while waits() and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
 
 
 class Connection:
@@ -87,11 +102,13 @@ class Connection:
         self._incoming = Incoming(self)
         self._guard = Guard(f"the connection to cluster {entry.name!r}")
         self._odd = 0
+        self._rounds = 0  # of looking for what is to be sent
         self._wake: asyncio.Event
         self._loop: asyncio.AbstractEventLoop
         self._started = threading.Event()
         self.is_of_parent = False
         track(self)
+        _all.add(self)
         self._thread = start_thread(f"jupyter_cluster {entry.name}", self._run, self._has_died)
         self._started.wait()
 
@@ -148,6 +165,25 @@ class Connection:
         self.raise_if_lost()
         with contextlib.suppress(RuntimeError):  # the loop has just closed
             self._loop.call_soon_threadsafe(self._wake.set)
+
+    def is_to(self, place: Entry) -> bool:
+        """Whether it is of this process and leads to this cluster."""
+        return self._entry == place and not self.is_of_parent
+
+    def unsettled(self) -> Callable[[], bool]:
+        """Whether the head may not yet have what was submitted before this moment."""
+        seen = self._rounds
+
+        def waits() -> bool:
+            with self.changed:
+                if self._rounds < seen + 2:  # the one under way may have missed the last calls
+                    return True
+                return any(
+                    (one.opening or one.untaken) and not one.problem
+                    for one in self.channels.values()
+                )
+
+        return waits
 
     def release(self, job: str, index: int) -> None:
         """A ref was dropped; called by the garbage collector, so it takes no lock."""
@@ -353,6 +389,7 @@ class Connection:
                 await asyncio.wait_for(self._wake.wait(), RELEASE_SECONDS)
             self._wake.clear()
             with self.changed:
+                self._rounds += 1
                 for channel in self.channels.values():
                     self._queue.extend(channel.gather())
             self._collect_released()

@@ -16,7 +16,7 @@ from jupyter_cluster.client.connection import Connection
 from jupyter_cluster.client.connection_pool import pool
 from jupyter_cluster.client.reading import raise_first, values_of
 from jupyter_cluster.client.refs import Ref
-from jupyter_cluster.client.registry import Entry, find
+from jupyter_cluster.client.registry import Entry, entries, entry, find
 from jupyter_cluster.client.remote import make_remote
 from jupyter_cluster.config import ClusterConfig, load, local_config
 from jupyter_cluster.errors import GetTimeoutError, NoClusterError, UsageError, WrongTypeError
@@ -176,16 +176,37 @@ def shutdown() -> None:
 
 
 def down(name: str | None = None) -> None:
-    """End a cluster: the one of this name, or the one at hand."""
+    """End a cluster, running or stopped, with all it has kept: the one of this name, or the one at
+    hand.
+
+    Raises
+    ------
+    NoClusterError
+        No name was given and no cluster is at hand, or that one has ended: another one that runs
+        is not what was meant.
+    RegistryError
+        There is no cluster of this name.
+    """
     global _current
     if name is None:
-        current().down()
-        _current = None
-        return
+        name = _name_at_hand()
+    place = entry(name)
+    if not place.exists:
+        find(name)  # says which there are
     if _current is not None and _current.name == name:
         _current.disconnect()
+    launch.end(place)
+    if _current is not None and _current.name == name:
         _current = None
-    launch.end(find(name))
+
+
+def _name_at_hand() -> str:
+    if _current is not None and entry(_current.name).exists:
+        return _current.name
+    what = "no cluster is at hand" if _current is None else f"{_current.name!r} has ended"
+    named = [f'jc.down("{one.name}")' for one in entries()]
+    ways = f"; {' or '.join(named[:3])} ends one of those that there are" if named else ""
+    raise NoClusterError(what + ways)
 
 
 def remote(*args: Any, **options: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from jupyter_cluster.model import JobState, NodeState, NodeType
 
 # How long the head lets one request wait for news before we look again.
 _NEWS_SECONDS = 5.0
+# How long it may take until the head has all that was submitted.
+_SETTLE_SECONDS = 10.0
 
 
 def up(options: argparse.Namespace, console: Console) -> Entry | None:
@@ -223,6 +226,7 @@ def _would_be_lost(place: Entry) -> str:
     """Work that ends with a cluster, as a sentence; empty where there is none."""
     if not place.is_alive:
         return f"Cluster {place.name!r} has stopped and keeps its results until it is taken down."
+    _settle(place)
     try:
         jobs = Endpoint(place).get("jobs")
     except ConnectionLostError:
@@ -232,6 +236,14 @@ def _would_be_lost(place: Entry) -> str:
         return ""
     jobs_text = counted(len(open_jobs), "job")
     return f"Cluster {place.name!r} works on {jobs_text}: {', '.join(open_jobs)}."
+
+
+def _settle(place: Entry) -> None:
+    """What was submitted a moment ago, in this very cell, counts as work too."""
+    if "jupyter_cluster.client.connection" in sys.modules:  # else this process has none
+        from jupyter_cluster.client.connection import settle
+
+        settle(place, _SETTLE_SECONDS)
 
 
 def _is_working(job: dict[str, Any]) -> bool:
