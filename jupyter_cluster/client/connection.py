@@ -12,7 +12,6 @@ import platform
 import threading
 import time
 import uuid
-import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 from jupyter_cluster.background import Guard, describe, start_thread
 from jupyter_cluster.client.absence import Absence
 from jupyter_cluster.client.channel import JobChannel
-from jupyter_cluster.client.forks import track
+from jupyter_cluster.client.forks import track, tracked
 from jupyter_cluster.client.incoming import Incoming
 from jupyter_cluster.client.registry import Entry
 from jupyter_cluster.client.tunnel import address_of
@@ -56,14 +55,13 @@ MAX_ODD = 5
 STEADY_SECONDS = 30.0
 
 
-_all: weakref.WeakSet[Connection] = weakref.WeakSet()
-
-
 def settle(place: Entry, seconds: float) -> None:
     """Wait until the head of a cluster knows all that this process has submitted to it, or for so
     many seconds: who asks it then what it works on is told of that too."""
     deadline = time.monotonic() + seconds
-    for one in [one for one in _all if one.is_to(place) and not one.is_lost]:
+    for one in tracked():
+        if not isinstance(one, Connection) or not one.is_to(place) or one.is_lost:
+            continue
         waits = one.unsettled()
         while waits() and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
@@ -108,7 +106,6 @@ class Connection:
         self._started = threading.Event()
         self.is_of_parent = False
         track(self)
-        _all.add(self)
         self._thread = start_thread(f"jupyter_cluster {entry.name}", self._run, self._has_died)
         self._started.wait()
 

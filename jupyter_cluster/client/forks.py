@@ -34,8 +34,13 @@ def track(one: Open) -> None:
     _all.add(one)
 
 
+def tracked() -> list[Open]:
+    """All that this process keeps open, or has from the one that it was forked from."""
+    return list(_all)
+
+
 def _before() -> None:
-    for one in list(_all):
+    for one in tracked():
         one.changed.acquire()
         _held.append(one)
 

@@ -201,7 +201,8 @@ def down(name: str | None = None) -> None:
 
 
 def _name_at_hand() -> str:
-    if _current is not None and entry(_current.name).exists:
+    # One that was started since then under the same name is another one.
+    if _current is not None and entry(_current.name).created == _current.started:
         return _current.name
     what = "no cluster is at hand" if _current is None else f"{_current.name!r} has ended"
     named = [f'jc.down("{one.name}")' for one in entries()]

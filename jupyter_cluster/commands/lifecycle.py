@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from jupyter_cluster.client import launch
+from jupyter_cluster.client.connection import settle
 from jupyter_cluster.client.endpoint import Endpoint
 from jupyter_cluster.client.registry import NAME, Entry, entry
 from jupyter_cluster.commands.console import Console, Step
@@ -226,7 +226,7 @@ def _would_be_lost(place: Entry) -> str:
     """Work that ends with a cluster, as a sentence; empty where there is none."""
     if not place.is_alive:
         return f"Cluster {place.name!r} has stopped and keeps its results until it is taken down."
-    _settle(place)
+    settle(place, _SETTLE_SECONDS)  # what this very cell has submitted counts too
     try:
         jobs = Endpoint(place).get("jobs")
     except ConnectionLostError:
@@ -236,14 +236,6 @@ def _would_be_lost(place: Entry) -> str:
         return ""
     jobs_text = counted(len(open_jobs), "job")
     return f"Cluster {place.name!r} works on {jobs_text}: {', '.join(open_jobs)}."
-
-
-def _settle(place: Entry) -> None:
-    """What was submitted a moment ago, in this very cell, counts as work too."""
-    if "jupyter_cluster.client.connection" in sys.modules:  # else this process has none
-        from jupyter_cluster.client.connection import settle
-
-        settle(place, _SETTLE_SECONDS)
 
 
 def _is_working(job: dict[str, Any]) -> bool:

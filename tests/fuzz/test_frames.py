@@ -25,6 +25,7 @@ from distributed.comm.utils import to_frames
 from fuzz.conftest import Fuzz
 from fuzz.test_client_stream import SAID
 from fuzz.test_head_doors import no_trace
+from raw_agent import METRICS, NODE, REGISTRATION
 from raw_client import raw_client
 from real_head import ask, real_head
 
@@ -44,33 +45,14 @@ OPEN = {
     "protocol": PROTOCOL,
     "python": platform.python_version(),
 }
-NODE = "tls://127.0.0.1:1"
-JOIN = {
-    "op": "register-worker",
-    "reply": False,
-    "address": NODE,
-    "status": "running",
-    "server_id": "node",
-    "nthreads": 1,
-    "name": "node",
-    "now": 1.0,
-    "resources": {},
-    "host_info": {},
-    "memory_limit": 0,
-    "metrics": {},
-    "pid": 1,
-    "services": {},
-    "local_directory": "/",
-    "versions": {},
-    "nanny": "",
-    "extra": {},
-    "stimulus_id": "x",
-}
 # What a caller of each role says, message after message.
 CLIENT_SAYS: list[list[Any]] = [[GREET, OPEN, SAID[:3], SAID[3:]], [GREET, OPEN, [{"op": "leave"}]]]
 NODE_SAYS: list[list[Any]] = [
-    [GREET, JOIN, [{"op": "jc-usage", "cpu": 0.5, "memory": 1000}, {"op": "keep-alive"}]],
-    [GREET, {"op": "heartbeat_worker", "address": NODE, "now": 1.0, "metrics": {}, "reply": True}],
+    [GREET, REGISTRATION, [{"op": "jc-usage", "cpu": 0.5, "memory": 1000}, {"op": "keep-alive"}]],
+    [
+        GREET,
+        {"op": "heartbeat_worker", "address": NODE, "now": 1.0, "metrics": METRICS, "reply": True},
+    ],
     [GREET, {"op": "unregister", "address": NODE, "stimulus_id": "x", "reply": True}],
 ]
 HEAD_SAYS: list[list[Any]] = [

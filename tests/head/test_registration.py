@@ -10,39 +10,13 @@ from typing import Any
 
 import pytest
 from distributed.comm import connect
+from raw_agent import METRICS, NODE, REGISTRATION
 from real_head import real_head
 
 from jupyter_cluster.trust import Role, dask_security
 
 pytestmark = pytest.mark.unit
 
-NODE = "tls://127.0.0.1:1"
-METRICS = {
-    "bandwidth": {"total": 100_000_000, "workers": {}, "types": {}},
-    "digests_total_since_heartbeat": {},
-    "memory": 1000,
-    "spilled_bytes": {"memory": 0, "disk": 0},
-}
-REGISTRATION: dict[str, Any] = {
-    "op": "register-worker",
-    "reply": False,
-    "address": NODE,
-    "status": "running",
-    "server_id": "node",
-    "nthreads": 1,
-    "name": "node",
-    "now": 1.0,
-    "resources": {},
-    "memory_limit": 0,
-    "metrics": METRICS,
-    "pid": 1,
-    "services": {},
-    "local_directory": "/",
-    "versions": {},
-    "nanny": "",
-    "extra": {},
-    "stimulus_id": "x",
-}
 HEARTBEAT = {"op": "heartbeat_worker", "address": NODE, "now": 2.0, "reply": True}
 ODD: list[tuple[str, Any]] = [
     ("metrics", {}),

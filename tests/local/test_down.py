@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import eventually
 
 import jupyter_cluster as jc
 from jupyter_cluster.cli import main
@@ -13,13 +12,6 @@ from jupyter_cluster.client import registry
 from jupyter_cluster.errors import NoClusterError, RegistryError
 
 pytestmark = pytest.mark.local
-
-STOPS = """
-cluster_name: resting
-max_workers: 1
-cluster_idle_timeout_minutes: 0.03
-provider: {type: local}
-"""
 
 
 def test_down_without_a_name_ends_the_one_at_hand_and_no_other(home: Path) -> None:
@@ -32,6 +24,11 @@ def test_down_without_a_name_ends_the_one_at_hand_and_no_other(home: Path) -> No
     assert main(["down", "mine", "-y"]) == 0
     with pytest.raises(NoClusterError, match=r"'mine' has ended; jc\.down\(\"precious\"\) ends"):
         jc.down()
+    assert main(["up", "--name", "mine", "--cpus", "1"]) == 0  # another one of the same name
+    with pytest.raises(NoClusterError, match=r"'mine' has ended; jc\.down\(\"mine\"\) or"):
+        jc.down()
+    assert registry.entry("mine").is_alive
+    jc.down("mine")
     assert precious.is_alive
     with pytest.raises(RegistryError, match="there is no cluster 'nosuch'"):
         jc.down("nosuch")
@@ -40,15 +37,3 @@ def test_down_without_a_name_ends_the_one_at_hand_and_no_other(home: Path) -> No
     with pytest.raises(NoClusterError, match=r"no cluster is at hand$"):
         jc.down()  # and none is started for it
     assert not registry.entries()
-
-
-def test_one_that_has_stopped_is_ended_too(home: Path, tmp_path: Path) -> None:
-    path = tmp_path / "cluster.yaml"
-    path.write_text(STOPS)
-    for name in ([], ["resting"]):
-        cluster = jc.up(path)
-        cluster.map(abs, [-1]).results()
-        eventually(lambda: not registry.entry("resting").is_alive)
-        assert registry.entry("resting").exists
-        jc.down(*name)
-        assert not registry.entry("resting").exists

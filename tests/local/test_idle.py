@@ -34,3 +34,15 @@ def test_it_ends_although_an_idle_client_is_connected_and_its_results_are_kept(
     again = jc.up(path)
     assert again.job("kept").results(timeout=60) == [1, 2]
     again.down()
+
+
+def test_one_that_has_stopped_by_itself_is_ended_by_down(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(CLUSTER)
+    for name in ([], ["forgotten"]):
+        cluster = jc.up(path)
+        cluster.map(abs, [-1]).results()
+        eventually(lambda: not registry.entry("forgotten").is_alive)
+        assert registry.entry("forgotten").exists
+        jc.down(*name)
+        assert not registry.entry("forgotten").exists
