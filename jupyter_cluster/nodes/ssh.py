@@ -20,7 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_REQUEST
+from paramiko.common import (
+    MSG_CHANNEL_CLOSE,
+    MSG_CHANNEL_FAILURE,
+    MSG_CHANNEL_REQUEST,
+    MSG_CHANNEL_WINDOW_ADJUST,
+)
 from paramiko.pkey import UnknownKeyType
 from paramiko.ssh_exception import (
     AuthenticationException,
@@ -131,7 +136,7 @@ def connect(
     except OSError as error:
         raise _silent(address, error) from error
     try:
-        transport = _Transport(way, default_window_size=WINDOW, default_max_packet_size=PACKET)
+        transport = _Transport(way)
     except (OSError, EOFError, SSHException) as error:
         way.close()
         raise _silent(address, error, way) from error
@@ -168,6 +173,33 @@ class _Transport(paramiko.Transport):
         **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]
         MSG_CHANNEL_REQUEST: _on_request,
     }
+
+    def __init__(self, way: Any) -> None:
+        super().__init__(way, default_window_size=WINDOW, default_max_packet_size=PACKET)
+        self._closed: set[int] = set()  # channels, by the server's numbers
+
+    def _parse_channel_open_success(self, message: paramiko.Message) -> None:
+        begin = message.packet.tell()
+        message.get_int()  # our number
+        self._closed.discard(message.get_int())  # the server may use one again
+        message.packet.seek(begin)
+        super()._parse_channel_open_success(message)  # type: ignore[misc]
+
+    def _send_message(self, data: paramiko.Message) -> None:
+        """Send nothing of a channel after its end.
+
+        The library makes a message under the channel's lock and sends it outside: what one thread
+        has made, another one's end of the channel may overtake. OpenSSH then ends the whole
+        connection, of which this channel was one of many (paramiko's issues 1115 and 1705).
+        """
+        kind, *number = bytes(data.packet.getbuffer()[:5])
+        channel = int.from_bytes(number, "big")
+        if MSG_CHANNEL_WINDOW_ADJUST <= kind <= MSG_CHANNEL_FAILURE:
+            if channel in self._closed:
+                return
+            if kind == MSG_CHANNEL_CLOSE:
+                self._closed.add(channel)
+        super()._send_message(data)  # type: ignore[misc]
 
 
 def _silent(address: str, error: BaseException, way: Any = None) -> SetupError:

@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import paramiko
 import pytest
 from helpers import eventually, running
 from nodes.sshd import serving
+from paramiko.common import MSG_CHANNEL_EOF, byte_chr
 
 from jupyter_cluster.errors import SetupError
 from jupyter_cluster.nodes.command import LINE_BYTES, TAIL_BYTES
@@ -252,3 +254,20 @@ def test_a_key_that_is_none_is_named(server: Login, tmp_path: Path, content: byt
     keys = HostKeys(tmp_path / "known_hosts")
     with pytest.raises(SetupError, match=re.escape(f"{tmp_path}/key cannot be used")):
         wait_for("127.0.0.1", login, "here", keys, time.monotonic() + 5, patience=0)
+
+
+def test_what_a_channel_sends_after_its_end_ends_no_connection(node: Node) -> None:
+    """As when one thread writes while another one closes (paramiko's issues 1115 and 1705)."""
+    ssh = node.ssh
+    for _ in range(3):  # the server uses the channel's number again
+        channel = ssh.open()
+        channel.exec_command("true")
+        end_of_file = paramiko.Message()
+        end_of_file.add_byte(byte_chr(MSG_CHANNEL_EOF))
+        end_of_file.add_int(channel.remote_chanid)  # type: ignore[attr-defined]
+        channel.close()
+        transport = channel.transport
+        eventually(lambda: channel.chanid not in transport._channels._map)  # noqa: B023
+        transport._send_user_message(end_of_file)
+        assert node.ask("echo still here") == "still here\n"
+    assert ssh.is_open
