@@ -234,16 +234,19 @@ class SshProvider(HostProvider):
         """See `HostProvider.check_release`; who may log in may end what runs."""
 
     def release(self, progress: Callable[[str], None]) -> None:
-        """End what runs on the head, and through it what runs on workers."""
+        """End what runs on the head, and then, through its host, what runs on workers.
+
+        In this order: a head that still works may be setting a worker up.
+        """
         progress("ending what runs on its hosts")
         if HEAD_NODE not in self._read():
             return
         try:
             with self._reached(self._provider.head_ip) as head:
+                self._clean(head, self._config.head_node_type)
                 with ThreadPoolExecutor(_AT_ONCE) as threads:
                     ends = threads.map(lambda ip: self._left(head, ip), self._provider.worker_ips)
                     left = [text for text in ends if text]
-                self._clean(head, self._config.head_node_type)
         except SetupError as error:
             raise ProviderError(str(error)) from error
         if left:

@@ -193,7 +193,8 @@ class Node:
         CommandError
             It failed, or took too long.
         """
-        line = _on_host(endable(command)) if on_host else self.program(command)
+        script = f"export JUPYTER_CLUSTER_HOME={self.folder}/registry; {endable(command)}"
+        line = _on_host(script) if on_host else self.program(command)
         try:
             self.ssh.run(line, self.on_line, deadline=self.deadline)
         except CommandError as error:

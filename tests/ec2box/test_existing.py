@@ -96,3 +96,20 @@ def test_a_key_that_they_do_not_take_is_named(bench: Bench, hosts: list[str]):
     with pytest.raises(ClusterError, match=r"does not let user 'ubuntu' in with the key .*other"):
         bench.start(cluster_file(bench, hosts, "other.pem"))
     (bench.folder / "other.pem").write_bytes((bench.folder / "mine.pem").read_bytes())
+
+
+def test_what_sets_a_host_up_ends_with_the_cluster(bench: Bench, hosts: list[str]):
+    path = cluster_file(bench, hosts)
+    with path.open("a") as file:
+        file.write("worker_setup_commands: [echo it begins; exec sleep 98.7654]\n")
+    bench.start(path)
+    cluster = jc.connect("laboratory")
+    cluster.scale(min_workers={"host": 1})
+    machines = [row["InstanceId"] for row in bench.instances("running")]
+
+    def found(words: str) -> list[str]:
+        return [name for name in machines if bench.rig.run(name, f"pgrep -f '{words}' || true")]
+
+    eventually(lambda: found("[s]leep 98.7654"), 90)
+    bench.end("laboratory")
+    assert not found("[s]leep 98.7654|[j]upyter_cluster")

@@ -132,9 +132,11 @@ def test_one_that_does_not_end_in_time_is_told_and_said(tmp_path: Path) -> None:
 
 
 @contextmanager
-def marked(folder: Path, shell: str = "sleep 600") -> Iterator[subprocess.Popen[bytes]]:
+def marked(
+    folder: Path, shell: str = "sleep 600", mark: str = NODE_MARK
+) -> Iterator[subprocess.Popen[bytes]]:
     """What a task has started: in a session of its own, with the node's mark."""
-    environment = {**os.environ, NODE_MARK: str(folder)}
+    environment = {**os.environ, mark: str(folder)}
     words = ["sh", "-c", shell]
     with subprocess.Popen(words, env=environment, start_new_session=True) as process:
         try:
@@ -159,6 +161,18 @@ def test_what_tasks_have_left_ends_with_their_host_and_nobody_elses_does(tmp_pat
         assert (done.returncode, done.stderr) == (0, "")
         assert left.wait(20) == linked.wait(20) == -signal.SIGKILL
         assert stranger.poll() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds marks in /proc")
+def test_what_its_set_up_runs_or_has_left_ends_with_a_node_and_not_with_its_agent(
+    tmp_path: Path,
+) -> None:
+    with marked(tmp_path / "registry", mark="JUPYTER_CLUSTER_HOME") as left:
+        assert sweep(str(tmp_path)) == 0
+        assert left.poll() is None
+        words = [sys.executable, script.__file__, ".", str(int(signal.SIGTERM)), "20"]
+        assert subprocess.run(words, cwd=tmp_path, timeout=60, check=False).returncode == 0
+        assert left.wait(20) == -signal.SIGKILL
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds marks in /proc")

@@ -1,7 +1,8 @@
 """On a host: end what is kept running in a folder, and wait until it has ended.
 
     python3 stop.py FOLDER                      prints "kept" where something is
-    python3 stop.py FOLDER SIGNAL SECONDS       ends what tasks have left behind, too
+    python3 stop.py FOLDER SIGNAL SECONDS       ends what tasks have left behind, too, and
+                                                commands of its set-up
 
 Nobody is signalled by number: the keeper itself hears it, by a pipe that is its own. What tasks
 have left behind, where their agent was killed with all that could have ended it, is known by the
@@ -20,6 +21,8 @@ import time
 LOCK, PIPE = "keeper.lock", "keeper.pipe"
 # In the environment of all that a node's tasks start: the node's folder.
 MARK = b"JUPYTER_CLUSTER_NODE_FOLDER="
+# In the environment of every command that was run on a node, as those of its set-up.
+COMMANDS = b"JUPYTER_CLUSTER_HOME="
 SWEEP_SECONDS = 5.0
 
 
@@ -62,14 +65,15 @@ def tell(path: str, how: int) -> bool:
     return True
 
 
-def sweep(folder: str) -> int:
-    """Kill all that carries this folder, or one within it, as its mark; returns how many are left.
+def sweep(folder: str, marks: tuple[bytes, ...] = (MARK,)) -> int:
+    """Kill all that carries this folder, or one within it, as a mark; returns how many are left.
 
     More than once: one that is seen may be forking another. Where the system has no /proc, none is
     found.
     """
     deadline = time.monotonic() + SWEEP_SECONDS
-    while left := [pid for pid in _all_processes() if _kill_marked(pid, os.path.realpath(folder))]:
+    place = os.path.realpath(folder)
+    while left := [pid for pid in _all_processes() if _kill_marked(pid, place, marks)]:
         if time.monotonic() > deadline:
             break
         time.sleep(0.02)
@@ -84,11 +88,12 @@ def _all_processes() -> list[int]:
     return [int(name) for name in names if name.isdigit() and int(name) != os.getpid()]
 
 
-def _kill_marked(pid: int, folder: str) -> bool:
-    """Whether it has the mark, and was sent a signal."""
+def _kill_marked(pid: int, folder: str, marks: tuple[bytes, ...]) -> bool:
+    """Whether it has one of the marks, and was sent a signal."""
     try:
         born = _start_of(pid)
-        if not _is_within(_mark_of(pid), folder) or _start_of(pid) != born:
+        found = _marks_of(pid, marks)
+        if not any(_is_within(one, folder) for one in found) or _start_of(pid) != born:
             return False
         os.kill(pid, signal.SIGKILL)
     except OSError:  # it has ended meanwhile, or is another user's
@@ -105,11 +110,10 @@ def _start_of(pid: int) -> str:
     return rest[18]
 
 
-def _mark_of(pid: int) -> str:
+def _marks_of(pid: int, marks: tuple[bytes, ...]) -> list[str]:
     with open(f"/proc/{pid}/environ", "rb") as file:
         words = file.read().split(b"\0")
-    marks = [word[len(MARK) :] for word in words if word.startswith(MARK)]
-    return os.fsdecode(marks[0]) if marks else ""
+    return [os.fsdecode(word[len(m) :]) for m in marks for word in words if word.startswith(m)]
 
 
 def _is_within(mark: str, folder: str) -> bool:
@@ -122,5 +126,5 @@ if __name__ == "__main__":
         print("kept" if is_kept(sys.argv[1]) else "")
     elif not stop(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])):
         sys.exit("what is kept running there does not end")
-    elif sweep(sys.argv[1]):
-        sys.exit("what tasks have started there does not end")
+    elif sweep(sys.argv[1], (MARK, COMMANDS)):
+        sys.exit("what tasks or commands have started there does not end")
