@@ -162,7 +162,12 @@ def test_up_again_syncs_what_has_changed_and_restarts_only_when_asked(bench: Ben
     data = bench.folder / "data"
     data.mkdir()
     (data / "a").write_text("one")
-    path = bench.file(file_mounts={"~/data": str(data)}, head_setup_commands=["date +%N >~/set-up"])
+    path = bench.file(
+        file_mounts={"~/data": str(data)},
+        head_setup_commands=["date +%N >~/set-up"],
+        max_workers=2,
+        available_node_types={"worker": {"min_workers": 2}},
+    )
     bench.start(path)
     look = ("exec", "posters", "cat ~/data/*; cat ~/set-up")
     first = bench.command(*look).stdout.split()
@@ -175,10 +180,10 @@ def test_up_again_syncs_what_has_changed_and_restarts_only_when_asked(bench: Ben
     assert second == ["twothree" + first[0].removeprefix("one")]
     assert jc.connect("posters").started == started
     cluster = jc.connect("posters")
+    bench.await_ready(cluster, 2)
     job = cluster.map(slow_square, range(200), max_retries=0)
     eventually(lambda: job.done > 3, 60)
-    bench.await_ready(cluster)  # one that is still being set up may be needed no more
-    workers = bench.workers()
+    workers = bench.workers("running")
     done = bench.command("up", str(path), "-y", "--restart-only")
     assert done.returncode == 0, done.stderr
     assert cluster.status()["started"] > started

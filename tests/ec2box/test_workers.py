@@ -57,10 +57,10 @@ def test_everything_works_while_a_third_of_the_calls_is_throttled(bench: Bench):
 
 
 def test_a_worker_that_loses_power_is_replaced_and_its_tasks_go_elsewhere(bench: Bench):
-    cluster = bench.up(max_workers=2)
+    cluster = bench.up(max_workers=2, available_node_types={"worker": {"min_workers": 2}})
+    bench.await_ready(cluster, 2)
     job = cluster.map(slow_square, range(150))
     eventually(lambda: job.done >= 5, 60)
-    bench.await_ready(cluster)
     name, machine = next(iter(bench.workers().items()))
     bench.rig.power_cut(machine, "terminated")
     assert job.results() == [x * x for x in range(150)]
@@ -68,7 +68,8 @@ def test_a_worker_that_loses_power_is_replaced_and_its_tasks_go_elsewhere(bench:
 
 
 def test_a_partition_of_thirty_seconds_loses_and_doubles_nothing(bench: Bench):
-    cluster = bench.up(max_workers=2)
+    cluster = bench.up(max_workers=2, available_node_types={"worker": {"min_workers": 2}})
+    bench.await_ready(cluster, 2)
     job = cluster.map(slow_square, range(150))
     eventually(lambda: job.done >= 5, 60)
     head = bench.instances(kind="head")[0]["PrivateIpAddress"]
