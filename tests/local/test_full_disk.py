@@ -28,6 +28,9 @@ def test_a_full_disk_loses_no_result(on_small_disk: Path) -> None:
         return bytes([x]) * 300_000
 
     try:
+        # The nodes' folders lie there too: one that comes later could not be given the code.
+        cluster.scale(min_workers={"local": 2})
+        eventually(lambda: [row["state"] for row in cluster.nodes()] == ["ready", "ready"])
         wanted = [bytes([x]) * 300_000 for x in range(40)]
         assert cluster.map(work, range(40), name="much").results(timeout=60) == wanted
         eventually(lambda: "cannot be written" in cluster.status()["problem"])
