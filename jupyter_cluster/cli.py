@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from jupyter_cluster.interrupts import end_at_once, interrupts
+
 FAILED, WRONG_USAGE = 1, 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
@@ -27,13 +29,17 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     _print_what_can_be_printed()
     try:
-        return _run(sys.argv[1:] if words is None else words)
+        with interrupts():
+            return _run(sys.argv[1:] if words is None else words)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         # Who reads has had enough, e.g. `| head`; the flush at exit must not complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    finally:
+        if words is None:
+            end_at_once()
 
 
 def _print_what_can_be_printed() -> None:

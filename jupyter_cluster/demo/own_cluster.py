@@ -16,6 +16,7 @@ from jupyter_cluster.client.cluster import Cluster
 from jupyter_cluster.client.registry import Entry, entry, home
 from jupyter_cluster.config import ClusterConfig
 from jupyter_cluster.errors import UsageError
+from jupyter_cluster.interrupts import interrupt
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -104,7 +105,7 @@ def _end(place: Entry, cluster: Cluster | None) -> None:
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """SIGTERM and a terminal that is closed raise KeyboardInterrupt, as Ctrl-C does."""
-    with _handled(_interrupt):
+    with _handled(interrupt):
         yield
 
 
@@ -128,7 +129,3 @@ def _handled(handler: Callable[[int, FrameType | None], None] | signal.Handlers)
     finally:
         for number, former in before.items():
             signal.signal(number, former)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
