@@ -134,6 +134,12 @@ class Pool:
         taken, self._queue = self._queue[keep:], self._queue[:keep]
         return taken
 
+    def take_back(self, which: Callable[[Bundle], bool]) -> list[Bundle]:
+        """Take back bundles that have not been started, those of which this is true."""
+        taken = [bundle for bundle in self._queue if which(bundle)]
+        self._queue = [bundle for bundle in self._queue if bundle not in taken]
+        return taken
+
     def take_back_behind(self, seconds: float) -> list[tuple[Bundle, int, int]]:
         """Take back tasks that wait, in a slot, behind one that has run this long."""
         parts = []

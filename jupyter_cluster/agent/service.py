@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ class Agent:
         for name in ("results", "values"):
             (options.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._spool = Spool(options.folder / "spool")
-        self._arrivals = Arrivals(lambda: self._pool.on_room())
+        self._arrivals = Arrivals(lambda: self._pool.on_room(), self._on_pressure)
         self._pool = Pool(
             options.resources,
             options.folder,
@@ -99,6 +100,8 @@ class Agent:
         self._code = Code(options.folder / "code", self._arrivals, lambda: self._pool.code)
         # Whether what waits in the spool has been sent, so that the next may follow at once.
         self._is_even = False
+        # Whether the head has been told that the disk refuses files.
+        self._is_pressed = False
         self._lines: list[list[Any]] = []
         self._left_out = 0
 
@@ -233,6 +236,8 @@ class Agent:
                 "sessions": self._pool.sessions,
             }
         )
+        self._is_pressed = False
+        self._on_pressure(self._arrivals.pressure)
         async for message in self._spool.unacknowledged():
             self._send(message)
             stream = worker.batched_stream
@@ -302,6 +307,7 @@ class Agent:
             except ValueError as error:
                 self._on_unreadable(message, str(error))
         self._pool.submit(good)
+        self._return_refused()
 
     def _on_unreadable(self, message: dict[str, Any], why: str) -> None:
         """Nobody waits for ever for a bundle that cannot be run."""
@@ -352,14 +358,31 @@ class Agent:
     def on_recall(self, count: int | None = None) -> None:
         """Give back bundles, and parts of bundles, that have not been started."""
         returned = self._pool.recall(count)
-        parts = self._pool.take_back_behind(LONG_SECONDS)
+        self._return(returned, self._pool.take_back_behind(LONG_SECONDS))
+
+    def _return(self, bundles: list[Bundle], parts: Sequence[tuple[Bundle, int, int]] = ()) -> None:
         self._send(
             {
                 "op": "jc-returned",
-                "keys": [bundle.key for bundle in returned],
+                "keys": [bundle.key for bundle in bundles],
                 "parts": [[bundle.key, start, stop] for bundle, start, stop in parts],
             }
         )
+
+    def _on_pressure(self, why: str) -> None:
+        """The disk refuses what work needs, or no longer: until then another node may do it."""
+        if bool(why) != self._is_pressed:
+            self._is_pressed = bool(why)
+            self._send({"op": "jc-pressure", "why": why})
+        self._return_refused()
+
+    def _return_refused(self) -> None:
+        if self._arrivals.pressure:
+            refused = self._pool.take_back(
+                lambda bundle: self._arrivals.refuses(self._files_of(bundle))
+            )
+            if refused:
+                self._return(refused)
 
     def on_ack(self, seqs: list[int]) -> None:
         """The head has these in its journal."""

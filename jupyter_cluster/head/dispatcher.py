@@ -109,6 +109,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
             "jc-values": self._intake.on_values,
             "jc-session-end": self.on_session_end,
             "jc-notice": self.on_notice,
+            "jc-pressure": self.on_pressure,
         }
         for operation, handler in handlers.items():
             scheduler.stream_handlers[operation] = self._guarded(operation, handler)
@@ -191,7 +192,7 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         link.address, link.pid, link.send, link.lost_since = worker, pid, send, None
         link.sent.clear()
         link.values.clear()
-        link.settled, link.silent_looks = False, 0
+        link.settled, link.silent_looks, link.pressure = False, 0, ""
         self._by_address[worker] = link
         self._forget_unknown(link, stored)
         for name in sessions:
@@ -316,6 +317,20 @@ class Dispatcher(SchedulerPlugin):  # type: ignore[misc]
         if link is not None and not link.reclaimed:
             link.reclaimed = True
             self.on_reclaim(link.id, f"it will be taken back at {when}")
+
+    def on_pressure(self, worker: str, why: str) -> None:
+        """A node's disk refuses what work needs there; empty once it does not any more."""
+        link = self._by_address.get(worker)
+        if link is None or bool(link.pressure) == bool(why):
+            return
+        if why:
+            link.pressed_since = time.monotonic()
+            self._log("warning", f"{link.id} gets no work: its disk refuses files: {why}")
+        else:
+            self._log("node", f"{link.id} gets work again: its disk takes files")
+        link.pressure = why
+        self._on_node(link)
+        self.plan()
 
     def on_session_end(self, worker: str, seq: int, session: str, why: str, was_busy: bool) -> None:
         """The process of a session has ended."""

@@ -181,6 +181,8 @@ class Fleet:
     def _node(self, member: Member, link: NodeLink | None) -> Node:
         if link is not None:
             capacity, free = unmarked(link.capacity), unmarked(link.free)
+            if link.pressure:  # nothing can be counted on that it could hold
+                capacity = free = Resources()
             idle = None if link.bundles or member.state is not NodeState.READY else link.idle_since
         else:
             capacity = free = self._known(member.type).resources
@@ -263,7 +265,7 @@ class Fleet:
                 "state": "lost contact" if lost else member.state.value,
                 "age": now - member.since,
                 "seconds_to_ready": member.seconds_up or None,
-                "resources": node.resources.as_dict(),
+                "resources": (unmarked(link.capacity) if link else node.resources).as_dict(),
                 "slots_busy": link.busy_slots if link else 0,
                 "tasks_finished": link.finished if link else 0,
                 "idle_seconds": now - node.idle_since if node.idle_since else None,
@@ -273,5 +275,9 @@ class Fleet:
                 "slots": link.slots_for(_ONE_CPU) if link else None,
                 "cost": self._price(member) * (now - member.since) / 3600,
                 "price": self._known(member.type).price if member.price is None else member.price,
-                "why": member.why or node.kept_because,
+                "why": member.why or _pressure(link) or node.kept_because,
             }
+
+
+def _pressure(link: NodeLink | None) -> str:
+    return f"its disk refuses files: {link.pressure}" if link and link.pressure else ""

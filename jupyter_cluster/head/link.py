@@ -69,6 +69,10 @@ class NodeLink:
         Refs whose values the node has.
     reclaimed : bool
         It will be taken back; what it does not finish is no failure.
+    pressure : str
+        Why its disk refuses what work needs there; empty where it does not.
+    pressed_since : float
+        Since when (monotonic clock).
     lost_since : float or None
         Since when there is no connection, or nothing has come on it (monotonic clock).
     silent_looks : int
@@ -95,6 +99,8 @@ class NodeLink:
     draining: bool = False
     reclaimed: bool = False
     settled: bool = False
+    pressure: str = ""
+    pressed_since: float = 0.0
     lost_since: float | None = None
     silent_looks: int = 0
     idle_since: float = field(default_factory=time.time)
@@ -111,7 +117,8 @@ class NodeLink:
     @property
     def accepts(self) -> bool:
         """Whether it may be sent work."""
-        return self.lost_since is None and self.settled and not self.draining
+        may_be_sent = self.lost_since is None and self.settled
+        return may_be_sent and not self.draining and not self.pressure
 
     def slots_for(self, shape: Resources) -> int:
         """How many tasks of a shape it can run at a time."""

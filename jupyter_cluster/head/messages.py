@@ -96,6 +96,10 @@ class Notice(_Message):
     when: _Name
 
 
+class Pressure(_Message):
+    why: _Name
+
+
 class _OfDask(BaseModel):
     """What Dask's own agent says; it says more than is looked at here."""
 
@@ -156,6 +160,7 @@ _KINDS: dict[str, type[BaseModel]] = {
     "jc-usage": Usage,
     "jc-session-end": SessionEnd,
     "jc-notice": Notice,
+    "jc-pressure": Pressure,
     "register-worker": Registration,
     "heartbeat_worker": Heartbeat,
 }

@@ -39,6 +39,8 @@ CAPACITY_COOLDOWN, QUOTA_COOLDOWN = 60.0, 600.0
 # How long a node may be out of contact before its work is given to others, unless its provider
 # says at once that it is gone. Ray allows 30 s as well.
 LOST_SECONDS = 30.0
+# How long the disk of a node may refuse what work needs before another node takes its place.
+PRESSURE_SECONDS = 60.0
 # After so many nodes of a type in a row that could not be set up, no more of it are launched.
 MAX_SETUP_FAILURES = 5
 _GONE = "its machine is gone"
@@ -405,6 +407,15 @@ class Scaling:
         elif link and link.lost_since and time.monotonic() - link.lost_since > LOST_SECONDS:
             why = f"out of contact for {LOST_SECONDS:.0f} s"
             self._start_ending(member, NodeState.FAILED, why)
+        elif link and link.pressure and member.state is NodeState.READY:
+            self._check_pressure(member, link)
+
+    def _check_pressure(self, member: Member, link: NodeLink) -> None:
+        """A node that can take no work costs as much as another; one with sessions is kept."""
+        seconds = time.monotonic() - link.pressed_since
+        if seconds > PRESSURE_SECONDS and not self.dispatcher.cell_sessions.on_node(member.id):
+            why = f"its disk has refused files for {seconds:.0f} s: {link.pressure}"
+            self._end(End((member.id,), f"{member.id} is ended: {why}"))
 
     def _start(self, what: str, action: Coroutine[None, None, None], node: str = "") -> None:
         """Do something to a node; where that fails, `_look` finds the node as it was left."""

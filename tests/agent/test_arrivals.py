@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import logging
 import threading
@@ -135,3 +136,37 @@ def test_what_the_disk_refuses_is_tried_again_and_what_is_damaged_is_not(
     assert "it is tried again" in refused
     assert refused == again
     assert "modules arrived damaged" in damaged
+
+
+def test_what_the_disk_refuses_is_told_until_all_of_it_is_written_or_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    full = threading.Event()
+    full.set()
+
+    def write(partial: Path) -> None:
+        if full.is_set():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        partial.touch()
+
+    async def main() -> None:
+        told: asyncio.Queue[str] = asyncio.Queue()
+        arrivals = Arrivals(lambda: None, told.put_nowait)
+        first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+        arrivals.add(first, write)
+        arrivals.add(second, write)
+        assert not arrivals.refuses([first])  # nobody knows yet
+        while not arrivals.refuses([first]) or not arrivals.refuses([second]):
+            assert await told.get() == "No space left on device"
+        assert not arrivals.refuses([third])
+        arrivals.forget(first)
+        assert arrivals.pressure
+        full.clear()
+        while await told.get():
+            pass
+        assert not arrivals.pressure
+        assert not arrivals.lacks([second])
+        arrivals.close()
+
+    run(main)

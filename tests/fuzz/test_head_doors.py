@@ -65,6 +65,7 @@ AGENT_SAYS: list[dict[str, Any]] = [
     {"op": "jc-usage", "cpu": 0.5, "memory": 1000},
     {"op": "jc-session-end", "seq": 4, "session": "mine", "why": "gone", "was_busy": False},
     {"op": "jc-notice", "when": "soon"},
+    {"op": "jc-pressure", "why": "No space left on device"},
 ]
 BUNDLE = {
     "key": KEY,

@@ -1,4 +1,4 @@
-"""A journal whose disk is full: nothing is lost, it is said, and it goes on when there is room."""
+"""Full disks, of the head and of a node: nothing is lost, it is said, and work goes on."""
 
 from __future__ import annotations
 
@@ -28,9 +28,6 @@ def test_a_full_disk_loses_no_result(on_small_disk: Path) -> None:
         return bytes([x]) * 300_000
 
     try:
-        # The nodes' folders lie there too: one that comes later could not be given the code.
-        cluster.scale(min_workers={"local": 2})
-        eventually(lambda: [row["state"] for row in cluster.nodes()] == ["ready", "ready"])
         wanted = [bytes([x]) * 300_000 for x in range(40)]
         assert cluster.map(work, range(40), name="much").results(timeout=60) == wanted
         eventually(lambda: "cannot be written" in cluster.status()["problem"])
@@ -41,5 +38,34 @@ def test_a_full_disk_loses_no_result(on_small_disk: Path) -> None:
         other = jc.Cluster(cluster._entry)
         assert other.job("much").results(timeout=60) == wanted
         other.disconnect()
+    finally:
+        cluster.down()
+
+
+def test_tasks_of_a_node_whose_disk_is_full_go_to_another(home: Path) -> None:
+    cluster = jc.up(name="pressed", cpus=2)
+
+    @cluster.remote
+    def size(value: bytes, _index: int) -> int:
+        return len(value)
+
+    try:
+        cluster.scale(min_workers={"local": 2})
+        eventually(lambda: [row["state"] for row in cluster.nodes()] == ["ready", "ready"])
+        first = str(cluster.nodes()[0]["id"])
+        values = next(home.rglob(f"{first}/values"))
+        with small_disk(values, "64k"):
+            shared = cluster.put(b"x" * 1_000_000)
+            refs = [size.remote(shared, index) for index in range(40)]
+            assert jc.get(refs, timeout=60) == [1_000_000] * 40
+            [event] = [e["text"] for e in cluster.events() if "gets no work" in e["text"]]
+            assert event == f"{first} gets no work: its disk refuses files: No space left on device"
+            row = next(row for row in cluster.nodes() if row["id"] == first)
+            assert row["why"] == "its disk refuses files: No space left on device"
+            assert row["resources"]["CPU"] == 1
+            grow = ["mount", "-o", "remount,size=20m", str(values)]
+            subprocess.run(grow, check=True)
+            again = f"{first} gets work again: its disk takes files"
+            eventually(lambda: again in [e["text"] for e in cluster.events()])
     finally:
         cluster.down()
