@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -127,6 +128,7 @@ def server(root: Path, port: int = 0) -> Iterator[str]:
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
     environment = {
         **os.environ,
+        "PYTHONFAULTHANDLER": "1",
         "JUPYTER_CONFIG_DIR": str(root / "config"),
         "JUPYTER_DATA_DIR": str(root / "data"),
         "JUPYTER_RUNTIME_DIR": str(root / "runtime"),
@@ -150,7 +152,9 @@ def server(root: Path, port: int = 0) -> Iterator[str]:
         try:
             process.wait(60)
         except subprocess.TimeoutExpired:
-            process.kill()
+            process.send_signal(signal.SIGABRT)  # says in the log where its threads are
+            process.wait()
+            print((root / "server.log").read_text()[-20_000:])
 
 
 def _await(address: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -55,13 +55,13 @@ def test_a_budget_ends_the_cluster_and_keeps_what_is_done(bench: Bench):
 
 def test_a_worker_whose_setup_never_ends_is_ended_by_its_own_host(bench: Bench):
     cluster = bench.up(
-        max_workers=1, setup_timeout_minutes=0.4, worker_setup_commands=["sleep 1000"]
+        max_workers=1, setup_timeout_minutes=0.8, worker_setup_commands=["sleep 1000"]
     )
     cluster.map(square, range(3))
     eventually(lambda: any(row["state"] == "setting-up" for row in cluster.nodes()), 60)
     bench.rig.power_cut(bench.head(), "terminated")
     jc.shutdown()
-    eventually(lambda: not bench.workers(), 60)
+    eventually(lambda: not bench.workers(), 90)
 
 
 def test_disks_go_with_their_instances_or_with_the_cluster(bench: Bench):
