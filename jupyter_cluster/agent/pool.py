@@ -136,9 +136,8 @@ class Pool:
 
     def take_back(self, which: Callable[[Bundle], bool]) -> list[Bundle]:
         """Take back bundles that have not been started, those of which this is true."""
-        taken = [bundle for bundle in self._queue if which(bundle)]
-        self._queue = [bundle for bundle in self._queue if bundle not in taken]
-        return taken
+        queue, self._queue = self._queue, [one for one in self._queue if not which(one)]
+        return [bundle for bundle in queue if which(bundle)]
 
     def take_back_behind(self, seconds: float) -> list[tuple[Bundle, int, int]]:
         """Take back tasks that wait, in a slot, behind one that has run this long."""

@@ -41,7 +41,8 @@ CAPACITY_COOLDOWN, QUOTA_COOLDOWN = 60.0, 600.0
 LOST_SECONDS = 30.0
 # How long the disk of a node may refuse what work needs before another node takes its place.
 PRESSURE_SECONDS = 60.0
-# After so many nodes of a type in a row that could not be set up, no more of it are launched.
+# After so many nodes of a type in a row that could not be set up, or whose disks took no work, no
+# more of it are launched.
 MAX_SETUP_FAILURES = 5
 _GONE = "its machine is gone"
 FOR_EVER = 10.0 * 365 * 24 * 3600
@@ -76,6 +77,7 @@ class Scaling:
     _budget_warned: bool = False
     _ending: set[str] = field(default_factory=set)
     _setup_failures: dict[str, int] = field(default_factory=dict)
+    _full_disks: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._ender = Ender(self.provider, self.log)
@@ -416,6 +418,20 @@ class Scaling:
         if seconds > PRESSURE_SECONDS and not self.dispatcher.cell_sessions.on_node(member.id):
             why = f"its disk has refused files for {seconds:.0f} s: {link.pressure}"
             self._end(End((member.id,), f"{member.id} is ended: {why}"))
+            self._count_full_disk(member, link)
+
+    def _count_full_disk(self, member: Member, link: NodeLink) -> None:
+        """What fits on no disk of a type must not buy one node after another."""
+        count = 0 if link.finished else self._full_disks.get(member.type, 0) + 1
+        self._full_disks[member.type] = count
+        if count == MAX_SETUP_FAILURES:
+            self._cool(member.type, time.time() + FOR_EVER)
+            self.log(
+                "error",
+                f"the disks of {count} nodes of type {member.type} in a row refused files before a"
+                f" task had ended there ({link.pressure}): no more of it are launched. Give it"
+                " larger disks or its tasks smaller values, and run `up` again",
+            )
 
     def _start(self, what: str, action: Coroutine[None, None, None], node: str = "") -> None:
         """Do something to a node; where that fails, `_look` finds the node as it was left."""

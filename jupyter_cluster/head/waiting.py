@@ -42,6 +42,9 @@ def why_waiting(job: Job, place: Place) -> str:
     able = [link for link in place.links if job.shape.fits(link.capacity)]
     if not able:
         return "waiting for a node: one is being asked for"
+    if all(link.pressure for link in able):
+        refused = f"the disk of {able[0].id} refuses files ({able[0].pressure})"
+        return f"waiting for a node: {refused}"
     alive = sum(not member.state.is_gone for member in place.members)
     busy = f"{len(able)} node{'s are' if len(able) > 1 else ' is'} busy"
     if alive >= place.limits.max_workers:

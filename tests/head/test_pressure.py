@@ -11,9 +11,11 @@ from real_head import real_head, said, until
 
 from jupyter_cluster.config import parse
 from jupyter_cluster.head import scaling
+from jupyter_cluster.head.job import Job, JobSpec
 from jupyter_cluster.head.link import NodeLink
 from jupyter_cluster.head.service import Head
-from jupyter_cluster.model import NodeState
+from jupyter_cluster.head.waiting import Place, why_waiting
+from jupyter_cluster.model import Limits, NodeState
 from jupyter_cluster.providers.memory import MemoryProvider
 from jupyter_cluster.resources import Resources
 
@@ -27,9 +29,9 @@ WHY = "No space left on device"
 
 
 async def meet(head: Head) -> NodeLink:
-    """The first node, as if its agent had connected."""
+    """The newest node, as if its agent had connected."""
     await until(lambda: head.fleet.in_state(NodeState.BOOTING))
-    [member] = head.fleet.alive
+    [member] = head.fleet.in_state(NodeState.BOOTING)
     link = NodeLink(member.id, "one", Resources.of(CPU=1), "tls://x", 1, lambda _message: None)
     link.settled = True
     head.dispatcher.nodes[member.id] = head.dispatcher._by_address["tls://x"] = link
@@ -99,3 +101,34 @@ def test_a_node_where_sessions_live_is_kept(
             await until(lambda: head.fleet.members[link.id].state is not NodeState.READY)
 
     asyncio.run(main())
+
+
+def test_what_fits_on_no_disk_does_not_buy_one_node_after_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: MemoryProvider
+) -> None:
+    monkeypatch.setattr(scaling, "PRESSURE_SECONDS", 0.0)
+
+    async def main() -> None:
+        async with real_head(tmp_path, ONE, provider) as head:
+            for _ in range(scaling.MAX_SETUP_FAILURES):
+                link = await meet(head)
+                head.dispatcher.on_pressure("tls://x", WHY)
+                member = head.fleet.members[link.id]
+                await until(lambda member=member: member.state.is_gone)
+            await until(lambda: said(head, "error"))
+            [error] = said(head, "error")
+            assert error.startswith("the disks of 5 nodes of type one in a row refused files")
+            assert "one" in head._scaling._plain_snapshot(time.time()).cooling
+            assert not head.fleet.alive
+
+    asyncio.run(main())
+
+
+def test_a_task_that_waits_for_such_a_disk_says_so() -> None:
+    link = NodeLink("one-1", "one", Resources.of(CPU=1), "tls://x", 1, lambda _message: None)
+    job = Job(JobSpec("j", "j", "map", "me", shape=[["CPU", 10_000]]), 0.0)
+    job.add(0, 1)
+    place = Place([link], [], {}, Limits(1))
+    assert "busy" in why_waiting(job, place)
+    link.pressure = WHY
+    assert why_waiting(job, place) == f"waiting for a node: the disk of one-1 refuses files ({WHY})"
